@@ -1,0 +1,207 @@
+import type { Manifest } from './manifest.ts'
+import type {
+  BackupId,
+  Bytes,
+  Copy,
+  Facts,
+  GroupId,
+  Instant,
+  JobId,
+  Pin,
+  RestoreId,
+  TargetId,
+  Trigger,
+} from './model.ts'
+import type { RestoreRequest, UnfinishedObject, Warning } from './observed.ts'
+
+/** One step. Every step says why: a plan nobody can question is a plan nobody should run. */
+export type Action =
+  | {
+      readonly kind: 'restore'
+      readonly subject: string
+      readonly request: RestoreRequest
+      readonly because: { readonly rule: 'restore-requested'; readonly variable: string }
+    }
+  | TargetAction
+  | JobAction
+  | BackupAction
+  | SkipAction
+  | AbandonAction
+  | AdoptAction
+  | MissingAction
+  | DebrisAction
+  | VerifyAction
+  | PruneAction
+  | PruneBlockedAction
+
+export type ActionKind = Action['kind']
+
+export type TargetAction = { readonly subject: TargetId } & (
+  | {
+      readonly kind: 'target.create'
+      readonly because: { readonly rule: 'declared'; readonly facts: Facts }
+    }
+  | {
+      readonly kind: 'target.update'
+      readonly because: { readonly rule: 'changed'; readonly changes: readonly Change[] }
+    }
+  | {
+      readonly kind: 'target.remove'
+      /** What stays where: copies that remain on it and are neither listed nor pruned any more. */
+      readonly because: { readonly rule: 'not-declared'; readonly copies: number }
+    }
+)
+
+export type JobAction = { readonly subject: JobId } & (
+  | {
+      readonly kind: 'job.create'
+      readonly because: {
+        readonly rule: 'declared'
+        readonly facts: Facts
+        readonly nextSlot: Instant | null
+      }
+    }
+  | {
+      readonly kind: 'job.update'
+      readonly because:
+        | { readonly rule: 'changed'; readonly changes: readonly Change[] }
+        | { readonly rule: 'renamed'; readonly from: JobId }
+    }
+  | {
+      readonly kind: 'job.remove'
+      readonly because: { readonly rule: 'not-declared'; readonly copies: number }
+    }
+)
+
+export interface Change {
+  readonly key: string
+  readonly from: string | null
+  readonly to: string | null
+}
+
+/** Archive sources of a job, in the order declared, as one run. */
+export interface BackupAction {
+  readonly kind: 'backup'
+  readonly subject: JobId
+  /** Names of the sources owed: all of the job, or those that failed before. */
+  readonly sources: readonly string[]
+  readonly slot: Instant | null
+  /** Number of this attempt of the slot, from 1. */
+  readonly attempt: number
+  readonly trigger: Trigger
+  readonly because:
+    | { readonly rule: 'slot-due'; readonly slot: Instant }
+    | { readonly rule: 'missed-slots'; readonly slot: Instant; readonly missed: number }
+    | {
+        readonly rule: 'retry'
+        readonly slot: Instant
+        readonly attempt: number
+        readonly of: number
+        readonly error: string
+      }
+    | { readonly rule: 'first-run' }
+    | { readonly rule: 'after-restore'; readonly restore: RestoreId }
+    | { readonly rule: 'requested'; readonly by: string }
+}
+
+/** A slot that is recorded as skipped, because it cannot or must not run. */
+export interface SkipAction {
+  readonly kind: 'skip'
+  readonly subject: JobId
+  readonly slot: Instant
+  readonly because:
+    | { readonly rule: 'still-running'; readonly since: Instant }
+    | { readonly rule: 'no-target'; readonly why: string }
+}
+
+/** An attempt whose owner is gone and whose manifest does not prove it complete. */
+export interface AbandonAction {
+  readonly kind: 'abandon'
+  readonly subject: JobId
+  readonly backup: BackupId
+  readonly because: { readonly rule: 'owner-gone'; readonly instance: string }
+}
+
+/** A manifest that the history does not know, or whose attempt never got to say so. */
+export interface AdoptAction {
+  readonly kind: 'adopt'
+  readonly subject: TargetId
+  readonly key: string
+  readonly manifest: Manifest
+  readonly because:
+    | { readonly rule: 'manifest-found' }
+    | { readonly rule: 'proven-complete'; readonly backup: BackupId }
+}
+
+export interface MissingAction {
+  readonly kind: 'missing'
+  readonly subject: TargetId
+  readonly copy: Copy
+  readonly because:
+    | { readonly rule: 'archive-gone' }
+    | { readonly rule: 'manifest-gone' }
+    | { readonly rule: 'size-differs'; readonly listed: Bytes; readonly expected: Bytes }
+}
+
+export interface DebrisAction {
+  readonly kind: 'debris'
+  readonly subject: TargetId
+  readonly backup: BackupId
+  /** An unfinished object, or a finished archive that never got its manifest. */
+  readonly object:
+    | { readonly kind: 'unfinished'; readonly unfinished: UnfinishedObject }
+    | { readonly kind: 'archive'; readonly key: string; readonly bytes: Bytes }
+  readonly because: { readonly rule: 'attempt-over'; readonly status: string }
+}
+
+export interface VerifyAction {
+  readonly kind: 'verify'
+  readonly subject: JobId
+  readonly copy: Copy
+  readonly because:
+    | { readonly rule: 'never-verified' }
+    | { readonly rule: 'verified-long-ago'; readonly verifiedAt: Instant }
+}
+
+/** Deletions of one group on one target. */
+export interface PruneAction {
+  readonly kind: 'prune'
+  readonly subject: JobId
+  readonly target: TargetId
+  readonly group: GroupId
+  readonly drop: readonly Copy[]
+  readonly keep: readonly Kept[]
+  readonly because:
+    | { readonly rule: 'outside-retention'; readonly kept: number; readonly policy: string }
+    | { readonly rule: 'older-than'; readonly before: Instant }
+}
+
+/** What retention would delete, and why it may not. */
+export interface PruneBlockedAction {
+  readonly kind: 'prune-blocked'
+  readonly subject: JobId
+  readonly target: TargetId
+  readonly group: GroupId
+  readonly would: readonly Copy[]
+  readonly keep: readonly Kept[]
+  readonly because:
+    | { readonly rule: 'too-many'; readonly share: number; readonly limit: number }
+    | { readonly rule: 'newest-attempt-failed'; readonly backup: BackupId }
+    | { readonly rule: 'shrunk'; readonly bytes: Bytes; readonly median: Bytes }
+    | { readonly rule: 'target-unreachable'; readonly error: string }
+}
+
+/** A copy that stays, and every rule that keeps it: `daily-3`, `last-1`, `newest-verified`, `pinned`. */
+export interface Kept {
+  readonly copy: Copy
+  readonly reasons: readonly string[]
+}
+
+export interface Plan {
+  readonly actions: readonly Action[]
+  readonly warnings: readonly Warning[]
+  /** Every copy that stays, by target and group, with its reasons; empty where nothing was listed. */
+  readonly kept: readonly Kept[]
+}
+
+export type { Pin }

@@ -1,0 +1,355 @@
+import type { Brand, Bytes, Instant, Millis } from '../lib/brand.ts'
+import type { Secret } from '../lib/secret.ts'
+
+export type { Bytes, Instant, Millis } from '../lib/brand.ts'
+
+/** `name`, or `organization/name`. */
+export type TargetId = Brand<string, 'TargetId'>
+/** `name`, or `organization/name`. */
+export type JobId = Brand<string, 'JobId'>
+/** `{organization or system}/{app or job}/{source}`: what retention groups by and keys begin with. */
+export type GroupId = Brand<string, 'GroupId'>
+export type RunId = Brand<string, 'RunId'>
+export type BackupId = Brand<string, 'BackupId'>
+export type RestoreId = Brand<string, 'RestoreId'>
+/** One running process of Holdfast, daemon or command. */
+export type InstanceId = Brand<string, 'InstanceId'>
+
+/** A JSON-like block of options whose secrets are wrapped. */
+export type Options = { readonly [key: string]: OptionValue }
+export type OptionValue =
+  | string
+  | number
+  | boolean
+  | null
+  | Secret
+  | readonly OptionValue[]
+  | { readonly [key: string]: OptionValue }
+
+/** The config after validation: every default filled in, every reference resolved. */
+export interface Desired {
+  readonly deployment: string
+  /** Absolute. */
+  readonly dataDir: string
+  /** Absolute. */
+  readonly scratchDir: string
+  readonly encryption: Encryption | null
+  readonly signing: Signing | null
+  readonly limits: Limits
+  readonly drainTimeout: Millis
+  readonly restore: { readonly once: boolean }
+  readonly targets: readonly DesiredTarget[]
+  readonly jobs: readonly DesiredJob[]
+  readonly channels: readonly Channel[]
+  /** Blocks that are understood but not built in this version; `apply` and `daemon` refuse them. */
+  readonly unavailable: readonly Unavailable[]
+  /** What deserves a look but stops nothing: aliases, sections left alone. */
+  readonly notices: readonly string[]
+  readonly origin: Origin
+}
+
+/** Where the config came from. */
+export interface Origin {
+  /** Absolute path of the file. */
+  readonly path: string
+  /** Hex sha256 of the file's bytes. */
+  readonly sha256: string
+  /** The git commit that holds the file, when it lies in a work tree. */
+  readonly commit: string | null
+  /** Every file that was read: the config, its secrets file, `_file` twins. */
+  readonly files: readonly string[]
+}
+
+export interface Unavailable {
+  /** Path in the config: `targets.offsite`. */
+  readonly path: string
+  /** What is asked for: `target type s3`. */
+  readonly what: string
+}
+
+export interface DesiredTarget {
+  readonly id: TargetId
+  readonly organization: string | null
+  readonly name: string
+  readonly kind: string
+  /** `local`, `s3`, …: the keys of its block after aliases and defaults. */
+  readonly options: Options
+  readonly isDefault: boolean
+  readonly retention: Retention | null
+  /** Hash of everything declared, secrets left out: equal means nothing to apply. */
+  readonly fingerprint: string
+  /** The declared facts in words, for the diff of an update: `path` → `/srv/backups`. */
+  readonly facts: Facts
+}
+
+export type Facts = Readonly<Record<string, string>>
+
+export interface DesiredJob {
+  readonly id: JobId
+  readonly organization: string | null
+  /** Key in the file. */
+  readonly name: string
+  /** Display name; the key unless `name:` is set. */
+  readonly title: string
+  readonly enabled: boolean
+  /** Null: runs on request only. */
+  readonly schedule: Schedule | null
+  readonly sources: readonly DesiredSource[]
+  readonly targets: readonly JobTarget[]
+  /** Why `targets` is empty, in words, or null. */
+  readonly noTarget: string | null
+  /** How many targets must hold the copy for a success. */
+  readonly require: number
+  readonly retry: Retry
+  readonly objectives: Objectives
+  readonly notify: readonly Subscription[]
+  readonly compression: Compression
+  readonly encryption: Encryption | null
+  readonly firstRun: 'slot' | 'now'
+  readonly renamedFrom: JobId | null
+  readonly maxDuration: Millis | null
+  /** Key template, with `{source}` and `{timestamp}`; null is DESIGN §5's. */
+  readonly path: string | null
+  readonly app: string | null
+  /** Below this share of the median of the recent archives, an archive is suspicious. 0..1 */
+  readonly shrinkGuard: number
+  /** Share of a group that one pass may delete. 0..1 */
+  readonly maxDelete: number
+  readonly fingerprint: string
+  readonly facts: Facts
+}
+
+export interface Schedule {
+  /** As written. */
+  readonly cron: string
+  /** IANA name. */
+  readonly timezone: string
+}
+
+export interface DesiredSource {
+  readonly kind: string
+  readonly name: string
+  readonly group: GroupId
+  readonly options: Options
+}
+
+export interface JobTarget {
+  readonly target: TargetId
+  /** Retention of this job on this target, resolved: the target's entry in the job, else the job's, else the target's. */
+  readonly retention: Retention
+}
+
+export interface Retry {
+  /** In all, the first one counted. */
+  readonly attempts: number
+  /** After the slot. */
+  readonly within: Millis
+}
+
+export interface Objectives {
+  readonly rpo: Millis | null
+  readonly rto: Millis | null
+  /** Null: verified on request only. */
+  readonly verifiedWithin: Millis | null
+  readonly drilledWithin: Millis | null
+}
+
+export type Compression =
+  | { readonly kind: 'zstd'; readonly level: number }
+  | { readonly kind: 'gzip'; readonly level: number }
+  | { readonly kind: 'none' }
+
+/** age. Recipients or a passphrase to encrypt, identities or the passphrase to decrypt. */
+export interface Encryption {
+  readonly recipients: readonly string[]
+  readonly passphraseFile: string | null
+  readonly identityFiles: readonly string[]
+}
+
+/** How manifests are signed. With one configured, an unsigned or wrongly signed manifest is foreign. */
+export type Signing =
+  | { readonly kind: 'hmac'; readonly keyFile: string }
+  | {
+      readonly kind: 'ed25519'
+      readonly privateKeyFile: string | null
+      readonly publicKeyFile: string
+    }
+
+export interface Limits {
+  /** Jobs at once. */
+  readonly concurrency: number
+  /** Stored bytes a second over everything, or null. */
+  readonly bandwidth: Bytes | null
+  /** Threads of zstd; 0 is one for each core. */
+  readonly zstdThreads: number
+  /** Added niceness of the programs, 0 to 19. */
+  readonly nice: number
+  /** Of one backup attempt. */
+  readonly maxDuration: Millis | null
+}
+
+/** Vardo's union rules. Null: the rule is not set; 0: it is set and keeps none. */
+export interface Retention {
+  readonly keepAll: boolean
+  readonly keepLast: number | null
+  readonly keepHourly: number | null
+  readonly keepDaily: number | null
+  readonly keepWeekly: number | null
+  readonly keepMonthly: number | null
+  readonly keepYearly: number | null
+  readonly keepWithin: Millis | null
+  readonly keepWithinHourly: Millis | null
+  readonly keepWithinDaily: Millis | null
+  readonly keepWithinWeekly: Millis | null
+  readonly keepWithinMonthly: Millis | null
+  readonly keepWithinYearly: Millis | null
+  /** Never fewer; 1 unless declared, never below 1. */
+  readonly keepAtLeast: number
+  /** Zone of hours, days, weeks, months and years. */
+  readonly timezone: string
+}
+
+export interface Channel {
+  /** `name`, or `organization/name`. */
+  readonly id: string
+  /** `webhook`, `ping`. */
+  readonly kind: string
+  readonly options: Options
+  readonly on: readonly Occasion[]
+}
+
+export type Occasion = 'failure' | 'recovery' | 'success'
+
+export interface Subscription {
+  readonly channel: string
+  readonly on: readonly Occasion[]
+}
+
+/* ---- history ---- */
+
+export type RunStatus = 'running' | 'success' | 'partial' | 'failed' | 'skipped'
+export type BackupStatus = 'pending' | 'running' | 'success' | 'failed' | 'skipped'
+export type CopyStatus = 'writing' | 'complete' | 'failed' | 'pruned' | 'missing'
+export type Trigger =
+  | 'schedule'
+  | 'catch-up'
+  | 'retry'
+  | 'manual'
+  | 'first-run'
+  | 'baseline'
+  | 'adopted'
+
+/** One slot of a job, or one `backup create`. */
+export interface Run {
+  readonly id: RunId
+  readonly job: JobId
+  readonly name: string | null
+  readonly slot: Instant | null
+  readonly trigger: Trigger
+  readonly status: RunStatus
+  readonly instance: InstanceId
+  readonly startedAt: Instant
+  readonly finishedAt: Instant | null
+}
+
+/** One attempt to archive one source. */
+export interface Backup {
+  readonly id: BackupId
+  readonly run: RunId
+  readonly runName: string | null
+  readonly job: JobId
+  readonly organization: string | null
+  readonly app: string | null
+  readonly source: string
+  readonly sourceKind: string
+  readonly group: GroupId
+  readonly slot: Instant | null
+  /** 1 for the first of its slot. */
+  readonly attempt: number
+  readonly trigger: Trigger
+  readonly status: BackupStatus
+  readonly instance: InstanceId
+  readonly fence: number
+  readonly startedAt: Instant
+  readonly finishedAt: Instant | null
+  readonly storedBytes: Bytes | null
+  /** Known once the source told it or a verify read it. */
+  readonly contentBytes: Bytes | null
+  readonly error: string | null
+  readonly warnings: readonly string[]
+}
+
+/** One archive of a backup on one target. */
+export interface Copy {
+  readonly backup: BackupId
+  readonly target: TargetId
+  readonly group: GroupId
+  /** Object key of the archive; the manifest is `<key>.manifest.json`. */
+  readonly key: string
+  readonly status: CopyStatus
+  readonly bytes: Bytes | null
+  /** Hex sha256 of the stored bytes. */
+  readonly sha256: string | null
+  /** The strongest check that the target gave at write: `size`, `etag`, `checksum`. */
+  readonly readback: string | null
+  /** End of the attempt, as the manifest tells: what retention goes by. */
+  readonly takenAt: Instant
+  readonly verifiedAt: Instant | null
+  readonly verify: 'never' | 'ok' | 'failed'
+  readonly error: string | null
+}
+
+/** Keeps a copy whatever retention says. An object `<key>.pin.json` beside the archive. */
+export interface Pin {
+  readonly target: TargetId
+  readonly key: string
+  readonly reason: string
+  readonly at: Instant
+}
+
+export interface Restore {
+  readonly id: RestoreId
+  /** What was asked for. */
+  readonly reference: string
+  readonly job: JobId | null
+  readonly source: string | null
+  readonly group: GroupId | null
+  readonly backup: BackupId | null
+  readonly target: TargetId | null
+  readonly key: string
+  /** Of the archive as stored. */
+  readonly sha256: string
+  readonly to: string
+  /** True when it replaced the source itself: a baseline backup is owed. */
+  readonly inPlace: boolean
+  readonly status: 'running' | 'success' | 'failed'
+  readonly by: 'boot' | 'command'
+  readonly instance: InstanceId
+  /** Where the data from before is kept, or null. */
+  readonly previous: string | null
+  readonly startedAt: Instant
+  readonly finishedAt: Instant | null
+  readonly error: string | null
+}
+
+/** What was last applied: the names, their hashes, and since when their schedule stands. */
+export interface Applied {
+  readonly targets: readonly {
+    readonly id: TargetId
+    readonly fingerprint: string
+    readonly facts: Facts
+  }[]
+  readonly jobs: readonly AppliedJob[]
+}
+
+export interface AppliedJob {
+  readonly id: JobId
+  readonly fingerprint: string
+  readonly facts: Facts
+  /** Slots up to here are not owed: when the job appeared, or its schedule changed, or it was enabled. */
+  readonly since: Instant
+  /** The schedule that `since` is about: `cron timezone enabled`. */
+  readonly scheduleMark: string
+  /** Whether a first run was asked for at creation and not taken yet. */
+  readonly firstRun: boolean
+}

@@ -1,0 +1,93 @@
+import type { Manifest } from './manifest.ts'
+import type {
+  Applied,
+  Backup,
+  BackupId,
+  Bytes,
+  Copy,
+  Instant,
+  InstanceId,
+  Pin,
+  Restore,
+  Run,
+  TargetId,
+} from './model.ts'
+
+/** What is. "Could not look" (`unreachable`) and "did not look" (`unlisted`) differ from "nothing there". */
+export interface Observed {
+  /** Null: nothing was ever applied here. */
+  readonly applied: Applied | null
+  readonly history: History
+  readonly listings: ReadonlyMap<TargetId, Listing>
+  /** Instances whose life is proven: their attempts are under way, not abandoned. */
+  readonly alive: ReadonlySet<InstanceId>
+  /** A confirmed `backup prune`: the guards that block a large deletion are off. */
+  readonly pruneConfirmed: boolean
+  /** What the environment asks to restore at boot, or null. */
+  readonly restoreRequested: RestoreRequest | null
+  /** Facts about this machine that become warnings: programs missing, devices shared, … */
+  readonly warnings: readonly Warning[]
+}
+
+export interface RestoreRequest {
+  /** Name of the variable that asks. */
+  readonly variable: string
+  readonly value: string
+}
+
+export interface Warning {
+  /** Stable word: `unencrypted-off-host`, `no-copy-off-host`, `same-device`, `program-missing`, … */
+  readonly rule: string
+  /** Job, target or file. */
+  readonly subject: string
+  readonly message: string
+  readonly hint: string | null
+}
+
+export interface History {
+  readonly runs: readonly Run[]
+  /** `recent`: the newest of each source and whatever is open. `full`: all. In no promised order. */
+  readonly depth: 'recent' | 'full'
+  readonly backups: readonly Backup[]
+  readonly copies: readonly Copy[]
+  readonly restores: readonly Restore[]
+}
+
+/** What a target holds, as far as it was looked at. */
+export type Listing =
+  | {
+      readonly kind: 'listed'
+      /** Key prefixes that were listed; `['']` is everything. */
+      readonly prefixes: readonly string[]
+      readonly at: Instant
+      /** By key. Finished objects: archives, manifests, pins and foreign ones. */
+      readonly objects: ReadonlyMap<string, StoredObject>
+      readonly unfinished: readonly UnfinishedObject[]
+      /** Manifests whose archive the history does not know, by archive key. */
+      readonly manifests: ReadonlyMap<string, FoundManifest>
+      readonly pins: readonly Pin[]
+    }
+  | { readonly kind: 'unreachable'; readonly error: string }
+  | { readonly kind: 'unlisted' }
+
+export interface StoredObject {
+  readonly key: string
+  readonly bytes: Bytes
+  readonly modifiedAt: Instant
+}
+
+/** An upload or part file that never became an object. */
+export interface UnfinishedObject {
+  /** Key that it would have got. */
+  readonly key: string
+  /** The attempt that began it, as given to `put`. */
+  readonly token: string
+  readonly bytes: Bytes
+}
+
+/** A manifest read from a target, or why it does not count. */
+export type FoundManifest =
+  | { readonly kind: 'ours'; readonly manifest: Manifest }
+  | { readonly kind: 'foreign'; readonly why: string }
+
+export type { BackupId }

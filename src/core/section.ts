@@ -1,0 +1,51 @@
+import { ConfigError } from '../lib/errors.ts'
+import { Secret } from '../lib/secret.ts'
+import type { Options, OptionValue } from './model.ts'
+
+/** A block of the config, read key by key. Each reader throws `ConfigError` naming the key at fault. */
+export interface Section {
+  /** Path of the block in the config: `targets.nas`. */
+  readonly path: string
+  string(key: string): string
+  optional(key: string): string | null
+  number(key: string, otherwise: number): number
+  flag(key: string, otherwise: boolean): boolean
+  strings(key: string): readonly string[]
+  secret(key: string): Secret | null
+}
+
+/** Reads `options`, which the schema has already checked, as the block at `path`. */
+export function section(path: string, options: Options): Section {
+  const fault = (key: string, message: string) =>
+    new ConfigError([{ at: path, path: `${path}.${key}`, message, hint: null }])
+  const typed = <T extends OptionValue>(
+    key: string,
+    is: (value: OptionValue) => value is T,
+    name: string,
+  ) => {
+    const value = options[key]
+    if (value === undefined || value === null) return null
+    if (!is(value)) throw fault(key, `must be ${name}`)
+    return value
+  }
+  const isString = (value: OptionValue) => typeof value === 'string'
+  const isNumber = (value: OptionValue) => typeof value === 'number'
+  const isFlag = (value: OptionValue) => typeof value === 'boolean'
+  const isSecret = (value: OptionValue): value is Secret => value instanceof Secret
+  const isStrings = (value: OptionValue): value is readonly string[] =>
+    Array.isArray(value) && value.every((one) => typeof one === 'string')
+
+  return {
+    path,
+    string(key) {
+      const value = typed(key, isString, 'a string')
+      if (value === null) throw fault(key, 'is missing')
+      return value
+    },
+    optional: (key) => typed(key, isString, 'a string'),
+    number: (key, otherwise) => typed(key, isNumber, 'a number') ?? otherwise,
+    flag: (key, otherwise) => typed(key, isFlag, 'true or false') ?? otherwise,
+    strings: (key) => typed(key, isStrings, 'a list of strings') ?? [],
+    secret: (key) => typed(key, isSecret, 'a secret'),
+  }
+}

@@ -1,0 +1,122 @@
+import type { SourceFacts } from '../core/manifest.ts'
+import type { Bytes } from '../core/model.ts'
+import type { Section } from '../core/section.ts'
+import type { Exit, Program } from '../platform/program.ts'
+
+/**
+ * Something whose contents can be copied out, and put back.
+ *
+ * A source describes the work as data (a program to run, a file to read); `stream/` joins it to the
+ * compressor by a kernel pipe, so that no content passes through JavaScript.
+ */
+export interface Source {
+  /** Innermost layer: `tar`, `sqlite`, or `raw`. */
+  readonly layer: string
+  /** Extension of the content, with its dot, before compression: `.tar`, `.sqlite`, or ``. */
+  readonly extension: string
+
+  /**
+   * Makes one consistent copy ready to be read, as of some moment after the call. Throws
+   * `SourceFailed` for a source that is missing or, unless allowed, empty.
+   */
+  dump(context: SourceContext, signal: AbortSignal): Promise<Dump>
+
+  /** What a restore would replace, in words, for the question that comes before it. Changes nothing. */
+  describe(task: RestoreTask, signal: AbortSignal): Promise<Replacement>
+
+  /**
+   * Opens a place beside the live data for an archive's content. Throws `RestoreFailed` when the
+   * restore must be refused: the database is in use, something is mounted inside.
+   */
+  stage(task: RestoreTask, context: SourceContext, signal: AbortSignal): Promise<Staging>
+}
+
+export interface SourceContext {
+  /** 0700, ours alone, removed by whoever gave it. */
+  readonly scratch: string
+  /** Absolute paths that must not be archived when they lie inside the source: data_dir, targets. */
+  readonly leaveOut: readonly string[]
+  /** Names this attempt or restore; unique. */
+  readonly token: string
+}
+
+/** One copy, ready to be read once. */
+export interface Dump {
+  readonly content: Content
+  /** Called after the bytes were read. Throws `SourceFailed` unless the copy is complete and sound. */
+  finish(exit: Exit | null): Promise<SourceReport>
+  /** Lets go of what `dump` took. Always called, also after a failure. */
+  [Symbol.asyncDispose](): Promise<void>
+}
+
+export type Content =
+  /** The program's standard output. Its exit goes to `finish`, which judges it. */
+  | { readonly kind: 'program'; readonly program: Program }
+  | { readonly kind: 'file'; readonly path: string }
+
+export interface SourceReport {
+  readonly facts: SourceFacts
+  /** What the run's reader should know: `3 files changed while being read: …`. */
+  readonly warnings: readonly string[]
+  readonly contentBytes: Bytes | null
+}
+
+export interface RestoreTask {
+  /** Null: into the source itself. Otherwise an absolute path that does not exist or is an empty directory. */
+  readonly to: string | null
+  /** Only this member of the archive (a file or a directory), or null for all. */
+  readonly only: string | null
+  /** From the manifest, or `{}` when the archive has none. */
+  readonly facts: SourceFacts
+  /** Go on although the data is in use. */
+  readonly force: boolean
+}
+
+export interface Replacement {
+  /** Absolute path, or the command. */
+  readonly to: string
+  /** What is there now: `directory with 12 entries`, `nothing`. */
+  readonly now: string
+  /** What must be known before saying yes: what could not be checked, what is carried over. */
+  readonly remarks: readonly string[]
+}
+
+/** A place that takes an archive's content once. Nothing live is touched before `Staged`'s moves are made. */
+export interface Staging {
+  readonly sink: Sink
+  /** True when taking the content cannot be undone: the archive is then read through and proven first. */
+  readonly immediate: boolean
+  /** Checks and scans what arrived. Throws `RestoreFailed` or `ArchiveDamaged` and leaves the live data alone. */
+  finish(exit: Exit | null, signal: AbortSignal): Promise<Staged>
+  /** Removes what was staged. Doing so twice, or after the swap, succeeds and harms nothing. */
+  discard(): Promise<void>
+}
+
+export type Sink =
+  /** The content goes to the program's standard input; its exit goes to `finish`. */
+  | { readonly kind: 'program'; readonly program: Program }
+  /** The content is written to this new file. */
+  | { readonly kind: 'file'; readonly path: string }
+
+/** What is left to do: renames in this order, each within one file system. Data, so that it can be journaled. */
+export interface Staged {
+  readonly moves: readonly Move[]
+  /** Where the replaced data lies afterwards, to be kept until the next success; null when there was none. */
+  readonly previous: string | null
+  /** Staging folders that are empty or useless after the moves. */
+  readonly leftovers: readonly string[]
+  /** What was restored, in words. */
+  readonly summary: string
+  readonly warnings: readonly string[]
+}
+
+export interface Move {
+  readonly from: string
+  readonly to: string
+}
+
+export interface SourceKind {
+  readonly kind: string
+  /** Throws `ConfigError` naming the key at fault. Does no I/O: `plan --offline` calls it too. */
+  configure(section: Section): Source
+}

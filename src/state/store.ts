@@ -1,0 +1,131 @@
+import type {
+  Applied,
+  Backup,
+  BackupId,
+  BackupStatus,
+  Bytes,
+  Copy,
+  Instant,
+  InstanceId,
+  JobId,
+  Restore,
+  RestoreId,
+  Run,
+  RunId,
+  RunStatus,
+  TargetId,
+} from '../core/model.ts'
+import type { History } from '../core/observed.ts'
+
+/**
+ * What Holdfast remembers. The targets are the truth; losing this loses no backup.
+ *
+ * Every method is one transaction that is durable when it resolves. Throws `StateRefused` when the
+ * state cannot be used.
+ */
+export interface Store {
+  /** Instants and sizes are as in the model; `recent` is enough for schedules, not for retention. */
+  history(query: HistoryQuery): Promise<History>
+  applied(): Promise<Applied | null>
+  saveApplied(applied: Applied): Promise<void>
+  /** Carries runs, backups, copies and restores of a job over to its new name. Groups keep theirs. */
+  renameJob(from: JobId, to: JobId): Promise<void>
+
+  openRun(run: Run): Promise<void>
+  closeRun(run: RunId, status: RunStatus, finishedAt: Instant): Promise<void>
+
+  /** `taken` when that slot of that source is pending, running or successful already. */
+  openBackup(backup: Backup): Promise<'opened' | 'taken'>
+  closeBackup(backup: BackupId, end: BackupEnd): Promise<void>
+  backup(backup: BackupId): Promise<Backup | null>
+
+  /** Adds a copy, or replaces that of the same backup and target. */
+  saveCopy(copy: Copy): Promise<void>
+  copies(backup: BackupId): Promise<readonly Copy[]>
+  /** A found manifest with its run and copies becomes history, all in one. Doing so twice changes nothing. */
+  adopt(run: Run, backup: Backup, copy: Copy): Promise<void>
+
+  /** Next number of that lease, larger than every one before. */
+  takeFence(lease: string, instance: InstanceId): Promise<number>
+  /** The newest number of that lease, or 0. */
+  fenceOf(lease: string): Promise<number>
+
+  openRestore(restore: Restore): Promise<void>
+  closeRestore(restore: RestoreId, end: RestoreEnd): Promise<void>
+  /** The baseline is complete: `previous` is gone. */
+  releaseRestore(restore: RestoreId): Promise<void>
+
+  /** Intent rows: opened before the deed, closed after it, found again after a crash. */
+  openJournal(entry: JournalEntry): Promise<void>
+  saveJournal(entry: JournalEntry): Promise<void>
+  closeJournal(id: string): Promise<void>
+  journal(): Promise<readonly JournalEntry[]>
+
+  enqueue(message: OutboxMessage): Promise<void>
+  /** Messages whose time has come, oldest first. */
+  outbox(now: Instant): Promise<readonly OutboxMessage[]>
+  saveMessage(message: OutboxMessage): Promise<void>
+  removeMessage(id: string): Promise<void>
+
+  /** Small facts that outlive a process: `restore.once:<sha256>`, `notify.state:<job>`. */
+  fact(key: string): Promise<string | null>
+  saveFact(key: string, value: string | null): Promise<void>
+
+  /** Brings an older schema up to this program's; refuses one too far apart. Called once at open. */
+  close(): Promise<void>
+}
+
+export interface HistoryQuery {
+  /**
+   * `recent`: all that is running or pending; of each (job, source): the newest 20 backups; of each
+   * (group, target): the newest complete copy and the newest verified one; open and unreleased
+   * restores. `full`: everything.
+   */
+  readonly depth: 'recent' | 'full'
+  /** Only these jobs, or null for all. */
+  readonly jobs: readonly JobId[] | null
+}
+
+export interface BackupEnd {
+  readonly status: Exclude<BackupStatus, 'pending' | 'running'>
+  readonly finishedAt: Instant
+  readonly storedBytes: Bytes | null
+  readonly contentBytes: Bytes | null
+  readonly error: string | null
+  readonly warnings: readonly string[]
+}
+
+export interface RestoreEnd {
+  readonly status: 'success' | 'failed'
+  readonly finishedAt: Instant
+  readonly error: string | null
+  readonly previous: string | null
+}
+
+/** Something that must be finished or taken back after a crash. */
+export type JournalEntry = { readonly id: string; readonly openedAt: Instant } & (
+  | {
+      readonly kind: 'swap'
+      readonly restore: RestoreId
+      readonly moves: readonly { readonly from: string; readonly to: string }[]
+      readonly leftovers: readonly string[]
+      readonly previous: string | null
+    }
+  | {
+      readonly kind: 'delete'
+      readonly target: TargetId
+      readonly key: string
+      readonly backup: BackupId
+    }
+)
+
+/** One notification for one channel, until it was delivered or given up. */
+export interface OutboxMessage {
+  readonly id: string
+  readonly channel: string
+  /** JSON document as the channel sends it. */
+  readonly body: string
+  readonly attempts: number
+  readonly nextAt: Instant
+  readonly createdAt: Instant
+}

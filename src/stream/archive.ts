@@ -1,0 +1,27 @@
+import type { Compression } from '../core/model.ts'
+
+/** Extension that each layer adds to an archive's name. */
+const EXTENSIONS: Readonly<Record<string, string>> = {
+  tar: '.tar',
+  sqlite: '.sqlite',
+  raw: '',
+  zstd: '.zst',
+  gzip: '.gz',
+  age: '.age',
+}
+
+/** Name of the layer that a compression makes; none for none. */
+export function compressionLayers(compression: Compression): readonly string[] {
+  return compression.kind === 'none' ? [] : [compression.kind]
+}
+
+/** `.tar.zst.age` for the layers `tar zstd age`; `own` replaces the innermost extension. */
+export function extensionOf(layers: readonly string[], own: string): string {
+  return (
+    own +
+    layers
+      .slice(1)
+      .map((layer) => EXTENSIONS[layer] ?? `.${layer}`)
+      .join('')
+  )
+}
