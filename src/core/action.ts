@@ -8,6 +8,7 @@ import type {
   Instant,
   JobId,
   Pin,
+  Restore,
   RestoreId,
   TargetId,
   Trigger,
@@ -16,12 +17,7 @@ import type { RestoreRequest, UnfinishedObject, Warning } from './observed.ts'
 
 /** One step. Every step says why: a plan nobody can question is a plan nobody should run. */
 export type Action =
-  | {
-      readonly kind: 'restore'
-      readonly subject: string
-      readonly request: RestoreRequest
-      readonly because: { readonly rule: 'restore-requested'; readonly variable: string }
-    }
+  | RestoreAction
   | TargetAction
   | JobAction
   | BackupAction
@@ -33,8 +29,18 @@ export type Action =
   | VerifyAction
   | PruneAction
   | PruneBlockedAction
+  | ReleaseAction
 
 export type ActionKind = Action['kind']
+
+/** What the environment asks to restore, before anything else happens. */
+export interface RestoreAction {
+  readonly kind: 'restore'
+  /** The value of the variable. */
+  readonly subject: string
+  readonly request: RestoreRequest
+  readonly because: { readonly rule: 'restore-requested'; readonly variable: string }
+}
 
 export type TargetAction = { readonly subject: TargetId } & (
   | {
@@ -86,11 +92,12 @@ export interface BackupAction {
   /** Names of the sources owed: all of the job, or those that failed before. */
   readonly sources: readonly string[]
   readonly slot: Instant | null
-  /** Number of this attempt of the slot, from 1. */
+  /** Number of this attempt of the slot, from 1; the highest that any of the sources has reached. */
   readonly attempt: number
   readonly trigger: Trigger
   readonly because:
     | { readonly rule: 'slot-due'; readonly slot: Instant }
+    /** `missed`: the slots before this one that nobody recorded, counted up to `MISSED_LIMIT`. */
     | { readonly rule: 'missed-slots'; readonly slot: Instant; readonly missed: number }
     | {
         readonly rule: 'retry'
@@ -188,7 +195,14 @@ export interface PruneBlockedAction {
     | { readonly rule: 'too-many'; readonly share: number; readonly limit: number }
     | { readonly rule: 'newest-attempt-failed'; readonly backup: BackupId }
     | { readonly rule: 'shrunk'; readonly bytes: Bytes; readonly median: Bytes }
-    | { readonly rule: 'target-unreachable'; readonly error: string }
+}
+
+/** An in-place restore whose baseline is complete: its pins go, and the data from before it. */
+export interface ReleaseAction {
+  readonly kind: 'release'
+  readonly subject: JobId
+  readonly restore: Restore
+  readonly because: { readonly rule: 'baseline-complete'; readonly backup: BackupId }
 }
 
 /** A copy that stays, and every rule that keeps it: `daily-3`, `last-1`, `newest-verified`, `pinned`. */

@@ -63,7 +63,10 @@ export type Listing =
       /** By key. Finished objects: archives, manifests, pins and foreign ones. */
       readonly objects: ReadonlyMap<string, StoredObject>
       readonly unfinished: readonly UnfinishedObject[]
-      /** Manifests whose archive the history does not know, by archive key. */
+      /**
+       * Manifests whose archive the history does not know as a complete copy of a finished backup,
+       * by archive key: also those of attempts that are still open, which they may prove complete.
+       */
       readonly manifests: ReadonlyMap<string, FoundManifest>
       readonly pins: readonly Pin[]
     }

@@ -1,6 +1,7 @@
 import { ConfigError } from '../lib/errors.ts'
 import { Secret } from '../lib/secret.ts'
-import type { Options, OptionValue } from './model.ts'
+import { parseSize } from '../lib/size.ts'
+import type { Bytes, Options, OptionValue } from './model.ts'
 
 /** A block of the config, read key by key. Each reader throws `ConfigError` naming the key at fault. */
 export interface Section {
@@ -12,6 +13,10 @@ export interface Section {
   flag(key: string, otherwise: boolean): boolean
   strings(key: string): readonly string[]
   secret(key: string): Secret | null
+  /** Bytes: a number, or text as `10MiB`. */
+  size(key: string, otherwise: Bytes): Bytes
+  /** A map of names to strings or secrets; empty when it is not there. */
+  table(key: string): Readonly<Record<string, string | Secret>>
 }
 
 /** Reads `options`, which the schema has already checked, as the block at `path`. */
@@ -34,6 +39,14 @@ export function section(path: string, options: Options): Section {
   const isSecret = (value: OptionValue): value is Secret => value instanceof Secret
   const isStrings = (value: OptionValue): value is readonly string[] =>
     Array.isArray(value) && value.every((one) => typeof one === 'string')
+  const isSize = (value: OptionValue): value is string | number =>
+    typeof value === 'number' || (typeof value === 'string' && parseSize(value) !== null)
+  const isTable = (value: OptionValue): value is Readonly<Record<string, string | Secret>> =>
+    typeof value === 'object' &&
+    value !== null &&
+    !Array.isArray(value) &&
+    !(value instanceof Secret) &&
+    Object.values(value).every((one) => isString(one) || isSecret(one))
 
   return {
     path,
@@ -47,5 +60,11 @@ export function section(path: string, options: Options): Section {
     flag: (key, otherwise) => typed(key, isFlag, 'true or false') ?? otherwise,
     strings: (key) => typed(key, isStrings, 'a list of strings') ?? [],
     secret: (key) => typed(key, isSecret, 'a secret'),
+    size(key, otherwise) {
+      const value = typed(key, isSize, 'a size, as 10MiB')
+      if (value === null) return otherwise
+      return typeof value === 'number' ? (value as Bytes) : (parseSize(value) ?? otherwise)
+    },
+    table: (key) => typed(key, isTable, 'a map of names to strings') ?? {},
   }
 }

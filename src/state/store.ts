@@ -5,9 +5,10 @@ import type {
   BackupStatus,
   Bytes,
   Copy,
-  Instant,
   InstanceId,
+  Instant,
   JobId,
+  Pin,
   Restore,
   RestoreId,
   Run,
@@ -36,19 +37,29 @@ export interface Store {
 
   /** `taken` when that slot of that source is pending, running or successful already. */
   openBackup(backup: Backup): Promise<'opened' | 'taken'>
+  /** A backup that is `success` stays as it is. */
   closeBackup(backup: BackupId, end: BackupEnd): Promise<void>
   backup(backup: BackupId): Promise<Backup | null>
 
   /** Adds a copy, or replaces that of the same backup and target. */
   saveCopy(copy: Copy): Promise<void>
   copies(backup: BackupId): Promise<readonly Copy[]>
-  /** A found manifest with its run and copies becomes history, all in one. Doing so twice changes nothing. */
+  /**
+   * A found manifest with its run and copies becomes history, all in one. Doing so twice changes
+   * nothing. A slot that another attempt holds stays with that one: this backup is then kept without
+   * its slot, and a warning says so.
+   */
   adopt(run: Run, backup: Backup, copy: Copy): Promise<void>
 
   /** Next number of that lease, larger than every one before. */
   takeFence(lease: string, instance: InstanceId): Promise<number>
   /** The newest number of that lease, or 0. */
   fenceOf(lease: string): Promise<number>
+
+  /** Pins as the last listings told: a cache, the objects on the targets are the truth. */
+  pins(): Promise<readonly Pin[]>
+  /** Replaces what is known of that target's pins. */
+  savePins(target: TargetId, pins: readonly Pin[]): Promise<void>
 
   openRestore(restore: Restore): Promise<void>
   closeRestore(restore: RestoreId, end: RestoreEnd): Promise<void>
@@ -61,6 +72,7 @@ export interface Store {
   closeJournal(id: string): Promise<void>
   journal(): Promise<readonly JournalEntry[]>
 
+  /** Doing so twice with one id changes nothing. */
   enqueue(message: OutboxMessage): Promise<void>
   /** Messages whose time has come, oldest first. */
   outbox(now: Instant): Promise<readonly OutboxMessage[]>
@@ -77,9 +89,10 @@ export interface Store {
 
 export interface HistoryQuery {
   /**
-   * `recent`: all that is running or pending; of each (job, source): the newest 20 backups; of each
-   * (group, target): the newest complete copy and the newest verified one; open and unreleased
-   * restores. `full`: everything.
+   * `recent`: all that is running, pending or being written; of each job: the newest 20 runs; of
+   * each (job, source): the newest 20 backups; of each (group, target): the newest complete copy and
+   * the newest verified one, with their backups; restores that run, and those in place whose
+   * baseline is owed. `full`: everything.
    */
   readonly depth: 'recent' | 'full'
   /** Only these jobs, or null for all. */

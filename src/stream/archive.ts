@@ -1,4 +1,4 @@
-import type { Compression } from '../core/model.ts'
+import type { Compression, Encryption } from '../core/model.ts'
 
 /** Extension that each layer adds to an archive's name. */
 const EXTENSIONS: Readonly<Record<string, string>> = {
@@ -24,4 +24,13 @@ export function extensionOf(layers: readonly string[], own: string): string {
       .map((layer) => EXTENSIONS[layer] ?? `.${layer}`)
       .join('')
   )
+}
+
+/** Layers of an archive from the inside out: `tar zstd age`. */
+export function layersOf(
+  innermost: string,
+  compression: Compression,
+  encryption: Encryption | null,
+): readonly string[] {
+  return [innermost, ...compressionLayers(compression), ...(encryption ? ['age'] : [])]
 }

@@ -1,0 +1,34 @@
+#!/bin/sh
+# Installs what is missing: npm packages by the lockfile, and with `tests` the Debian packages that
+# the tests run. Says how long it took, so that it is not mistaken for the program's own time.
+set -eu
+cd "$(dirname "$0")/.."
+began=$(date +%s)
+did=''
+
+stamp=node_modules/.holdfast-lock
+if ! cmp -s package-lock.json "$stamp" 2>/dev/null || [ ! -x node_modules/.bin/node ]; then
+  echo 'installing npm packages by the lockfile …' >&2
+  npm ci --loglevel=error >&2
+  cp package-lock.json "$stamp"
+  did=yes
+fi
+
+if [ "${1:-}" = tests ]; then
+  missing=''
+  for pair in setfacl:acl setfattr:attr age:age zstd:zstd pigz:pigz strace:strace mount:mount \
+    unshare:util-linux setpriv:util-linux sqlite3:sqlite3 xz:xz-utils; do
+    command -v "${pair%%:*}" >/dev/null 2>&1 || missing="$missing ${pair##*:}"
+  done
+  if [ -n "$missing" ]; then
+    [ "$(id -u)" = 0 ] || { echo "the tests need root, to install$missing" >&2; exit 1; }
+    echo "installing Debian packages:$missing …" >&2
+    export DEBIAN_FRONTEND=noninteractive
+    apt-get -q update >/dev/null
+    # shellcheck disable=SC2086
+    apt-get -q install -y --no-install-recommends $missing >/dev/null
+    did=yes
+  fi
+fi
+
+[ -z "$did" ] || echo "installed in $(($(date +%s) - began)) s" >&2

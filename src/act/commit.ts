@@ -1,0 +1,176 @@
+import { Readable } from 'node:stream'
+import { manifestKey } from '../core/archive-key.ts'
+import { MANIFEST_VERSION, type Manifest } from '../core/manifest.ts'
+import type { Backup, Bytes, Copy, TargetId } from '../core/model.ts'
+import { Failure, messageOf } from '../lib/errors.ts'
+import type { Lease } from '../leases/lease.ts'
+import { signManifest } from '../stream/signature.ts'
+import type { Target } from '../targets/target.ts'
+import type { Attempt, BackupOutcome } from './backup.ts'
+import { openTarget, type World } from '../observe/world.ts'
+import type { Written, WrittenCopy } from './write-copies.ts'
+
+const TAKE_BACK_LIMIT = 60_000
+
+export interface Commit extends Attempt {
+  readonly backup: Backup
+  readonly written: Written
+}
+
+/**
+ * Makes written archives count: the manifest goes beside each, last, and then into the history.
+ *
+ * Nothing is committed below the job's quorum, or once the lease has a newer owner: the archives
+ * are taken back and it throws. The rows come after the manifests: a death in between is found as
+ * the success that it is, by the manifest.
+ */
+export async function commitCopies(
+  commit: Commit,
+  world: World,
+  lease: Lease,
+  signal: AbortSignal,
+): Promise<BackupOutcome> {
+  const { backup, written, job } = commit
+  const finishedAt = world.now()
+  const manifest = manifestOf(commit, world, finishedAt)
+  const text = await signManifest(manifest, world.desired.signing)
+  const stored = written.copies.filter((copy) => copy.kind === 'stored')
+  try {
+    requireQuorum(stored.length, job.require, written.copies)
+    signal.throwIfAborted()
+    await lease.confirm()
+  } catch (refusal) {
+    await takeBack(stored, written.key, world)
+    throw refusal
+  }
+
+  const copies = await Promise.all(
+    written.copies.map((copy) => commitCopy(copy, { backup, text, manifest }, world, signal)),
+  )
+  const complete = copies.filter(({ status }) => status === 'complete')
+  if (complete.length < job.require) {
+    await takeBack(complete, written.key, world)
+    requireQuorum(complete.length, job.require, written.copies)
+  }
+  for (const copy of copies) await world.store.saveCopy(copy)
+  const end = {
+    status: 'success',
+    finishedAt,
+    storedBytes: written.stored.bytes as Bytes,
+    contentBytes: written.report.contentBytes,
+    error: null,
+    warnings: written.report.warnings,
+  } as const
+  await world.store.closeBackup(backup.id, end)
+  return { backup: { ...backup, ...end }, copies, cause: null }
+}
+
+function manifestOf({ backup, written, source }: Commit, world: World, finished: Manifest['finished']): Manifest {
+  const { origin, deployment } = world.desired
+  return {
+    version: MANIFEST_VERSION,
+    deployment,
+    run: backup.run,
+    runName: backup.runName,
+    backup: backup.id,
+    job: backup.job,
+    organization: backup.organization,
+    app: backup.app,
+    slot: backup.slot,
+    attempt: backup.attempt,
+    fence: backup.fence,
+    source: { type: source.kind, name: source.name, facts: written.report.facts },
+    started: backup.startedAt,
+    finished,
+    key: written.key,
+    stored: { bytes: written.stored.bytes as Bytes, sha256: written.stored.sha256 },
+    layers: written.layers,
+    encryption: written.encryption,
+    config: { sha256: origin.sha256, commit: origin.commit },
+    instance: world.instance,
+    holdfast: world.version,
+    warnings: written.report.warnings,
+  }
+}
+
+function requireQuorum(have: number, need: number, copies: readonly WrittenCopy[]): void {
+  if (have >= need) return
+  const why = copies.flatMap((copy) =>
+    copy.kind === 'failed' ? [`${copy.target}: ${messageOf(copy.error)}`] : [],
+  )
+  const cause = copies.find((copy) => copy.kind === 'failed')
+  const code = cause?.kind === 'failed' && cause.error instanceof Failure ? cause.error.code : 'quorum'
+  throw new Failure(code, `${have} of the ${need} targets needed hold the archive: ${why.join('; ')}`, {
+    cause: cause?.kind === 'failed' ? cause.error : undefined,
+  })
+}
+
+interface Manifested {
+  readonly backup: Backup
+  readonly text: string
+  readonly manifest: Manifest
+}
+
+async function commitCopy(
+  written: WrittenCopy,
+  { backup, text, manifest }: Manifested,
+  world: World,
+  signal: AbortSignal,
+): Promise<Copy> {
+  const copy = {
+    backup: manifest.backup,
+    target: written.target,
+    group: backup.group,
+    key: manifest.key,
+    bytes: manifest.stored.bytes,
+    sha256: manifest.stored.sha256,
+    takenAt: manifest.finished,
+    verifiedAt: null,
+    verify: 'never',
+  } as const
+  if (written.kind === 'failed') {
+    return { ...copy, status: 'failed', readback: null, error: messageOf(written.error) }
+  }
+  try {
+    const target = await openTarget(world, written.target)
+    await proveSize(target, written.target, manifest, signal)
+    await target.put(manifestKey(manifest.key), Readable.from([Buffer.from(text)]), backup.id, signal)
+    return { ...copy, status: 'complete', readback: written.stored.readback, error: null }
+  } catch (error) {
+    return { ...copy, status: 'failed', readback: null, error: messageOf(error) }
+  }
+}
+
+/** The size is asked of the target itself, after the write and by a fresh look. */
+async function proveSize(
+  target: Target,
+  name: string,
+  manifest: Manifest,
+  signal: AbortSignal,
+): Promise<void> {
+  const there = await target.stat(manifest.key, signal)
+  if (there?.bytes === manifest.stored.bytes) return
+  const found = there ? `${there.bytes} bytes` : 'nothing'
+  throw new Failure(
+    'target_unreachable',
+    `target ${name} has ${found} under ${manifest.key}, where ${manifest.stored.bytes} bytes were written`,
+  )
+}
+
+/** Removes what a refused commit wrote: the manifest first, so that no moment shows it whole. */
+async function takeBack(
+  copies: readonly { readonly target: TargetId }[],
+  key: string,
+  world: World,
+): Promise<void> {
+  const signal = AbortSignal.timeout(TAKE_BACK_LIMIT)
+  for (const { target: id } of copies) {
+    try {
+      const target = await openTarget(world, id)
+      await target.remove(manifestKey(key), signal)
+      await target.remove(key, signal)
+    } catch {
+      // What stays has no success to prove; the next plan calls it debris.
+    }
+  }
+}

@@ -1,0 +1,40 @@
+import { rm } from 'node:fs/promises'
+import { basename } from 'node:path'
+import { archiveOfPin } from '../core/archive-key.ts'
+import type { Restore } from '../core/model.ts'
+import { ObjectMissing } from '../lib/errors.ts'
+import { readText } from '../stream/text.ts'
+import { openTarget, type World } from '../observe/world.ts'
+
+/**
+ * A baseline after the restore is complete: the data from before goes, and so do the pins that the
+ * restore set. Pins that somebody else set stay.
+ */
+export async function release(restore: Restore, world: World, signal: AbortSignal): Promise<void> {
+  for (const id of world.desired.targets.map((target) => target.id)) {
+    await unpinOf(restore, id, world, signal)
+  }
+  if (restore.previous !== null && isOurs(restore.previous)) {
+    await rm(restore.previous, { recursive: true, force: true })
+    for (const suffix of ['-wal', '-shm', '-journal']) await rm(restore.previous + suffix, { force: true })
+  }
+  await world.store.releaseRestore(restore.id)
+}
+
+async function unpinOf(restore: Restore, id: Restore['target'], world: World, signal: AbortSignal): Promise<void> {
+  if (id === null || restore.group === null) return
+  const target = await openTarget(world, id)
+  for await (const { key } of target.list(`${restore.group}/`, signal)) {
+    if (archiveOfPin(key) === null) continue
+    const text = await readText(target, key, signal).catch((error) => {
+      if (error instanceof ObjectMissing) return ''
+      throw error
+    })
+    if (text.includes(JSON.stringify(`restore:${restore.id}`))) await target.remove(key, signal)
+  }
+}
+
+/** A path out of our own history is still checked before it is removed: the history is a file that can be edited. */
+function isOurs(path: string): boolean {
+  return basename(path).includes('holdfast-previous')
+}

@@ -1,0 +1,184 @@
+import type { Copy, DesiredJob, DesiredSource, Restore, RestoreId } from '../core/model.ts'
+import type { EventName } from '../core/event.ts'
+import { messageOf, RestoreFailed } from '../lib/errors.ts'
+import type { Source, Staged, Staging } from '../sources/source.ts'
+import { loadIdentities } from '../stream/keys.ts'
+import { readThrough, unseal } from '../stream/unseal.ts'
+import type { Archive } from './archive.ts'
+import { pin } from './pin.ts'
+import { makeScratch } from './scratch.ts'
+import { swap } from './swap.ts'
+import { proveStored, type StoredFacts } from './verify.ts'
+import { ownPaths } from './backup.ts'
+import type { World } from '../observe/world.ts'
+
+/** What is to be restored, from where, to where: everything resolved. */
+export interface RestoreOrder {
+  /** As it was asked for. */
+  readonly reference: string
+  readonly by: Restore['by']
+  readonly archive: Archive
+  readonly source: Source
+  /** Null when the archive goes elsewhere and no declared source is concerned. */
+  readonly place: { readonly job: DesiredJob; readonly source: DesiredSource } | null
+  /** Null: into the source itself. */
+  readonly to: string | null
+  readonly only: string | null
+  readonly force: boolean
+  /** Copies to keep until a new baseline is complete: this one and the newest before it. */
+  readonly pins: readonly Copy[]
+}
+
+export interface Restored {
+  readonly restore: Restore
+  readonly staged: Staged
+}
+
+/**
+ * Replaces all or nothing: reads the whole archive into a place beside, proves and checks it, then
+ * swaps by a journal. Until the swap nothing live is touched; a failure in it puts the old data back.
+ */
+export async function restore(order: RestoreOrder, world: World, signal: AbortSignal): Promise<Restored> {
+  const row = openedRow(order, world)
+  await world.store.openRestore(row)
+  try {
+    for (const copy of order.pins) await pin(copy, `restore:${row.id}`, world, signal)
+    const staged = await stageAndSwap(order, row, world, signal)
+    const end = { status: 'success', finishedAt: world.now(), error: null, previous: staged.previous } as const
+    await world.store.closeRestore(row.id, end)
+    return { restore: { ...row, ...end }, staged }
+  } catch (error) {
+    const cause = signal.aborted ? signal.reason : error
+    await world.store.closeRestore(row.id, {
+      status: 'failed',
+      finishedAt: world.now(),
+      error: messageOf(cause),
+      previous: null,
+    })
+    throw cause
+  }
+}
+
+function openedRow(order: RestoreOrder, world: World): Restore {
+  const { archive, place } = order
+  return {
+    id: world.newId() as RestoreId,
+    reference: order.reference,
+    job: place?.job.id ?? null,
+    source: place?.source.name ?? null,
+    group: place?.source.group ?? null,
+    backup: archive.manifest?.backup ?? null,
+    target: archive.copy?.target ?? null,
+    key: archive.name,
+    sha256: archive.sha256,
+    to: order.to ?? (place ? `${place.job.id}/${place.source.name}` : archive.name),
+    inPlace: order.to === null,
+    status: 'running',
+    by: order.by,
+    instance: world.instance,
+    previous: null,
+    startedAt: world.now(),
+    finishedAt: null,
+    error: null,
+  }
+}
+
+async function stageAndSwap(
+  order: RestoreOrder,
+  row: Restore,
+  world: World,
+  signal: AbortSignal,
+): Promise<Staged> {
+  await using scratch = await makeScratch(world, row.id)
+  const task = {
+    to: order.to,
+    only: order.only,
+    facts: order.archive.manifest?.source.facts ?? {},
+    force: order.force,
+  }
+  const context = { scratch: scratch.path, leaveOut: ownPaths(world), token: row.id }
+  const staging = await order.source.stage(task, context, signal)
+  try {
+    tell('restore.download', `reading ${order.archive.name}`, order, world)
+    if (staging.immediate) await prove(order, world, signal)
+    const staged = await fill(staging, order, world, signal)
+    tell('restore.verified', `${order.archive.name} is whole and checked: ${staged.summary}`, order, world)
+    await swap(
+      {
+        kind: 'swap',
+        id: world.newId(),
+        openedAt: world.now(),
+        restore: row.id,
+        moves: staged.moves,
+        leftovers: staged.leftovers,
+        previous: staged.previous,
+      },
+      world.store,
+    )
+    tell('restore.swapped', `restored data is in place at ${row.to}`, order, world)
+    await staging.discard()
+    return staged
+  } catch (error) {
+    await staging.discard().catch(() => {})
+    throw error
+  }
+}
+
+/** Streams the archive into its staging place and proves that all of it arrived as it was written. */
+async function fill(
+  staging: Staging,
+  order: RestoreOrder,
+  world: World,
+  signal: AbortSignal,
+): Promise<Staged> {
+  const { archive } = order
+  const keys = await identities(order, world)
+  const body = await archive.open(signal)
+  const read = await unseal(body, { layers: archive.layers, keys, onBytes: progressOf(order, world) }, staging.sink, signal)
+  proveStored(about(archive), stored(archive), read.stored)
+  const staged = await staging.finish(read.exit, signal)
+  if (staged.moves.length === 0 && !staging.immediate) {
+    throw new RestoreFailed(`nothing came out of ${archive.name}`)
+  }
+  return staged
+}
+
+/** The whole archive read through before a sink that cannot take anything back sees its first byte. */
+async function prove(order: RestoreOrder, world: World, signal: AbortSignal): Promise<void> {
+  const { archive } = order
+  const keys = await identities(order, world)
+  const body = await archive.open(signal)
+  const read = await readThrough(body, { layers: archive.layers, keys, onBytes: progressOf(order, world) }, signal)
+  proveStored(about(archive), stored(archive), read.stored)
+}
+
+async function identities(order: RestoreOrder, world: World) {
+  return await loadIdentities([order.place?.job.encryption ?? null, world.desired.encryption])
+}
+
+/** What the archive must turn out to be: by its manifest, or by the reading before this one. */
+function stored({ manifest, bytes, sha256 }: Archive): StoredFacts {
+  return manifest?.stored ?? { bytes: bytes ?? 0, sha256 }
+}
+
+function about(archive: Archive): { key: string; target: Copy['target'] } {
+  return { key: archive.name, target: (archive.copy?.target ?? 'this machine') as Copy['target'] }
+}
+
+function progressOf({ archive }: RestoreOrder, world: World): (bytes: number) => void {
+  return (bytes) =>
+    world.progress({ what: 'restore', subject: archive.name, bytes, total: archive.bytes, done: false })
+}
+
+function tell(event: EventName, message: string, order: RestoreOrder, world: World): void {
+  world.report({
+    event,
+    level: 'info',
+    message,
+    key: order.archive.name,
+    ...(order.place ? { job: order.place.job.id, source: order.place.source.name } : {}),
+    ...(order.archive.copy ? { target: order.archive.copy.target } : {}),
+    ...(order.archive.bytes === null ? {} : { bytes: order.archive.bytes }),
+  })
+}
+

@@ -1,0 +1,127 @@
+import type { Copy } from '../core/model.ts'
+import { manifestKey } from '../core/archive-key.ts'
+import type { Manifest } from '../core/manifest.ts'
+import { ArchiveDamaged, messageOf, ObjectMissing } from '../lib/errors.ts'
+import { loadIdentities } from '../stream/keys.ts'
+import { readManifest } from '../stream/signature.ts'
+import { readText } from '../stream/text.ts'
+import { hashThrough, readThrough } from '../stream/unseal.ts'
+import type { Target } from '../targets/target.ts'
+import { openTarget, type World } from '../observe/world.ts'
+
+/** What a verify learned. */
+export interface Verified {
+  readonly copy: Copy
+  /** `content`: read through to its end. `stored`: only the stored bytes, for want of an identity. */
+  readonly depth: 'content' | 'stored'
+  readonly bytes: number
+  readonly contentBytes: number | null
+  readonly contentSha256: string | null
+  readonly entries: number | null
+}
+
+/**
+ * Re-reads an archive from its target to its end: size and sha256 against the manifest, every layer
+ * undone, the content read through. The verdict goes into the history, good or bad.
+ *
+ * Throws `ArchiveDamaged` for an archive that is not what its manifest says, and leaves the history
+ * alone when the target could not be read: that is no verdict on the archive.
+ */
+export async function verify(copy: Copy, jobId: string, world: World, signal: AbortSignal): Promise<Verified> {
+  const target = await openTarget(world, copy.target)
+  try {
+    const manifest = await manifestOf(copy, target, world, signal)
+    const read = await readArchive(copy, manifest, target, { world, jobId }, signal)
+    const verified: Copy = { ...copy, verify: 'ok', verifiedAt: world.now(), error: null }
+    await world.store.saveCopy(verified)
+    return { ...read, copy: verified }
+  } catch (error) {
+    if (error instanceof ArchiveDamaged) {
+      await world.store.saveCopy({ ...copy, verify: 'failed', verifiedAt: world.now(), error: messageOf(error) })
+    }
+    throw error
+  }
+}
+
+async function manifestOf(
+  copy: Copy,
+  target: Target,
+  world: World,
+  signal: AbortSignal,
+): Promise<Manifest> {
+  const text = await readText(target, manifestKey(copy.key), signal).catch((error) => {
+    if (error instanceof ObjectMissing) {
+      throw new ArchiveDamaged(`the manifest of ${copy.key} is missing on target ${copy.target}`, {
+        hint: 'look at what the target holds with: holdfast target list',
+        at: copy.key,
+      })
+    }
+    throw error
+  })
+  const found = await readManifest(text, world.desired.signing, world.desired.deployment)
+  if (found.kind === 'foreign') {
+    throw new ArchiveDamaged(`the manifest of ${copy.key} on ${copy.target} does not count: ${found.why}`, { at: copy.key })
+  }
+  return found.manifest
+}
+
+async function readArchive(
+  copy: Copy,
+  manifest: Manifest,
+  target: Target,
+  { world, jobId }: { readonly world: World; readonly jobId: string },
+  signal: AbortSignal,
+): Promise<Omit<Verified, 'copy'>> {
+  const job = world.desired.jobs.find(({ id }) => id === jobId)
+  const keys = await loadIdentities([job?.encryption ?? null, world.desired.encryption])
+  const onBytes = (bytes: number) =>
+    world.progress({ what: 'verify', subject: copy.key, bytes, total: manifest.stored.bytes, done: false })
+  const body = await open(copy, target, signal)
+  // Without an identity the stored bytes can still be held against the hash made at the write.
+  if (manifest.encryption && keys.length === 0) {
+    const stored = await hashThrough(body, onBytes, signal)
+    proveStored(copy, manifest.stored, stored)
+    return { depth: 'stored', bytes: stored.bytes, contentBytes: null, contentSha256: null, entries: null }
+  }
+  const read = await readThrough(body, { layers: manifest.layers, keys, onBytes }, signal)
+  proveStored(copy, manifest.stored, read.stored)
+  return {
+    depth: 'content',
+    bytes: read.stored.bytes,
+    contentBytes: read.content.bytes,
+    contentSha256: read.content.sha256,
+    entries: read.entries,
+  }
+}
+
+async function open(copy: Copy, target: Target, signal: AbortSignal) {
+  return await target.get(copy.key, 0, signal).catch((error) => {
+    if (error instanceof ObjectMissing) {
+      throw new ArchiveDamaged(`the archive ${copy.key} is missing on target ${copy.target}`, { at: copy.key })
+    }
+    throw error
+  })
+}
+
+/** Size and hex sha256 of an archive as stored. */
+export interface StoredFacts {
+  readonly bytes: number
+  readonly sha256: string
+}
+
+/** Throws unless what was read is what the manifest says was written. */
+export function proveStored(
+  { key, target }: Pick<Copy, 'key' | 'target'>,
+  { bytes, sha256 }: StoredFacts,
+  stored: StoredFacts,
+): void {
+  if (stored.bytes === bytes && stored.sha256 === sha256) return
+  const how =
+    stored.bytes === bytes
+      ? `has sha256 ${stored.sha256.slice(0, 16)}…, not ${sha256.slice(0, 16)}…`
+      : `has ${stored.bytes} bytes, not ${bytes}`
+  throw new ArchiveDamaged(`the archive ${key} on ${target} ${how}`, {
+    hint: 'restore from another copy; take a new backup with: holdfast backup create',
+    at: key,
+  })
+}

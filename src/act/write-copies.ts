@@ -1,0 +1,130 @@
+import { encryptionOf } from '../stream/keys.ts'
+import { fanOut } from '../stream/fan-out.ts'
+import { seal } from '../stream/seal.ts'
+import type { Backup, Copy, DesiredJob, TargetId } from '../core/model.ts'
+import type { ManifestEncryption } from '../core/manifest.ts'
+import { messageOf, TargetUnreachable } from '../lib/errors.ts'
+import type { Dump, SourceReport } from '../sources/source.ts'
+import type { Stored } from '../targets/target.ts'
+import { openTarget, type World } from '../observe/world.ts'
+
+export interface Writing {
+  readonly backup: Backup
+  readonly job: DesiredJob
+  readonly key: string
+  readonly layer: string
+  readonly dump: Dump
+}
+
+/** An archive as it lies on its targets, with no manifest yet. */
+export interface Written {
+  readonly key: string
+  readonly layers: readonly string[]
+  readonly encryption: ManifestEncryption | null
+  readonly stored: { readonly bytes: number; readonly sha256: string }
+  readonly report: SourceReport
+  readonly copies: readonly WrittenCopy[]
+}
+
+export type WrittenCopy = { readonly target: TargetId } & (
+  | { readonly kind: 'stored'; readonly stored: Stored }
+  | { readonly kind: 'failed'; readonly error: unknown }
+)
+
+/**
+ * Reads the source once and writes to every target of the job at once. A target that fails is
+ * dropped and does not stop the others; throws when the source fails or every target does.
+ */
+export async function writeCopies(writing: Writing, world: World, signal: AbortSignal): Promise<Written> {
+  const { backup, job, key, dump } = writing
+  const encryption = await encryptionOf(job.encryption)
+  let report: SourceReport | null = null
+  const sealed = seal(
+    dump.content,
+    {
+      layer: writing.layer,
+      compression: job.compression,
+      encryption: encryption.keys,
+      threads: world.desired.limits.zstdThreads,
+      nice: world.desired.limits.nice,
+      throttle: world.throttle,
+      onBytes: (bytes) =>
+        world.progress({ what: 'backup', subject: `${job.id}/${backup.source}`, bytes, total: null, done: false }),
+    },
+    async (exit) => {
+      report = await dump.finish(exit)
+    },
+    signal,
+  )
+  const bodies = fanOut(sealed.body, job.targets.length)
+  const copies = await Promise.all(
+    job.targets.map(async ({ target }, index): Promise<WrittenCopy> => {
+      const body = bodies[index]
+      if (!body) throw new Error('fan-out gave too few bodies')
+      return await writeCopy({ backup, key, target, body }, world, signal)
+    }),
+  )
+  const outcome = await sealed.outcome
+  if (!report) throw new Error('the source was never asked whether its copy is complete')
+  if (copies.every(({ kind }) => kind === 'failed')) throw firstError(copies)
+  return {
+    key,
+    layers: outcome.layers,
+    encryption: encryption.manifest,
+    stored: outcome.stored,
+    report,
+    copies: copies.map((copy) => checkSize(copy, outcome.stored.bytes)),
+  }
+}
+
+interface CopyWriting {
+  readonly backup: Backup
+  readonly key: string
+  readonly target: TargetId
+  readonly body: AsyncIterable<Uint8Array>
+}
+
+async function writeCopy(
+  { backup, key, target, body }: CopyWriting,
+  world: World,
+  signal: AbortSignal,
+): Promise<WrittenCopy> {
+  const copy: Copy = {
+    backup: backup.id,
+    target,
+    group: backup.group,
+    key,
+    status: 'writing',
+    bytes: null,
+    sha256: null,
+    readback: null,
+    takenAt: backup.startedAt,
+    verifiedAt: null,
+    verify: 'never',
+    error: null,
+  }
+  try {
+    // The row is there before the first byte, so that whatever a kill leaves is proven ours.
+    await world.store.saveCopy(copy)
+    const opened = await openTarget(world, target)
+    return { target, kind: 'stored', stored: await opened.put(key, body, backup.id, signal) }
+  } catch (error) {
+    // Tells the fan-out that nobody reads on.
+    await body[Symbol.asyncIterator]().return?.().catch(() => {})
+    await world.store.saveCopy({ ...copy, status: 'failed', error: messageOf(error) })
+    return { target, kind: 'failed', error }
+  }
+}
+
+function checkSize(copy: WrittenCopy, bytes: number): WrittenCopy {
+  if (copy.kind === 'failed' || copy.stored.bytes === bytes) return copy
+  const error = new TargetUnreachable(
+    `target ${copy.target} holds ${copy.stored.bytes} bytes of an archive of ${bytes}`,
+  )
+  return { target: copy.target, kind: 'failed', error }
+}
+
+function firstError(copies: readonly WrittenCopy[]): unknown {
+  const failed = copies.find((copy) => copy.kind === 'failed')
+  return failed?.kind === 'failed' ? failed.error : new Error('no target')
+}

@@ -1,0 +1,38 @@
+import type { Fault } from '../lib/errors.ts'
+import { ConfigError } from '../lib/errors.ts'
+import type { Place } from './tree.ts'
+import { placeText } from './tree.ts'
+
+/** Collects what is wrong, so that a person learns all of it at once. */
+export interface Faults {
+  add(place: Place, path: string, message: string, hint?: string | null): void
+  /** How many there are so far. */
+  count(): number
+  /** Throws `ConfigError` with every fault in order of place, if there is any. */
+  raise(): void
+}
+
+/** An empty collection. The first file that it hears of sorts first. */
+export function collectFaults(mainFile: string): Faults {
+  const found: { readonly place: Place; readonly fault: Fault }[] = []
+  const files = [mainFile]
+  return {
+    add(place, path, message, hint = null) {
+      const at = placeText(place)
+      // One place, one fault: what follows from the first says nothing new.
+      if (found.some(({ fault }) => fault.at === at && fault.path === path)) return
+      if (!files.includes(place.file)) files.push(place.file)
+      found.push({ place, fault: { at, path, message, hint } })
+    },
+    count: () => found.length,
+    raise() {
+      if (found.length === 0) return
+      const order = ({ place }: { readonly place: Place }) => files.indexOf(place.file)
+      found.sort(
+        (a, b) =>
+          order(a) - order(b) || a.place.line - b.place.line || a.place.col - b.place.col,
+      )
+      throw new ConfigError(found.map(({ fault }) => fault))
+    },
+  }
+}

@@ -1,0 +1,200 @@
+import type { Alias, Document, Node, ParsedNode, YAMLMap } from 'yaml'
+import { isAlias, isMap, isScalar, isSeq, Lexer, LineCounter, parseAllDocuments } from 'yaml'
+import type { Faults } from './faults.ts'
+import type { Entry, Place, Tree } from './tree.ts'
+import { emptyMap, joinPath } from './tree.ts'
+
+const MOST_VALUES = 100_000
+const MOST_ALIASES = 10_000
+
+/** What a syntax fault is in words. The library's own words may quote the line, and so a secret. */
+const WORDS: Readonly<Record<string, string>> = {
+  ALIAS_PROPS: 'an alias (*name) takes no tag or anchor of its own',
+  BAD_ALIAS: 'a value that begins with * is an alias; write it in quotes',
+  BAD_COLLECTION_TYPE: 'the tag does not fit the value',
+  BAD_DQ_ESCAPE: 'unknown escape in a double-quoted text',
+  BAD_INDENT: 'the indentation does not fit',
+  BAD_SCALAR_START: 'a value cannot begin with this character; write it in quotes',
+  BLOCK_AS_IMPLICIT_KEY: 'a key and its value cannot stand inside a value on one line',
+  BLOCK_IN_FLOW: 'a block cannot stand inside { } or [ ]',
+  COMMENT_SPACE: 'a comment needs a space before its #',
+  IMPOSSIBLE: 'cannot be understood',
+  KEY_OVER_1024_CHARS: 'the key is too long',
+  MISSING_CHAR: 'a quote, bracket, brace, comma or colon is missing',
+  MULTILINE_IMPLICIT_KEY: 'a key must stand on one line; is a colon missing?',
+  MULTIPLE_ANCHORS: 'a value has one anchor at most',
+  MULTIPLE_DOCS: 'unexpected second document',
+  MULTIPLE_TAGS: 'a value has one tag at most',
+  NON_STRING_KEY: 'a key must be text',
+  TAB_AS_INDENT: 'tabs are not allowed as indentation; use spaces',
+  TAG_RESOLVE_FAILED: 'tags (!name) are not understood here',
+  UNEXPECTED_TOKEN: 'cannot be understood here',
+}
+
+/**
+ * The documents of a YAML text, empty ones left out; null when its syntax is broken. Aliases and
+ * `<<` are followed, and counted: they cannot blow up the memory. Faults never quote the text.
+ */
+export function parseYaml(text: string, file: string, faults: Faults): readonly Tree[] | null {
+  if (hasTooManyTokens(text)) {
+    faults.add({ file, line: 0, col: 0 }, '', tooMany(), 'a config is a few hundred lines')
+    return null
+  }
+  const lines = new LineCounter()
+  const documents = parseAllDocuments(text, {
+    lineCounter: lines,
+    prettyErrors: false,
+    uniqueKeys: false,
+  })
+  const place = (offset: number): Place => {
+    const { line, col } = lines.linePos(offset)
+    return { file, line, col }
+  }
+  const before = faults.count()
+  for (const document of documents) addSyntaxFaults(document, text, place, faults)
+  if (faults.count() > before) return null
+  const build = treeBuilder(place, faults)
+  const trees = documents
+    .filter((document) => !isEmpty(document.contents))
+    .map((document) => build(document))
+  return faults.count() > before ? null : trees
+}
+
+function tooMany(): string {
+  return `expands to more than ${MOST_VALUES.toLocaleString('en')} values`
+}
+
+/** Looks at the tokens of a large text one by one, before anything is built of them. */
+function hasTooManyTokens(text: string): boolean {
+  if (text.length < 2 * MOST_ALIASES) return false
+  let aliases = 0
+  let tokens = 0
+  for (const token of new Lexer().lex(text)) {
+    tokens += 1
+    if (token.startsWith('*')) aliases += 1
+    // A value takes up to eight tokens: blanks, a comment, a key, a colon, quotes, an end of line.
+    if (aliases > MOST_ALIASES || tokens > 8 * MOST_VALUES) return true
+  }
+  return false
+}
+
+function isEmpty(node: ParsedNode | null): boolean {
+  return node === null || (isScalar(node) && node.value === null)
+}
+
+function addSyntaxFaults(
+  document: ReturnType<typeof parseAllDocuments>[number],
+  text: string,
+  place: (offset: number) => Place,
+  faults: Faults,
+): void {
+  let lastLine = 0
+  for (const problem of [...document.errors, ...document.warnings]) {
+    const at = place(problem.pos[0])
+    // One slip makes a row of complaints; the first on a line names it.
+    if (at.line === lastLine) continue
+    lastLine = at.line
+    const line = text.split(/\r?\n/, at.line)[at.line - 1] ?? ''
+    faults.add(at, '', WORDS[problem.code] ?? 'is no valid YAML', syntaxHint(line))
+  }
+}
+
+function syntaxHint(line: string): string | null {
+  if (/[[{].*\$\{/.test(line)) {
+    return 'inside { } and [ ] a variable needs quotes: { key: "${NAME}" }'
+  }
+  if (/:\s*[*@]/.test(line)) return 'a schedule is written in quotes: "*/5 * * * *", "@daily"'
+  return null
+}
+
+function treeBuilder(place: (offset: number) => Place, faults: Faults) {
+  let values = 0
+  let document: Document.Parsed | null = null
+  const open = new Set<Node>()
+
+  const build = (node: Node | null, fallback: Place, path: string): Tree => {
+    const at = node?.range ? place(node.range[0]) : fallback
+    values += 1
+    if (values > MOST_VALUES) {
+      if (values === MOST_VALUES + 1) faults.add(at, path, tooMany(), 'look at its aliases (*name)')
+      return emptyMap(at)
+    }
+    if (isAlias(node)) return follow(node, at, path)
+    if (isMap(node)) return map(node, at, path)
+    if (isSeq(node)) {
+      const items = node.items.map((item, index) =>
+        build(item as Node | null, at, joinPath(path, index)),
+      )
+      return { kind: 'list', items, place: at }
+    }
+    return { kind: 'scalar', value: scalarValue(node), place: at, hidden: false }
+  }
+
+  const follow = (alias: Alias, at: Place, path: string): Tree => {
+    const target = document === null ? undefined : alias.resolve(document)
+    if (target === undefined) faults.add(at, path, `no anchor &${alias.source} stands above`)
+    else if (open.has(target)) faults.add(at, path, `the alias *${alias.source} contains itself`)
+    else {
+      open.add(target)
+      const tree = build(target, at, path)
+      open.delete(target)
+      return tree
+    }
+    return emptyMap(at)
+  }
+
+  const map = (node: YAMLMap, at: Place, path: string): Tree => {
+    const entries = new Map<string, Entry>()
+    const merged: Tree[] = []
+    for (const pair of node.items) {
+      const keyNode = pair.key as Node | null
+      const keyPlace = keyNode?.range ? place(keyNode.range[0]) : at
+      const key = keyText(keyNode)
+      if (key === null) {
+        faults.add(keyPlace, path, 'a key must be text')
+        continue
+      }
+      const inner = joinPath(path, key)
+      const value = build(pair.value as Node | null, keyPlace, inner)
+      const first = entries.get(key)
+      if (key === '<<') merged.push(...(value.kind === 'list' ? value.items : [value]))
+      else if (first) faults.add(keyPlace, inner, `declared twice, first in line ${first.place.line}`)
+      else entries.set(key, { place: keyPlace, value })
+    }
+    return { kind: 'map', entries: mergeInto(entries, merged, faults), place: at }
+  }
+
+  return (parsed: ReturnType<typeof parseAllDocuments>[number]): Tree => {
+    document = parsed
+    return build(parsed.contents, place(0), '')
+  }
+}
+
+/** Keys that are written win over those merged by `<<`, and earlier merges over later ones. */
+function mergeInto(
+  entries: Map<string, Entry>,
+  merged: readonly Tree[],
+  faults: Faults,
+): ReadonlyMap<string, Entry> {
+  for (const tree of merged) {
+    if (tree.kind !== 'map') {
+      faults.add(tree.place, '<<', 'must name a map, or a list of maps')
+      continue
+    }
+    for (const [key, entry] of tree.entries) if (!entries.has(key)) entries.set(key, entry)
+  }
+  return entries
+}
+
+function keyText(node: Node | null): string | null {
+  if (!isScalar(node) || node.value === null) return null
+  return typeof node.value === 'string' ? node.value : (node.source ?? String(node.value))
+}
+
+function scalarValue(node: Node | null): string | number | boolean | null {
+  const value: unknown = isScalar(node) ? node.value : null
+  if (typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean') {
+    return value
+  }
+  return value === null || value === undefined ? null : String(value)
+}

@@ -1,0 +1,102 @@
+import { iso, keyTimestamp } from '../lib/time.ts'
+import type { DesiredJob, DesiredSource, GroupId, Instant } from './model.ts'
+
+const MANIFEST = '.manifest.json'
+const PIN = '.pin.json'
+
+type JobNames = Pick<DesiredJob, 'name' | 'app' | 'organization' | 'path' | 'renamedFrom'>
+type SourceNames = Pick<DesiredSource, 'name' | 'group'>
+
+/** Where the archives of a source stand unless the job has a `path` of its own: its group and `/`. */
+export function groupPrefix(_job: JobNames, source: SourceNames): string {
+  return `${source.group}/`
+}
+
+/**
+ * Key of a new archive, from the target's root on: `{org}/{app}/{source}/{timestamp}{ext}`, or the
+ * job's own template with the extension after it. Dates are those of UTC.
+ */
+export function archiveKey(
+  job: JobNames,
+  source: SourceNames,
+  startedAt: Instant,
+  extension: string,
+): string {
+  if (job.path === null) return groupPrefix(job, source) + keyTimestamp(startedAt) + extension
+  const [yyyy = '', mm = '', dd = ''] = iso(startedAt).slice(0, 10).split('-')
+  const dates = { timestamp: keyTimestamp(startedAt), yyyy, mm, dd }
+  return fill(job.path, { ...names(job, source), ...dates }) + extension
+}
+
+/** The longest beginning that every archive of the source shares, whenever it was made. */
+export function listPrefix(job: JobNames, source: SourceNames): string {
+  if (job.path === null) return groupPrefix(job, source)
+  const [fixed = ''] = job.path.split(/\{(?:timestamp|yyyy|mm|dd)\}/, 1)
+  return fill(fixed, names(job, source))
+}
+
+/** Every prefix to list for a source: that of today, and those of the name its job had before. */
+export function listPrefixes(job: JobNames, source: SourceNames): readonly string[] {
+  const former = formerGroup(job, source)
+  return former === null
+    ? [listPrefix(job, source)]
+    : [listPrefix(job, source), `${former}/`, formerListPrefix(job, source)]
+}
+
+/** The group that a renamed job's archives were made under, or null when the name is no part of it. */
+export function formerGroup(job: JobNames, source: SourceNames): GroupId | null {
+  if (job.renamedFrom === null || job.app !== null) return null
+  const [organization = 'system'] = source.group.split('/')
+  return `${organization}/${formerName(job)}/${source.name}` as GroupId
+}
+
+/** Key of the manifest beside an archive. */
+export function manifestKey(archive: string): string {
+  return archive + MANIFEST
+}
+
+/** Key of the pin beside an archive. */
+export function pinKey(archive: string): string {
+  return archive + PIN
+}
+
+/** The archive that a manifest of this key would speak of, or null when it is no manifest's key. */
+export function archiveOfManifest(key: string): string | null {
+  return stem(key, MANIFEST)
+}
+
+/** The archive that a pin of this key would keep, or null when it is no pin's key. */
+export function archiveOfPin(key: string): string | null {
+  return stem(key, PIN)
+}
+
+/** Whether a key may be an archive's: neither a manifest's nor a pin's. */
+export function isArchiveKey(key: string): boolean {
+  return archiveOfManifest(key) === null && archiveOfPin(key) === null
+}
+
+function stem(key: string, suffix: string): string | null {
+  return key.length > suffix.length && key.endsWith(suffix) ? key.slice(0, -suffix.length) : null
+}
+
+function formerName(job: JobNames): string {
+  return job.renamedFrom?.split('/').at(-1) ?? job.name
+}
+
+function formerListPrefix(job: JobNames, source: SourceNames): string {
+  return listPrefix({ ...job, name: formerName(job) }, source)
+}
+
+function names(job: JobNames, source: SourceNames): Readonly<Record<string, string>> {
+  return {
+    org: job.organization ?? 'system',
+    app: job.app ?? job.name,
+    job: job.name,
+    source: source.name,
+  }
+}
+
+/** One pass, so that a value that looks like a placeholder stays what it is. */
+function fill(template: string, values: Readonly<Record<string, string>>): string {
+  return template.replaceAll(/\{(\w+)\}/g, (written, name: string) => values[name] ?? written)
+}

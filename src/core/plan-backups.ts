@@ -1,0 +1,194 @@
+import type { BackupAction, SkipAction } from './action.ts'
+import { scheduleMark } from './applied.ts'
+import type { Backup, DesiredJob, DesiredSource, Instant, Restore } from './model.ts'
+import { isOpen } from './plan-attempts.ts'
+import { mayTry } from './retry.ts'
+import type { Scene } from './scene.ts'
+import { latestSlot, missedSlots } from './schedule.ts'
+
+/**
+ * What is to be archived now, and the slots that are recorded as skipped. A job has at most one
+ * action: its slot comes first, then a baseline after a restore, then a first run. What one of them
+ * does is not done again for the next, as a success serves them all.
+ */
+export function planBackups(scene: Scene): readonly (BackupAction | SkipAction)[] {
+  return scene.jobs.flatMap((job) => {
+    if (!job.enabled) return []
+    const action = ofSlot(scene, job) ?? ofRestore(scene, job) ?? ofFirstRun(scene, job)
+    return action === null ? [] : [action]
+  })
+}
+
+interface Slot {
+  readonly at: Instant
+  /** Older slots that nobody recorded. */
+  readonly missed: number
+  readonly attempts: readonly Backup[]
+}
+
+function ofSlot(scene: Scene, job: DesiredJob): BackupAction | SkipAction | null {
+  const slot = owedSlot(scene, job)
+  if (slot === null) return null
+  const untouched = slot.attempts.length === 0
+
+  const living = scene.livingRuns(job.id)
+  if (living.length > 0) {
+    // A run that began after the slot does not stand in its way: the slot waits for its end.
+    const older = living.filter((one) => one.slot !== slot.at && one.startedAt <= slot.at)
+    if (older.length === 0 || !untouched) return null
+    const since = Math.min(...older.map((one) => one.startedAt)) as Instant
+    return skip(job, slot.at, { rule: 'still-running', since })
+  }
+  if (job.targets.length === 0) {
+    const why = job.noTarget ?? 'it has no target'
+    return untouched ? skip(job, slot.at, { rule: 'no-target', why }) : null
+  }
+  return ofSources(scene, job, slot)
+}
+
+/** The newest slot that the job may still owe something for. */
+function owedSlot(scene: Scene, job: DesiredJob): Slot | null {
+  const applied = scene.applied(job)
+  if (job.schedule === null || applied === null) return null
+  if (applied.scheduleMark !== scheduleMark(job)) return null
+  const at = latestSlot(job.schedule, scene.now)
+  if (at === null) return null
+  // A clock that was ahead when the job was applied must not put it to sleep for years.
+  const since = applied.since > scene.now ? justBefore(at) : applied.since
+  if (at <= since) return null
+
+  const attempts: Backup[] = []
+  let recorded = since
+  for (const one of scene.attemptsOf(job.id)) {
+    if (one.slot === at) attempts.push(one)
+    else if (one.slot !== null && one.slot < at && one.slot > recorded) recorded = one.slot
+  }
+  if (attempts.some((one) => one.status === 'skipped')) return null
+  const missed =
+    attempts.length === 0 ? missedSlots(job.schedule, recorded, justBefore(at)) : 0
+  return { at, missed, attempts }
+}
+
+/** The sources that the slot owes and that may be tried now, as one run. */
+function ofSources(scene: Scene, job: DesiredJob, slot: Slot): BackupAction | null {
+  const owed = owedSources(scene, job, slot.at, (source) =>
+    slot.attempts.filter((one) => one.source === source.name),
+  )
+  if (owed === null) return null
+  const { at, missed } = slot
+  const { error } = owed
+  if (error !== null) {
+    const { attempt } = owed
+    const because = { rule: 'retry', slot: at, attempt, of: job.retry.attempts, error } as const
+    return backup(job, owed, at, 'retry', because)
+  }
+  return missed > 0
+    ? backup(job, owed, at, 'catch-up', { rule: 'missed-slots', slot: at, missed })
+    : backup(job, owed, at, 'schedule', { rule: 'slot-due', slot: at })
+}
+
+/** A restored source is archived anew: until then, what is kept for a way back stays pinned. */
+function ofRestore(scene: Scene, job: DesiredJob): BackupAction | null {
+  if (!mayRun(scene, job)) return null
+  const owed = owedSources(scene, job, null, ({ group }) => {
+    const restoredAt = scene.restored.get(group)?.finishedAt ?? null
+    if (restoredAt === null) return null
+    return scene.attemptsOfGroup(group).filter((one) => one.startedAt >= restoredAt)
+  })
+  const restore = owed && latestRestore(scene, job, owed.sources)
+  if (owed === null || !restore) return null
+  return backup(job, owed, null, 'baseline', { rule: 'after-restore', restore: restore.id })
+}
+
+function ofFirstRun(scene: Scene, job: DesiredJob): BackupAction | null {
+  const applied = scene.applied(job)
+  const wanted = applied === null ? job.firstRun === 'now' : applied.firstRun
+  if (!wanted || !mayRun(scene, job)) return null
+  const since = applied === null ? scene.now : applied.since
+  const owed = owedSources(scene, job, null, (source) =>
+    scene
+      .attemptsOf(job.id)
+      .filter((one) => one.source === source.name && one.startedAt >= since),
+  )
+  return owed && backup(job, owed, null, 'first-run', { rule: 'first-run' })
+}
+
+interface Owed {
+  /** Names, in the order declared. */
+  readonly sources: readonly string[]
+  readonly attempt: number
+  /** Of the newest attempt that failed before this one, or null when this is the first. */
+  readonly error: string | null
+}
+
+/**
+ * The sources without success and whose turn it is. `attemptsOf` gives what was tried for the same
+ * duty before, or null for a source that owes nothing.
+ */
+function owedSources(
+  scene: Scene,
+  job: DesiredJob,
+  from: Instant | null,
+  attemptsOf: (source: DesiredSource) => readonly Backup[] | null,
+): Owed | null {
+  const sources: string[] = []
+  const failures: Backup[] = []
+  for (const source of job.sources) {
+    const attempts = attemptsOf(source)
+    if (attempts === null || scene.isBeingRestored(source.group)) continue
+    if (attempts.some((one) => one.status === 'success' || isOpen(one.status))) continue
+    const failed = attempts.filter((one) => one.status === 'failed')
+    if (!mayTry(failed, job.retry, from, scene.now)) continue
+    sources.push(source.name)
+    failures.push(...failed)
+  }
+  if (sources.length === 0) return null
+  const last = failures.reduce<Backup | null>(
+    (newest, one) => (newest === null || isAfter(one, newest) ? one : newest),
+    null,
+  )
+  const attempt = Math.max(0, ...failures.map((one) => one.attempt)) + 1
+  return { sources, attempt, error: last && (last.error ?? 'it failed') }
+}
+
+function isAfter(one: Backup, other: Backup): boolean {
+  return one.startedAt !== other.startedAt
+    ? one.startedAt > other.startedAt
+    : one.id > other.id
+}
+
+function mayRun(scene: Scene, job: DesiredJob): boolean {
+  return job.targets.length > 0 && scene.livingRuns(job.id).length === 0
+}
+
+function latestRestore(
+  scene: Scene,
+  job: DesiredJob,
+  sources: readonly string[],
+): Restore | undefined {
+  return job.sources
+    .filter((source) => sources.includes(source.name))
+    .flatMap((source) => scene.restored.get(source.group) ?? [])
+    .reduce<Restore | undefined>(
+      (latest, one) => (latest && latest.startedAt >= one.startedAt ? latest : one),
+      undefined,
+    )
+}
+
+function backup(
+  job: DesiredJob,
+  { sources, attempt }: Owed,
+  slot: Instant | null,
+  trigger: BackupAction['trigger'],
+  because: BackupAction['because'],
+): BackupAction {
+  return { kind: 'backup', subject: job.id, sources, slot, attempt, trigger, because }
+}
+
+function skip(job: DesiredJob, slot: Instant, because: SkipAction['because']): SkipAction {
+  return { kind: 'skip', subject: job.id, slot, because }
+}
+
+function justBefore(at: Instant): Instant {
+  return (at - 1) as Instant
+}

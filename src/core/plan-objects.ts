@@ -1,0 +1,119 @@
+import type { AdoptAction, DebrisAction, MissingAction } from './action.ts'
+import { manifestKey } from './archive-key.ts'
+import type { Backup, Copy, TargetId } from './model.ts'
+import type { Listing } from './observed.ts'
+import { byText, sortedBy } from './order.ts'
+import { isOpen, isWhole } from './plan-attempts.ts'
+import type { Scene } from './scene.ts'
+
+type Listed = Extract<Listing, { readonly kind: 'listed' }>
+
+/** Object stores and old file systems keep times in steps of up to this many milliseconds. */
+const CLOCK_STEP = 2000
+
+/**
+ * Manifests of ours that the history does not count as complete copies, with their archives whole.
+ * Those of open attempts are not touched: a living owner is about to say so itself, and
+ * `settleAttempts` has judged the others.
+ */
+export function planAdoptions(scene: Scene): readonly AdoptAction[] {
+  return onListed(scene, (target, listing) => {
+    if (listing.manifests.size === 0) return []
+    const complete = new Set(
+      scene
+        .allCopiesOn(target)
+        .filter((copy) => copy.status === 'complete')
+        .map((copy) => copy.key),
+    )
+    return sortedBy(listing.manifests, ([key]) => key).flatMap(([key, found]): AdoptAction[] => {
+      if (found.kind === 'foreign' || complete.has(key)) return []
+      const { manifest } = found
+      const attempt = scene.attempt(manifest.backup)
+      if (attempt !== null && (isOpen(attempt.status) || scene.settled.has(attempt.id))) return []
+      if (!isWhole(key, manifest, listing.objects.get(key)?.bytes)) return []
+      return [{ kind: 'adopt', subject: target, key, manifest, because: { rule: 'manifest-found' } }]
+    })
+  })
+}
+
+/** Complete copies whose archive or manifest is not on the target, where the target was looked at. */
+export function planMissing(scene: Scene): readonly MissingAction[] {
+  return onListed(scene, (target, listing) =>
+    scene
+      .allCopiesOn(target)
+      .filter((copy) => copy.status === 'complete' && scene.covered(target, copy.key))
+      .flatMap((copy): MissingAction[] => {
+        const because = absence(scene, listing, copy)
+        return because === null ? [] : [{ kind: 'missing', subject: target, copy, because }]
+      })
+      .sort((one, other) => byText(one.copy.key, other.copy.key)),
+  )
+}
+
+function absence(scene: Scene, listing: Listed, copy: Copy): MissingAction['because'] | null {
+  const listed = listing.objects.get(copy.key)
+  if (listed !== undefined && listed.bytes === copy.bytes) {
+    if (listing.objects.has(manifestKey(copy.key))) return null
+  }
+  // A copy that was finished after the target was listed cannot be in the list.
+  const attempt = scene.attempt(copy.backup)
+  if (attempt !== null && isOpen(attempt.status)) return null
+  if ((attempt?.finishedAt ?? copy.takenAt) >= listing.at) return null
+
+  if (listed === undefined) return { rule: 'archive-gone' }
+  if (copy.bytes !== null && listed.bytes !== copy.bytes) {
+    return { rule: 'size-differs', listed: listed.bytes, expected: copy.bytes }
+  }
+  return listing.objects.has(manifestKey(copy.key)) ? null : { rule: 'manifest-gone' }
+}
+
+/** What attempts that are over left behind. Whatever our history does not prove ours is not named. */
+export function planDebris(scene: Scene): readonly DebrisAction[] {
+  return onListed(scene, (target, listing) => [
+    ...unfinished(scene, target, listing),
+    ...headless(scene, target, listing),
+  ])
+}
+
+function unfinished(scene: Scene, target: TargetId, listing: Listed): readonly DebrisAction[] {
+  return sortedBy(listing.unfinished, (one) => `${one.key} ${one.token}`).flatMap((one) => {
+    const attempt = scene.attempt(one.token)
+    return attempt === null || isOpen(attempt.status)
+      ? []
+      : [debris(target, attempt, { kind: 'unfinished', unfinished: one })]
+  })
+}
+
+/** Finished archives that never got their manifest. */
+function headless(scene: Scene, target: TargetId, listing: Listed): readonly DebrisAction[] {
+  const copies = scene.allCopiesOn(target)
+  const isTorn = (copy: Copy) => copy.status === 'writing' || copy.status === 'failed'
+  const torn = copies.filter(isTorn)
+  if (torn.length === 0) return []
+  const good = new Set(copies.filter((copy) => !isTorn(copy)).map((copy) => copy.key))
+
+  return sortedBy(torn, (copy) => copy.key).flatMap((copy) => {
+    const attempt = scene.attempt(copy.backup)
+    const object = listing.objects.get(copy.key)
+    if (attempt === null || isOpen(attempt.status) || object === undefined) return []
+    if (listing.objects.has(manifestKey(copy.key)) || good.has(copy.key)) return []
+    // Older than the attempt: it stood there before, it is what the attempt stumbled over.
+    if (object.modifiedAt + CLOCK_STEP < attempt.startedAt) return []
+    return [debris(target, attempt, { kind: 'archive', key: copy.key, bytes: object.bytes })]
+  })
+}
+
+function debris(target: TargetId, attempt: Backup, object: DebrisAction['object']): DebrisAction {
+  const because = { rule: 'attempt-over', status: attempt.status } as const
+  return { kind: 'debris', subject: target, backup: attempt.id, object, because }
+}
+
+function onListed<T>(
+  scene: Scene,
+  find: (target: TargetId, listing: Listed) => readonly T[],
+): readonly T[] {
+  return scene.targets.flatMap((target) => {
+    const listing = scene.listing(target)
+    return listing.kind === 'listed' ? find(target, listing) : []
+  })
+}

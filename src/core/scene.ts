@@ -1,0 +1,151 @@
+import { appliedJobs } from './applied.ts'
+import { formerGroup } from './archive-key.ts'
+import type {
+  AppliedJob,
+  Backup,
+  BackupId,
+  Copy,
+  Desired,
+  DesiredJob,
+  DesiredSource,
+  GroupId,
+  Instant,
+  JobId,
+  Restore,
+  Run,
+  TargetId,
+} from './model.ts'
+import type { Listing, Observed } from './observed.ts'
+import { byText, groupedBy, sortedBy } from './order.ts'
+import { isOpen, type Settled } from './plan-attempts.ts'
+import { covering } from './prefixes.ts'
+
+/**
+ * Desired and observed, indexed once, so that no rule has to search. What a renamed job did under
+ * its former name is its own here, and so are the groups that were named after it.
+ */
+export interface Scene {
+  readonly desired: Desired
+  readonly observed: Observed
+  readonly now: Instant
+  /** By id. */
+  readonly jobs: readonly DesiredJob[]
+  /** By id. */
+  readonly targets: readonly TargetId[]
+  /** Open attempts that this plan closes: the history reads as if that was done. */
+  readonly settled: ReadonlySet<BackupId>
+  /** The attempt of that id, if it is in our history. */
+  attempt(id: string): Backup | null
+  applied(job: DesiredJob): AppliedJob | null
+  attemptsOf(job: JobId): readonly Backup[]
+  attemptsOfGroup(group: GroupId): readonly Backup[]
+  /** What of the job is under way now, in a process whose life is proven. */
+  livingRuns(job: JobId): readonly Living[]
+  /** Whether a living process is putting an archive of the group back in its place. */
+  isBeingRestored(group: GroupId): boolean
+  /** The newest restore in place of each group whose baseline is not known to be complete. */
+  readonly restored: ReadonlyMap<GroupId, Restore>
+  copiesOn(target: TargetId, group: GroupId): readonly Copy[]
+  /** In no promised order. */
+  allCopiesOn(target: TargetId): readonly Copy[]
+  group(written: GroupId): GroupId
+  listing(target: TargetId): Listing
+  /** Whether a listing of the target shows what lies under a key or prefix. */
+  covered(target: TargetId, key: string): boolean
+}
+
+/** A run, or an attempt of one, that goes on. */
+export type Living = Pick<Run, 'slot' | 'startedAt'>
+
+const UNLISTED: Listing = { kind: 'unlisted' }
+
+/** Indexes what was declared and seen, with the history as `settled` leaves it. */
+export function sceneOf(
+  desired: Desired,
+  observed: Observed,
+  settled: Settled,
+  now: Instant,
+): Scene {
+  const { listings, alive } = observed
+  const { history } = settled
+  const attempts = new Map<string, Backup>(history.backups.map((one) => [one.id, one]))
+  const jobs = sortedBy(desired.jobs, (job) => job.id)
+  const jobNames = formerNames(jobs)
+  const groups = formerGroups(jobs)
+  const job = (written: JobId) => jobNames.get(written) ?? written
+  const group = (written: GroupId) => groups.get(written) ?? written
+
+  const byJob = groupedBy(history.backups, (one) => job(one.job))
+  const byGroup = groupedBy(history.backups, (one) => group(one.group))
+  const byTarget = groupedBy(history.copies, (one) => one.target)
+  const byPlace = new Map(
+    [...byTarget].map(([target, copies]) => [target, groupedBy(copies, (one) => group(one.group))]),
+  )
+  const goesOn = (one: Backup | Run) => isOpen(one.status) && alive.has(one.instance)
+  const living = groupedBy<Backup | Run, JobId>(
+    [...history.runs.filter(goesOn), ...history.backups.filter(goesOn)],
+    (one) => job(one.job),
+  )
+  const inPlace = history.restores.flatMap((one) =>
+    one.inPlace && one.group !== null ? [{ ...one, group: group(one.group) }] : [],
+  )
+  const restoring = inPlace.filter((one) => one.status === 'running' && alive.has(one.instance))
+  const restored = inPlace
+    .filter((one) => one.status === 'success')
+    .sort((one, other) => one.startedAt - other.startedAt || byText(one.id, other.id))
+  const covers = new Map<TargetId, (key: string) => boolean>()
+  for (const [target, listing] of listings) {
+    if (listing.kind === 'listed') covers.set(target, covering(listing.prefixes))
+  }
+
+  return {
+    desired,
+    observed,
+    now,
+    jobs,
+    targets: sortedBy(desired.targets, (one) => one.id).map((one) => one.id),
+    settled: settled.closed,
+    attempt: (id) => attempts.get(id) ?? null,
+    applied: appliedJobs(observed.applied, desired.jobs),
+    attemptsOf: (name) => byJob.get(name) ?? [],
+    attemptsOfGroup: (name) => byGroup.get(name) ?? [],
+    livingRuns: (name) => living.get(name) ?? [],
+    isBeingRestored: (name) => restoring.some((one) => one.group === name),
+    restored: new Map(restored.map((one) => [one.group, one])),
+    copiesOn: (target, name) => byPlace.get(target)?.get(name) ?? [],
+    allCopiesOn: (target) => byTarget.get(target) ?? [],
+    group,
+    listing: (target) => listings.get(target) ?? UNLISTED,
+    covered: (target, key) => covers.get(target)?.(key) ?? false,
+  }
+}
+
+/** Each source of the job with each of its targets: where groups live. */
+export function* placesOf(
+  job: DesiredJob,
+): Generator<{ readonly source: DesiredSource; readonly target: DesiredJob['targets'][number] }> {
+  for (const source of job.sources) {
+    for (const target of sortedBy(job.targets, (one) => one.target)) yield { source, target }
+  }
+}
+
+function formerNames(jobs: readonly DesiredJob[]): ReadonlyMap<JobId, JobId> {
+  const declared = new Set(jobs.map((job) => job.id))
+  const names = new Map<JobId, JobId>()
+  for (const { id, renamedFrom } of jobs) {
+    if (renamedFrom !== null && !declared.has(renamedFrom)) names.set(renamedFrom, id)
+  }
+  return names
+}
+
+function formerGroups(jobs: readonly DesiredJob[]): ReadonlyMap<GroupId, GroupId> {
+  const declared = new Set(jobs.flatMap((job) => job.sources.map((source) => source.group)))
+  const groups = new Map<GroupId, GroupId>()
+  for (const job of jobs) {
+    for (const source of job.sources) {
+      const former = formerGroup(job, source)
+      if (former !== null && !declared.has(former)) groups.set(former, source.group)
+    }
+  }
+  return groups
+}

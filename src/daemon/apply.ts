@@ -1,0 +1,36 @@
+import type { Action } from '../core/action.ts'
+import { appliedAfter } from '../core/applied.ts'
+import { plan } from '../core/plan.ts'
+import { LeaseBusy } from '../lib/errors.ts'
+import { hold } from '../leases/lease.ts'
+import { observe } from '../observe/observe.ts'
+import type { World } from '../observe/world.ts'
+
+/** Actions that change what is applied: targets and jobs that came, changed or went. */
+export function isConfigAction(action: Action): boolean {
+  return action.kind.startsWith('target.') || action.kind.startsWith('job.')
+}
+
+/**
+ * Makes the config the applied one: new jobs owe slots from now on, renamed ones take their history
+ * along, removed ones leave theirs where it is. Returns what changed. Throws `LeaseBusy`.
+ */
+export async function applyConfig(world: World, signal: AbortSignal): Promise<readonly Action[]> {
+  const turn = await hold(world.leases, 'deployment', signal, async (_lease, held) => {
+    const scope = { jobs: null, depth: 'history', pruneConfirmed: false, restoreRequested: null } as const
+    const observed = await observe(scope, world, held)
+    const now = world.now()
+    const changes = plan(world.desired, observed, now).actions.filter(isConfigAction)
+    for (const action of changes) {
+      if (action.kind === 'job.update' && action.because.rule === 'renamed') {
+        await world.store.renameJob(action.because.from, action.subject)
+      }
+    }
+    if (changes.length > 0 || observed.applied === null) {
+      await world.store.saveApplied(appliedAfter(world.desired, observed.applied, now))
+    }
+    return changes
+  })
+  if (turn.kind === 'busy') throw new LeaseBusy('the deployment', turn.holder)
+  return turn.value
+}

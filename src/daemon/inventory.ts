@@ -1,0 +1,60 @@
+import { act, type JobOwned } from '../act/act.ts'
+import type { Action } from '../core/action.ts'
+import type { JobId } from '../core/model.ts'
+import { ownerOf } from '../core/owner.ts'
+import { plan } from '../core/plan.ts'
+import { hold } from '../leases/lease.ts'
+import { observe } from '../observe/observe.ts'
+import type { World } from '../observe/world.ts'
+
+const DRIFT: ReadonlySet<Action['kind']> = new Set(['adopt', 'missing', 'debris', 'prune', 'prune-blocked'])
+
+/** Jobs that an inventory found work for. */
+export interface Inventory {
+  readonly jobs: ReadonlySet<JobId>
+}
+
+/**
+ * Looks at whole targets: what of the history is missing there, what is there that the history does
+ * not know. Declared jobs get a turn for it; what belongs to no declared job is dealt with here,
+ * because nobody else acts on it.
+ */
+export async function takeInventory(world: World, signal: AbortSignal): Promise<Inventory> {
+  const turn = await hold(world.leases, 'deployment', signal, async (lease, held) => {
+    const scope = { jobs: null, depth: 'all', pruneConfirmed: false, restoreRequested: null } as const
+    const observed = await observe(scope, world, held)
+    const { actions, warnings } = plan(world.desired, observed, world.now())
+    const declared = new Set(world.desired.jobs.map(({ id }) => id))
+    const jobs = new Set<JobId>()
+    for (const action of actions) {
+      const owner = ownerOf(action, observed)
+      if (owner !== null && declared.has(owner)) jobs.add(owner)
+      else if (isOrphan(action)) await act(action, world, lease, held)
+    }
+    tellDrift(actions, world)
+    for (const warning of warnings) {
+      if (!world.news(`warning ${warning.rule} ${warning.subject}`, warning.message)) continue
+      world.report({ event: 'drift.found', level: 'warn', message: warning.message, detail: { ...warning } })
+    }
+    for (const [id, listing] of observed.listings) {
+      const state = listing.kind === 'unreachable' ? listing.error : 'listed'
+      if (!world.news(`target ${id}`, state) || listing.kind !== 'unreachable') continue
+      world.report({ event: 'drift.found', level: 'error', message: `target ${id} cannot be looked at: ${listing.error}`, target: id })
+    }
+    return { jobs }
+  })
+  return turn.kind === 'busy' ? { jobs: new Set() } : turn.value
+}
+
+function isOrphan(action: Action): action is JobOwned {
+  return action.kind === 'adopt' || action.kind === 'missing' || action.kind === 'debris'
+}
+
+function tellDrift(actions: readonly Action[], world: World): void {
+  const drift = actions.filter(({ kind }) => DRIFT.has(kind))
+  const counts: Record<string, number> = {}
+  for (const { kind } of drift) counts[kind] = (counts[kind] ?? 0) + 1
+  if (drift.length === 0 || !world.news('drift', JSON.stringify(counts))) return
+  const words = Object.entries(counts).map(([kind, count]) => `${count} ${kind}`)
+  world.report({ event: 'drift.found', level: 'info', message: `the world differs from the file: ${words.join(', ')}; look with: holdfast plan`, detail: counts })
+}

@@ -1,0 +1,69 @@
+import { finishDelete } from '../act/prune.ts'
+import { recoverSwap } from '../act/swap.ts'
+import { messageOf, reportOf } from '../lib/errors.ts'
+import { unreachable } from '../lib/unreachable.ts'
+import type { World } from '../observe/world.ts'
+import type { JournalEntry } from '../state/store.ts'
+
+/**
+ * Finishes or takes back what a crash cut short: swaps before anything else reads the sources, then
+ * deletions. Entries of instances that still live are theirs to finish.
+ */
+export async function recover(world: World, signal: AbortSignal): Promise<void> {
+  const entries = await world.store.journal()
+  const restores = await openRestores(world)
+  for (const entry of entries) {
+    if (entry.kind === 'swap' && restores.alive.has(entry.restore)) continue
+    await recoverEntry(entry, world, signal)
+  }
+  for (const id of restores.dead) {
+    const ended = { status: 'failed', finishedAt: world.now(), error: 'the process that ran it ended without a word; nothing was replaced', previous: null } as const
+    await world.store.closeRestore(id, ended)
+  }
+}
+
+async function openRestores(world: World) {
+  const { restores } = await world.store.history({ depth: 'recent', jobs: null })
+  const alive = new Set<string>()
+  const dead: (typeof restores)[number]['id'][] = []
+  for (const restore of restores) {
+    if (restore.status !== 'running') continue
+    if (await world.leases.isAlive(restore.instance)) alive.add(restore.id)
+    else dead.push(restore.id)
+  }
+  const swapped = new Set((await world.store.journal()).map((entry) => (entry.kind === 'swap' ? entry.restore : null)))
+  return { alive, dead: dead.filter((id) => !swapped.has(id)) }
+}
+
+async function recoverEntry(entry: JournalEntry, world: World, signal: AbortSignal): Promise<void> {
+  try {
+    if (entry.kind === 'delete') await finishDelete(entry, world, signal)
+    else if (entry.kind === 'swap') await finishSwap(entry, world)
+    else unreachable(entry)
+  } catch (error) {
+    // The entry stays and is tried again at the next start; nothing is lost by that.
+    world.report({ event: 'pass.failed', level: 'error', message: `could not finish what a crash cut short: ${messageOf(error)}`, error: reportOf(error), detail: { journal: entry.id, kind: entry.kind } })
+  }
+}
+
+async function finishSwap(
+  entry: Extract<JournalEntry, { kind: 'swap' }>,
+  world: World,
+): Promise<void> {
+  const how = await recoverSwap(entry, world.store)
+  const done = how.kind === 'finished'
+  await world.store.closeRestore(entry.restore, {
+    status: done ? 'success' : 'failed',
+    finishedAt: world.now(),
+    error: done ? null : 'cut short by a crash: the data from before is in place',
+    previous: done ? entry.previous : null,
+  })
+  world.report({
+    event: done ? 'restore.done' : 'restore.failed',
+    level: done ? 'warn' : 'error',
+    message: done
+      ? 'finished a restore that a crash had cut short'
+      : 'took back a restore that a crash had cut short: the data from before is in place',
+    detail: { restore: entry.restore },
+  })
+}

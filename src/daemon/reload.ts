@@ -1,0 +1,87 @@
+import { createHash } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { loadConfig } from '../config/load.ts'
+import type { Desired } from '../core/model.ts'
+import { ConfigError } from '../lib/errors.ts'
+import type { Ambient } from './session.ts'
+
+/** Between the two equal reads that make a change count: an editor that is still writing is waited for. */
+const SETTLE = 200
+
+/** A config that runs, and the hash of every file that it was read from. */
+export interface Generation {
+  readonly desired: Desired
+  readonly mark: string
+}
+
+/** What a look at the config files came to. */
+export type Reload =
+  | { readonly kind: 'unchanged' }
+  | { readonly kind: 'changed'; readonly generation: Generation }
+  | { readonly kind: 'rejected'; readonly error: unknown; readonly mark: string }
+
+/** Reads the config for the first time. Throws what `loadConfig` throws. */
+export async function firstGeneration(path: string | null, ambient: Ambient): Promise<Generation> {
+  const desired = await loadConfig({ path, env: ambient.env, cwd: ambient.cwd })
+  return { desired, mark: await hashOf(desired.origin.files) }
+}
+
+/**
+ * Reads the config again once two reads of its files are equal. A file that is bad, empty, half
+ * written or gone is `rejected`: what ran before goes on running.
+ */
+export async function reload(
+  running: Generation,
+  ambient: Ambient,
+  signal: AbortSignal,
+): Promise<Reload> {
+  const { files, path } = running.desired.origin
+  const mark = await settled(files, signal)
+  if (mark === running.mark) return { kind: 'unchanged' }
+  try {
+    const next = await firstGeneration(path, ambient)
+    refuseUnavailable(next.desired)
+    refuseMoved(running.desired, next.desired)
+    return { kind: 'changed', generation: next }
+  } catch (error) {
+    return { kind: 'rejected', error, mark }
+  }
+}
+
+/** Throws `ConfigError` naming every block that this version does not build: it is refused, never ignored. */
+export function refuseUnavailable(desired: Desired): void {
+  if (desired.unavailable.length === 0) return
+  throw new ConfigError(
+    desired.unavailable.map(({ path, what }) => ({
+      at: desired.origin.path,
+      path,
+      message: `${what}: not available in this version`,
+      hint: 'take the block out, or wait for a version that builds it',
+    })),
+  )
+}
+
+function refuseMoved(running: Desired, desired: Desired): void {
+  if (running.dataDir === desired.dataDir && running.deployment === desired.deployment) return
+  const moved = running.dataDir === desired.dataDir ? 'deployment' : 'data_dir'
+  throw new ConfigError([
+    { at: desired.origin.path, path: moved, message: `${moved} cannot change while the daemon runs`, hint: 'restart the daemon' },
+  ])
+}
+
+async function settled(files: readonly string[], signal: AbortSignal): Promise<string> {
+  let before = await hashOf(files)
+  for (;;) {
+    await sleep(SETTLE, undefined, { signal })
+    const now = await hashOf(files)
+    if (now === before) return now
+    before = now
+  }
+}
+
+async function hashOf(files: readonly string[]): Promise<string> {
+  const hash = createHash('sha256')
+  for (const file of files) hash.update(await readFile(file).catch(() => 'absent')).update('\0')
+  return hash.digest('hex')
+}

@@ -1,0 +1,77 @@
+import { mkdir, readdir, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Event } from '../core/event.ts'
+import type { Desired, Instant, InstanceId } from '../core/model.ts'
+import { messageOf, StateRefused } from '../lib/errors.ts'
+import { openMachineLeases } from '../leases/machine.ts'
+import type { Plugins, Progress, World } from '../observe/world.ts'
+import { newId } from '../platform/ids.ts'
+import { openSqliteStore } from '../state/sqlite.ts'
+import { createThrottle } from '../stream/throttle.ts'
+
+/** What main hands in: all that is ambient, once. */
+export interface Ambient {
+  readonly env: Readonly<Record<string, string | undefined>>
+  readonly cwd: string
+  readonly now: () => Instant
+  readonly version: string
+  readonly plugins: Plugins
+  readonly report: (event: Event) => void
+  readonly progress: (progress: Progress) => void
+}
+
+/** An opened data_dir: the state, the leases, and a world for each config that comes along. */
+export interface Session extends AsyncDisposable {
+  readonly instance: InstanceId
+  /** The world as this config wants it. The state and the leases are the same for all. */
+  world(desired: Desired): World
+}
+
+/** Opens the data_dir of `desired`, making it when it is new. Throws `StateRefused` when it cannot be used. */
+export async function openSession(desired: Desired, ambient: Ambient): Promise<Session> {
+  const { dataDir } = desired
+  await mkdir(dataDir, { recursive: true, mode: 0o700 }).catch((cause) => {
+    throw new StateRefused(`cannot make data_dir ${dataDir}: ${messageOf(cause)}`, {
+      cause,
+      at: dataDir,
+      hint: 'set data_dir to a folder that this process may write to',
+    })
+  })
+  const store = await openSqliteStore({ path: join(dataDir, 'state.db') })
+  const instance = newId(ambient.now()) as InstanceId
+  const leases = await openMachineLeases({ folder: join(dataDir, 'leases'), store, instance })
+  const told = new Map<string, string>()
+  return {
+    instance,
+    world: (wanted) => ({
+      desired: wanted,
+      now: ambient.now,
+      newId: () => newId(ambient.now()),
+      instance,
+      version: ambient.version,
+      store,
+      leases,
+      plugins: ambient.plugins,
+      throttle: wanted.limits.bandwidth === null ? null : createThrottle(wanted.limits.bandwidth),
+      report: ambient.report,
+      progress: ambient.progress,
+      allowLocal: !['false', '0'].includes(ambient.env['ALLOW_LOCAL_BACKUPS'] ?? ''),
+      news: (key, value) => told.get(key) !== value && Boolean(told.set(key, value)),
+    }),
+    async [Symbol.asyncDispose]() {
+      await rm(join(desired.scratchDir, instance), { recursive: true, force: true })
+      await leases.close()
+      await store.close()
+    },
+  }
+}
+
+/** Removes what dead instances left in scratch. Those that live keep theirs. */
+export async function sweepScratch(world: World): Promise<void> {
+  const { scratchDir } = world.desired
+  const names = await readdir(scratchDir).catch(() => [])
+  for (const name of names) {
+    if (await world.leases.isAlive(name as InstanceId)) continue
+    await rm(join(scratchDir, name), { recursive: true, force: true })
+  }
+}

@@ -1,0 +1,130 @@
+import { act, type Deed, type JobOwned } from '../act/act.ts'
+import type { Action, ActionKind } from '../core/action.ts'
+import type { JobId } from '../core/model.ts'
+import type { Observed } from '../core/observed.ts'
+import { ownerOf } from '../core/owner.ts'
+import { plan } from '../core/plan.ts'
+import { hold, type Lease, type Turn } from '../leases/lease.ts'
+import { observe } from '../observe/observe.ts'
+import type { World } from '../observe/world.ts'
+
+/** Observing, planning and acting again after this many backups would be a loop of our own making. */
+const ROUNDS = 6
+
+/** What one job is to be given a turn for. */
+export interface TurnRequest {
+  readonly job: JobId
+  /** Done first, without a plan: what a person asked for. */
+  readonly first: ((lease: Lease, signal: AbortSignal) => Promise<Outcome>) | null
+  /** Kinds of planned actions to do; the rest of the plan is left to others. */
+  readonly kinds: ReadonlySet<ActionKind>
+  readonly pruneConfirmed: boolean
+  /** Ends work that can wait: a verify gives way to a due backup and to a drain. */
+  readonly giveWay: AbortSignal
+}
+
+export type Outcome = { readonly action: JobOwned } & (
+  | { readonly kind: 'done'; readonly deed: Deed }
+  | { readonly kind: 'failed'; readonly error: unknown }
+)
+
+/**
+ * Observes, plans and acts for one job, under its lease. A plan is made under the lease that it is
+ * acted on, and used once: after a backup the world is looked at again.
+ */
+export async function takeTurn(
+  request: TurnRequest,
+  world: World,
+  signal: AbortSignal,
+): Promise<Turn<readonly Outcome[]>> {
+  return await hold(world.leases, `job:${request.job}`, signal, async (lease, held) => {
+    const outcomes: Outcome[] = []
+    if (request.first) outcomes.push(await request.first(lease, held))
+    for (let round = 0; round < ROUNDS && !request.giveWay.aborted; round++) {
+      const done = await converge(request, { outcomes, lease }, world, held)
+      if (done === 'settled') break
+    }
+    return outcomes
+  })
+}
+
+interface Progress {
+  readonly outcomes: Outcome[]
+  readonly lease: Lease
+}
+
+/** One look and what it asks for. `again` after a backup, because then the world has changed. */
+async function converge(
+  request: TurnRequest,
+  { outcomes, lease }: Progress,
+  world: World,
+  signal: AbortSignal,
+): Promise<'settled' | 'again'> {
+  const scope = { jobs: [request.job], depth: 'groups', pruneConfirmed: request.pruneConfirmed, restoreRequested: null } as const
+  const observed = await observe(scope, world, signal)
+  const tried = new Set(outcomes.map(({ action }) => nameOf(action)))
+  const actions = owned(plan(world.desired, observed, world.now()).actions, request, observed)
+    .filter((action) => !tried.has(nameOf(action)))
+  for (const action of actions) {
+    if (request.giveWay.aborted) return 'settled'
+    outcomes.push(await attempt(action, request, { world, lease }, signal))
+    if (action.kind === 'backup') return 'again'
+  }
+  return actions.length === 0 ? 'settled' : 'again'
+}
+
+function owned(
+  actions: readonly Action[],
+  request: TurnRequest,
+  observed: Observed,
+): readonly JobOwned[] {
+  return actions.filter(
+    (action): action is JobOwned =>
+      request.kinds.has(action.kind) && ownerOf(action, observed) === request.job,
+  )
+}
+
+/** The failure of an action is a value: it must not cost the next one its turn. */
+async function attempt(
+  action: JobOwned,
+  request: TurnRequest,
+  { world, lease }: { readonly world: World; readonly lease: Lease },
+  signal: AbortSignal,
+): Promise<Outcome> {
+  const bounded = action.kind === 'verify' ? AbortSignal.any([signal, request.giveWay]) : signal
+  try {
+    return { action, kind: 'done', deed: await act(action, world, lease, bounded) }
+  } catch (error) {
+    signal.throwIfAborted()
+    return { action, kind: 'failed', error: bounded.aborted ? bounded.reason : error }
+  }
+}
+
+/** Tells actions of one turn apart, so that what failed is not tried again in the same turn. */
+function nameOf(action: JobOwned): string {
+  switch (action.kind) {
+    case 'backup':
+      return `backup ${action.slot ?? action.because.rule} ${action.attempt}`
+    case 'verify':
+    case 'missing':
+      return `${action.kind} ${action.copy.target} ${action.copy.key}`
+    case 'adopt':
+      return `adopt ${action.subject} ${action.key}`
+    case 'prune':
+    case 'prune-blocked':
+      return `prune ${action.target} ${action.group}`
+    case 'debris':
+      return `debris ${action.subject} ${action.object.kind} ${action.backup}`
+    case 'abandon':
+      return `abandon ${action.backup}`
+    case 'skip':
+      return `skip ${action.slot}`
+    case 'release':
+      return `release ${action.restore.id}`
+  }
+}
+
+/** Everything that a daemon does for a job by itself. */
+export const EVERY_KIND: ReadonlySet<ActionKind> = new Set([
+  'backup', 'skip', 'abandon', 'adopt', 'missing', 'debris', 'verify', 'prune', 'prune-blocked', 'release',
+])

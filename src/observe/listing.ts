@@ -1,0 +1,104 @@
+import { archiveOfPin, isArchiveKey, manifestKey } from '../core/archive-key.ts'
+import type { Copy, Instant, Pin, TargetId } from '../core/model.ts'
+import type { FoundManifest, Listing, StoredObject, UnfinishedObject } from '../core/observed.ts'
+import { forEachConcurrent } from '../lib/concurrent.ts'
+import { messageOf, ObjectMissing } from '../lib/errors.ts'
+import { parseInstant } from '../lib/time.ts'
+import { readManifest } from '../stream/signature.ts'
+import { readText } from '../stream/text.ts'
+import type { Target } from '../targets/target.ts'
+import type { World } from './world.ts'
+
+/** Requests under way at once while unknown manifests are read. */
+const READS_AT_ONCE = 16
+
+/** Where to look on a target. */
+export interface Look {
+  readonly id: TargetId
+  readonly target: Target
+  /** Key prefixes; `['']` is everything. */
+  readonly prefixes: readonly string[]
+  /** Copies that the history holds as complete there: their manifests never change and are not read again. */
+  readonly known: ReadonlyMap<string, Copy>
+}
+
+/** What a target holds under `prefixes`. A target that cannot be listed is a value, not an error. */
+export async function observeTarget(look: Look, world: World, signal: AbortSignal): Promise<Listing> {
+  try {
+    const objects = new Map<string, StoredObject>()
+    const unfinished: UnfinishedObject[] = []
+    for (const prefix of look.prefixes) {
+      for await (const object of look.target.list(prefix, signal)) objects.set(object.key, object)
+      for await (const object of look.target.unfinished(prefix, signal)) unfinished.push(object)
+    }
+    const manifests = await readUnknown(look, objects, world, signal)
+    const pins = await readPins(look, objects, signal)
+    return { kind: 'listed', prefixes: look.prefixes, at: world.now(), objects, unfinished, manifests, pins }
+  } catch (error) {
+    signal.throwIfAborted()
+    return { kind: 'unreachable', error: messageOf(error) }
+  }
+}
+
+async function readUnknown(
+  { target, known }: Look,
+  objects: ReadonlyMap<string, StoredObject>,
+  world: World,
+  signal: AbortSignal,
+): Promise<ReadonlyMap<string, FoundManifest>> {
+  const { signing, deployment } = world.desired
+  const found = new Map<string, FoundManifest>()
+  const unknown = [...objects.values()].filter(
+    ({ key }) => isArchiveKey(key) && !known.has(key) && objects.has(manifestKey(key)),
+  )
+  await forEachConcurrent(unknown, READS_AT_ONCE, async ({ key, bytes }) => {
+    const text = await readText(target, manifestKey(key), signal).catch(absent)
+    if (text === null) return
+    const manifest = await readManifest(text, signing, deployment)
+    found.set(key, matching(manifest, key, bytes))
+  })
+  return found
+}
+
+/** A manifest speaks only for the object that it lies beside, at the size that it tells. */
+function matching(found: FoundManifest, key: string, bytes: number): FoundManifest {
+  if (found.kind === 'foreign') return found
+  const { manifest } = found
+  if (manifest.key !== key) return { kind: 'foreign', why: `it is about ${manifest.key}` }
+  if (manifest.stored.bytes !== bytes) {
+    return { kind: 'foreign', why: `it tells of ${manifest.stored.bytes} bytes, the archive has ${bytes}` }
+  }
+  return found
+}
+
+async function readPins(
+  { id, target }: Look,
+  objects: ReadonlyMap<string, StoredObject>,
+  signal: AbortSignal,
+): Promise<readonly Pin[]> {
+  const pins: Pin[] = []
+  await forEachConcurrent(objects.keys(), READS_AT_ONCE, async (key) => {
+    const archive = archiveOfPin(key)
+    if (archive === null) return
+    const text = await readText(target, key, signal).catch(absent)
+    if (text !== null) pins.push(parsePin(id, archive, text))
+  })
+  return pins
+}
+
+/** A pin counts by being there; what cannot be read in it is no reason to let go. */
+function parsePin(target: TargetId, key: string, text: string): Pin {
+  try {
+    const { reason, at } = JSON.parse(text)
+    const instant = typeof at === 'string' ? parseInstant(at) : null
+    return { target, key, reason: String(reason ?? ''), at: instant ?? (0 as Instant) }
+  } catch {
+    return { target, key, reason: 'unreadable pin', at: 0 as Instant }
+  }
+}
+
+/** Gone since the listing. */
+function absent(error: unknown): null {
+  if (error instanceof ObjectMissing) return null
+  throw error
+}

@@ -1,0 +1,57 @@
+import { stat } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import type { Desired } from '../core/model.ts'
+import type { Warning } from '../core/observed.ts'
+import { programsOnPath } from '../platform/program.ts'
+import type { World } from './world.ts'
+
+/** What this machine has to say about the config, beside what plan can tell by itself. */
+export async function observeWarnings({ desired }: World): Promise<readonly Warning[]> {
+  return [...(await missingPrograms(desired)), ...(await sharedDevices(desired))]
+}
+
+async function missingPrograms(desired: Desired): Promise<readonly Warning[]> {
+  const kinds = new Set(desired.jobs.map(({ compression }) => compression.kind))
+  const wanted = [...(kinds.has('zstd') ? ['zstd'] : []), ...(kinds.has('gzip') ? ['gzip'] : [])]
+  const there = await programsOnPath(wanted)
+  return wanted
+    .filter((name) => !there.has(name))
+    .map((name) => ({
+      rule: 'program-missing',
+      subject: name,
+      message: `${name} is not on PATH: archives are compressed in-process, which is about twice as slow`,
+      hint: `apt-get install ${name}`,
+    }))
+}
+
+/** A local target on its source's device dies with it. */
+async function sharedDevices(desired: Desired): Promise<readonly Warning[]> {
+  const warnings: Warning[] = []
+  for (const job of desired.jobs) {
+    for (const { target: id } of job.targets) {
+      const target = desired.targets.find((one) => one.id === id)
+      const device = await deviceOf(target?.kind === 'local' ? target.options['path'] : null)
+      if (device === null) continue
+      for (const source of job.sources) {
+        if ((await deviceOf(source.options['path'])) !== device) continue
+        warnings.push({
+          rule: 'same-device',
+          subject: `${job.id}/${source.name}`,
+          message: `target ${id} is on the same device as its source: one failed disk takes both`,
+          hint: 'add a target on another machine to the job',
+        })
+      }
+    }
+  }
+  return warnings
+}
+
+/** Device of the path, or of its nearest parent that is there; null for what is no path. */
+async function deviceOf(path: unknown): Promise<number | null> {
+  if (typeof path !== 'string') return null
+  try {
+    return (await stat(path)).dev
+  } catch {
+    return path === dirname(path) ? null : await deviceOf(dirname(path))
+  }
+}

@@ -1,0 +1,81 @@
+import type { Event } from '../core/event.ts'
+import type { Desired, DesiredJob, DesiredSource, DesiredTarget, Instant, InstanceId, TargetId } from '../core/model.ts'
+import { section } from '../core/section.ts'
+import { Failure, NotAvailable } from '../lib/errors.ts'
+import type { Leases } from '../leases/lease.ts'
+import type { Source, SourceKind } from '../sources/source.ts'
+import type { Store } from '../state/store.ts'
+import type { Throttle } from '../stream/throttle.ts'
+import type { Target, TargetKind } from '../targets/target.ts'
+
+/** All that the executors may touch. One parameter, so that nothing is ambient. */
+export interface World {
+  readonly desired: Desired
+  readonly now: () => Instant
+  readonly newId: () => string
+  readonly instance: InstanceId
+  /** Of Holdfast itself; stands in each manifest. */
+  readonly version: string
+  readonly store: Store
+  readonly leases: Leases
+  readonly plugins: Plugins
+  /** Bounds what all streams together move, or null. */
+  readonly throttle: Throttle | null
+  readonly report: (event: Event) => void
+  /** Bytes moved so far by a long work, as often as the stream likes. */
+  readonly progress: (progress: Progress) => void
+  readonly allowLocal: boolean
+  /** True when `value` is not what was last told under `key`: keeps a lasting state from being logged each pass. */
+  readonly news: (key: string, value: string) => boolean
+}
+
+export interface Progress {
+  /** `backup`, `verify`, `restore`. */
+  readonly what: string
+  readonly subject: string
+  readonly bytes: number
+  /** Expected in all, when it can be told. */
+  readonly total: number | null
+  readonly done: boolean
+}
+
+/** The registries: a kind is loaded when it is first used. */
+export interface Plugins {
+  readonly targets: Readonly<Record<string, () => Promise<TargetKind>>>
+  readonly sources: Readonly<Record<string, () => Promise<SourceKind>>>
+}
+
+/** The target of that id, configured. Throws `NotAvailable` for a kind that is not built. */
+export async function openTarget(world: World, id: TargetId): Promise<Target> {
+  return configureTarget(world, declaredTarget(world.desired, id))
+}
+
+/** A declared target, configured: the same as `openTarget` for those who hold the declaration. */
+export async function configureTarget(world: World, target: DesiredTarget): Promise<Target> {
+  const load = world.plugins.targets[target.kind]
+  if (!load) throw new NotAvailable(`target type ${target.kind}`, { at: `targets.${target.name}` })
+  const kind = await load()
+  return kind.configure(section(`targets.${target.name}`, target.options), { allowLocal: world.allowLocal })
+}
+
+/** A declared source, configured. Throws `NotAvailable` for a kind that is not built. */
+export async function openSource(world: World, job: DesiredJob, source: DesiredSource): Promise<Source> {
+  const load = world.plugins.sources[source.kind]
+  if (!load) throw new NotAvailable(`source type ${source.kind}`, { at: `jobs.${job.name}.sources` })
+  const kind = await load()
+  return kind.configure(section(`jobs.${job.name}.sources.${source.name}`, source.options))
+}
+
+/** The declaration of a target; a plan never names one that is not declared. */
+export function declaredTarget(desired: Desired, id: TargetId): DesiredTarget {
+  const target = desired.targets.find((one) => one.id === id)
+  if (!target) throw new Failure('target_unknown', `no target ${id} is declared`)
+  return target
+}
+
+/** The declaration of a job; a plan never names one that is not declared. */
+export function declaredJob(desired: Desired, id: string): DesiredJob {
+  const job = desired.jobs.find((one) => one.id === id)
+  if (!job) throw new Failure('job_unknown', `no job ${id} is declared`)
+  return job
+}

@@ -1,0 +1,101 @@
+import type { FileHandle } from 'node:fs/promises'
+import { Readable } from 'node:stream'
+
+/** A batch is full with this many bytes, */
+const BATCH_BYTES = 1024 * 1024
+/** or with this many pieces, as many as one system call takes. */
+const BATCH_PIECES = 1024
+
+/**
+ * Hands `body` to `write` in batches of about a MiB, reading the next one while the last is being
+ * written: at most two are in memory. Resolves to the bytes written once the last write did.
+ *
+ * Rejects with the first failure of body or `write`, or at once with the signal's reason even when
+ * the body never answers; the body is let go, and no write is under way any more.
+ */
+export async function pour(
+  body: AsyncIterable<Uint8Array>,
+  write: (batch: readonly Uint8Array[]) => Promise<void>,
+  signal: AbortSignal,
+): Promise<number> {
+  const iterator = body[Symbol.asyncIterator]()
+  let writing: Promise<void> = Promise.resolve()
+  let ended = false
+  let total = 0
+  const flush = async (batch: readonly Uint8Array[]) => {
+    await writing
+    writing = write(batch)
+    writing.catch(() => {}) // told by the next flush
+  }
+  try {
+    let batch: Uint8Array[] = []
+    let waiting = 0
+    for (;;) {
+      const next = await unlessAborted(iterator.next(), signal)
+      if (next.done) break
+      batch.push(next.value)
+      waiting += next.value.byteLength
+      total += next.value.byteLength
+      if (waiting < BATCH_BYTES && batch.length < BATCH_PIECES) continue
+      await flush(batch)
+      batch = []
+      waiting = 0
+    }
+    ended = true
+    if (waiting > 0) await flush(batch)
+    await writing
+    return total
+  } finally {
+    await writing.catch(() => {})
+    if (!ended) letGo(body, iterator)
+  }
+}
+
+/** Writes all of `batch` at the file's position, however little the system takes at a time. */
+export async function writeAll(file: FileHandle, batch: readonly Uint8Array[]): Promise<void> {
+  let rest = batch.filter((piece) => piece.byteLength > 0)
+  while (rest.length > 0) {
+    const { bytesWritten } = await file.writev(rest)
+    rest = after(rest, bytesWritten)
+  }
+}
+
+function after(batch: readonly Uint8Array[], written: number): Uint8Array[] {
+  let skip = written
+  const from = batch.findIndex((piece) => {
+    if (skip < piece.byteLength) return true
+    skip -= piece.byteLength
+    return false
+  })
+  if (from < 0) return []
+  return batch.slice(from).map((piece, index) => (index === 0 ? piece.subarray(skip) : piece))
+}
+
+/** `work`, or the signal's reason as soon as there is one. Leaves nothing behind on the signal. */
+function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const stop = () => reject(signal.reason)
+    const settled = () => signal.removeEventListener('abort', stop)
+    if (signal.aborted) stop()
+    else signal.addEventListener('abort', stop, { once: true })
+    work.then(
+      (value) => {
+        settled()
+        resolve(value)
+      },
+      (error: unknown) => {
+        settled()
+        reject(error)
+      },
+    )
+  })
+}
+
+/** Tells the body that nobody reads on. Not waited for: a body that hangs would hang us too. */
+export function letGo(
+  body: AsyncIterable<Uint8Array>,
+  iterator: AsyncIterator<Uint8Array> = body[Symbol.asyncIterator](),
+): void {
+  if (body instanceof Readable) body.destroy()
+  iterator.return?.()?.catch(() => {})
+}

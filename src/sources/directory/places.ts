@@ -1,0 +1,44 @@
+import { lstat, realpath } from 'node:fs/promises'
+import { basename, dirname, join, relative, sep } from 'node:path'
+import { isGone } from '../../platform/files.ts'
+
+/** The path with every link in it resolved, as far as it exists. */
+export async function realOf(path: string): Promise<string> {
+  try {
+    return await realpath(path)
+  } catch (error) {
+    if (!isGone(error) || dirname(path) === path) throw error
+    return join(await realOf(dirname(path)), basename(path))
+  }
+}
+
+/** What `path` is called seen from `root`: `''` for the root itself, null when it lies outside. */
+export function within(root: string, path: string): string | null {
+  const way = relative(root, path)
+  return way === '..' || way.startsWith(`..${sep}`) ? null : way
+}
+
+/** The device that holds `path`, or the nearest folder above it that exists. */
+export async function deviceOf(path: string): Promise<number> {
+  try {
+    return (await lstat(path)).dev
+  } catch (error) {
+    if (!isGone(error) || dirname(path) === path) throw error
+    return deviceOf(dirname(path))
+  }
+}
+
+const MAX_NAME_BYTES = 255
+
+/**
+ * The name of our folder of that `role` for `base`: `.app.holdfast-previous-<token>` beside it, or
+ * without a base, inside it, `.holdfast-previous-<token>`. Never longer than a name may be.
+ */
+export function ownName(role: 'staging' | 'previous', token: string, base: string | null): string {
+  const end = `.holdfast-${role}-${token}`
+  if (base === null) return end
+  const room = MAX_NAME_BYTES - Buffer.byteLength(end) - 1
+  let start = base
+  while (Buffer.byteLength(start) > room) start = start.slice(0, -1)
+  return `.${start}${end}`
+}

@@ -1,0 +1,13 @@
+import type { Pattern } from './excludes.ts'
+
+/** A directory source as configured. */
+export interface DirectorySettings {
+  /** Absolute. */
+  readonly path: string
+  readonly excludes: readonly Pattern[]
+  readonly oneFileSystem: boolean
+  readonly requireMount: boolean
+  readonly allowEmpty: boolean
+  /** Share of the entries that may change or vanish while they are read. 0..1 */
+  readonly changedLimit: number
+}

@@ -1,0 +1,46 @@
+import type { CompiledQuery, Kysely, Transaction } from 'kysely'
+import type { Row } from './rows.ts'
+import type { Tables } from './tables.ts'
+
+/** The database under a store, and the little that differs between SQLite and PostgreSQL. */
+export interface Engine {
+  readonly db: Kysely<Tables>
+  /**
+   * Rows of a select as arrays in the order of its columns: half the cost of objects on a long
+   * history. Within the transaction given; lets other work of this process run in between.
+   */
+  rows(within: Transaction<Tables>, query: CompiledQuery): Promise<readonly Row[]>
+  /** What a thrown thing means: `StateRefused` when the database itself gave it, else itself. */
+  refusal(doing: string, error: unknown): unknown
+}
+
+/** Runs `work` in one transaction that writes, durable once it resolves. */
+export async function writing<T>(
+  engine: Engine,
+  doing: string,
+  work: (tx: Transaction<Tables>) => Promise<T>,
+): Promise<T> {
+  return transaction(engine, doing, 'read write', work)
+}
+
+/** Runs `work` in one transaction that sees one moment of the state and hinders no writer. */
+export async function reading<T>(
+  engine: Engine,
+  doing: string,
+  work: (tx: Transaction<Tables>) => Promise<T>,
+): Promise<T> {
+  return transaction(engine, doing, 'read only', work)
+}
+
+async function transaction<T>(
+  engine: Engine,
+  doing: string,
+  access: 'read write' | 'read only',
+  work: (tx: Transaction<Tables>) => Promise<T>,
+): Promise<T> {
+  try {
+    return await engine.db.transaction().setAccessMode(access).execute(work)
+  } catch (error) {
+    throw engine.refusal(doing, error)
+  }
+}

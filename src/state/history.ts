@@ -1,0 +1,210 @@
+import { type RawBuilder, sql, type Transaction } from 'kysely'
+import type { Backup, Copy, JobId, Restore, Run } from '../core/model.ts'
+import type { History } from '../core/observed.ts'
+import type { Engine } from './engine.ts'
+import { restoreOf } from './restore-rows.ts'
+import {
+  BACKUP_COLUMNS,
+  backupOf,
+  COPY_COLUMNS,
+  copyOf,
+  type Row,
+  RUN_COLUMNS,
+  runOf,
+} from './rows.ts'
+import type { HistoryQuery } from './store.ts'
+import type { Tables } from './tables.ts'
+
+/** How many of each series a `recent` history holds. */
+const RECENT = 20
+/** Values in one `in (…)`: both databases take more. */
+const AT_ONCE = 5000
+
+type Tx = Transaction<Tables>
+
+/** The history that `query` asks for, as of one moment. */
+export async function readHistory(engine: Engine, tx: Tx, query: HistoryQuery): Promise<History> {
+  return query.depth === 'full'
+    ? fullHistory(engine, tx, query.jobs)
+    : recentHistory(engine, tx, query.jobs)
+}
+
+async function fullHistory(engine: Engine, tx: Tx, jobs: Jobs): Promise<History> {
+  const runs = await select(
+    engine,
+    tx,
+    sql`
+    select ${listed('r', RUN_COLUMNS)} from runs as r where ${among('r.job', jobs)}`,
+  )
+  const backups = await select(
+    engine,
+    tx,
+    sql`
+    select ${listed('b', BACKUP_COLUMNS)} from backups as b where ${among('b.job', jobs)}`,
+  )
+  const copies = await select(
+    engine,
+    tx,
+    jobs === null
+      ? sql`select ${listed('c', COPY_COLUMNS)} from copies as c`
+      : sql`select ${listed('c', COPY_COLUMNS)} from backups as b
+        join copies as c on c.backup = b.id where ${among('b.job', jobs)}`,
+  )
+  return {
+    depth: 'full',
+    runs: runs.map(runOf),
+    backups: backups.map(backupOf),
+    copies: copies.map(copyOf),
+    restores: await readRestores(tx, jobs, sql`1 = 1`),
+  }
+}
+
+async function recentHistory(engine: Engine, tx: Tx, jobs: Jobs): Promise<History> {
+  const backups = new Map<string, Backup>()
+  const keep = (rows: readonly Row[]) => {
+    for (const row of rows) backups.set(String(row[0]), backupOf(row))
+  }
+  keep(await select(engine, tx, newestBackups(jobs)))
+  keep(await select(engine, tx, openBackups(jobs)))
+  const copies = new Map<string, Copy>()
+  for (const query of [
+    newestCopies(sql`status = 'complete'`),
+    newestCopies(sql`status = 'complete' and verify = 'ok'`),
+    openCopies(),
+  ]) {
+    for (const row of await select(engine, tx, query))
+      copies.set(`${row[0]}\n${row[1]}`, copyOf(row))
+  }
+  for (const ids of chunks(
+    [...copies.values()].map(({ backup }) => backup).filter((id) => !backups.has(id)),
+  )) {
+    keep(
+      await select(
+        engine,
+        tx,
+        sql`
+      select ${listed('b', BACKUP_COLUMNS)} from backups as b
+      where b.id in (${sql.join(ids)}) and ${among('b.job', jobs)}`,
+      ),
+    )
+  }
+  return {
+    depth: 'recent',
+    runs: await recentRuns(engine, tx, jobs),
+    backups: [...backups.values()],
+    // A copy goes with its backup: those of jobs not asked for fall out here.
+    copies: [...copies.values()].filter(({ backup }) => backups.has(backup)),
+    restores: await readRestores(
+      tx,
+      jobs,
+      sql`(status = 'running'
+      or (status = 'success' and in_place = 1 and released = 0))`,
+    ),
+  }
+}
+
+async function recentRuns(engine: Engine, tx: Tx, jobs: Jobs): Promise<readonly Run[]> {
+  const runs = new Map<string, Run>()
+  const newest = sql`
+    with recursive series (job) as (
+      select min(job) from runs
+      union all
+      select (select min(later.job) from runs as later where later.job > series.job)
+      from series where series.job is not null)
+    select ${listed('r', RUN_COLUMNS)} from series join runs as r on r.id in (
+      select n.id from runs as n where n.job = series.job
+      order by n.started_at desc, n.id desc limit ${sql.lit(RECENT)})
+    where ${among('series.job', jobs)}`
+  const open = sql`
+    select ${listed('r', RUN_COLUMNS)} from runs as r
+    where r.status = 'running' and ${among('r.job', jobs)}`
+  for (const query of [newest, open]) {
+    for (const row of await select(engine, tx, query)) runs.set(String(row[0]), runOf(row))
+  }
+  return [...runs.values()]
+}
+
+/**
+ * The newest backups of each (job, source). The recursion hops from one pair to the next along the
+ * index, so that the cost goes with the number of series and not with the length of the history.
+ */
+function newestBackups(jobs: Jobs) {
+  return sql`
+    with recursive series (job, source) as (
+      select * from (select job, source from backups order by job, source limit 1) as leading
+      union all
+      select n.job, n.source from series join backups as n on n.id = (
+        select later.id from backups as later
+        where (later.job, later.source) > (series.job, series.source)
+        order by later.job, later.source limit 1))
+    select ${listed('b', BACKUP_COLUMNS)} from series join backups as b on b.id in (
+      select n.id from backups as n where n.job = series.job and n.source = series.source
+      order by n.started_at desc limit ${sql.lit(RECENT)})
+    where ${among('series.job', jobs)}`
+}
+
+function openBackups(jobs: Jobs) {
+  return sql`
+    select ${listed('b', BACKUP_COLUMNS)} from backups as b
+    where b.status in ('pending', 'running') and ${among('b.job', jobs)}`
+}
+
+/** Of each (group, target) the newest copy that is `like`; hops along the partial index of `like`. */
+function newestCopies(like: RawBuilder<unknown>) {
+  return sql`
+    with recursive places (group_id, target) as (
+      select * from (
+        select group_id, target from copies where ${like} order by group_id, target limit 1) as leading
+      union all
+      select n.group_id, n.target from places as p join copies as n on (n.backup, n.target) = (
+        select later.backup, later.target from copies as later
+        where ${like} and (later.group_id, later.target) > (p.group_id, p.target)
+        order by later.group_id, later.target limit 1))
+    select ${listed('c', COPY_COLUMNS)} from places as p join copies as c
+      on c.target = p.target and c.backup = (
+        select backup from copies where ${like} and group_id = p.group_id and target = p.target
+        order by taken_at desc limit 1)`
+}
+
+/** Copies being written, and every copy of an open backup. */
+function openCopies() {
+  return sql`
+    select ${listed('c', COPY_COLUMNS)} from copies as c where c.status = 'writing'
+    union
+    select ${listed('c', COPY_COLUMNS)} from backups as b join copies as c on c.backup = b.id
+    where b.status in ('pending', 'running')`
+}
+
+async function readRestores(
+  tx: Tx,
+  jobs: Jobs,
+  like: RawBuilder<unknown>,
+): Promise<readonly Restore[]> {
+  const query = sql<Tables['restores']>`
+    select * from restores where ${like} and ${among('job', jobs)} order by started_at, id`
+  return (await query.execute(tx)).rows.map(restoreOf)
+}
+
+type Jobs = readonly JobId[] | null
+
+function among(column: string, jobs: Jobs): RawBuilder<boolean> {
+  if (jobs === null) return sql<boolean>`1 = 1`
+  return jobs.length === 0
+    ? sql<boolean>`1 = 0`
+    : sql<boolean>`${sql.ref(column)} in (${sql.join(jobs)})`
+}
+
+function listed(table: string, columns: readonly string[]): RawBuilder<unknown> {
+  return sql.join(columns.map((column) => sql.ref(`${table}.${column}`)))
+}
+
+async function select(engine: Engine, tx: Tx, query: RawBuilder<unknown>): Promise<readonly Row[]> {
+  return engine.rows(tx, query.compile(tx))
+}
+
+function chunks<T>(all: readonly T[]): readonly (readonly T[])[] {
+  const unique = [...new Set(all)]
+  return Array.from({ length: Math.ceil(unique.length / AT_ONCE) }, (_, index) =>
+    unique.slice(index * AT_ONCE, (index + 1) * AT_ONCE),
+  )
+}

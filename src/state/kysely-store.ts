@@ -1,0 +1,103 @@
+import { sql } from 'kysely'
+import type { Applied, Pin, TargetId } from '../core/model.ts'
+import { type Engine, reading } from './engine.ts'
+import { readHistory } from './history.ts'
+import type { Store } from './store.ts'
+import { backupMethods } from './store-backups.ts'
+import { messageMethods } from './store-messages.ts'
+import { restoreMethods } from './store-restores.ts'
+import { guardedWrite, type Write } from './write.ts'
+
+/**
+ * The store on an open, migrated database. `program` is the schema version that it works with: each
+ * write looks first whether another program has moved the state too far on meanwhile.
+ */
+export function kyselyStore(engine: Engine, program: number): Store {
+  const write = guardedWrite(engine, program)
+  return {
+    history: (query) => reading(engine, 'read the history', (tx) => readHistory(engine, tx, query)),
+    ...appliedMethods(engine, write),
+    ...backupMethods(engine, write),
+    ...restoreMethods(engine, write),
+    ...messageMethods(engine, write),
+    ...pinMethods(engine, write),
+
+    takeFence: (lease, instance) =>
+      write(`take the fence of ${lease}`, async (tx) => {
+        const row = await tx
+          .insertInto('fences')
+          .values({ lease, number: 1, instance })
+          .onConflict((on) =>
+            on.column('lease').doUpdateSet({ number: sql`fences.number + 1`, instance }),
+          )
+          .returning('number')
+          .executeTakeFirstOrThrow()
+        return row.number
+      }),
+    fenceOf: (lease) =>
+      reading(engine, `read the fence of ${lease}`, async (tx) => {
+        const row = await tx
+          .selectFrom('fences')
+          .select('number')
+          .where('lease', '=', lease)
+          .executeTakeFirst()
+        return row?.number ?? 0
+      }),
+
+    close: () => engine.db.destroy(),
+  }
+}
+
+function appliedMethods(engine: Engine, write: Write): Pick<Store, 'applied' | 'saveApplied'> {
+  return {
+    applied: () =>
+      reading(engine, 'read what was applied', async (tx) => {
+        const rows = await tx.selectFrom('applied').selectAll().execute()
+        const part = (kind: 'targets' | 'jobs') => rows.find((row) => row.kind === kind)?.body
+        const [targets, jobs] = [part('targets'), part('jobs')]
+        if (targets === undefined || jobs === undefined) return null
+        return {
+          targets: JSON.parse(targets) as Applied['targets'],
+          jobs: JSON.parse(jobs) as Applied['jobs'],
+        }
+      }),
+    saveApplied: (applied) =>
+      write('save what was applied', async (tx) => {
+        await tx.deleteFrom('applied').execute()
+        await tx
+          .insertInto('applied')
+          .values([
+            { kind: 'targets', body: JSON.stringify(applied.targets) },
+            { kind: 'jobs', body: JSON.stringify(applied.jobs) },
+          ])
+          .execute()
+      }),
+  }
+}
+
+function pinMethods(engine: Engine, write: Write): Pick<Store, 'pins' | 'savePins'> {
+  return {
+    pins: () =>
+      reading(engine, 'read the pins', async (tx) => {
+        const rows = await tx
+          .selectFrom('pins')
+          .selectAll()
+          .orderBy('target')
+          .orderBy('key')
+          .execute()
+        return rows.map((row) => ({
+          target: row.target as TargetId,
+          key: row.key,
+          reason: row.reason,
+          at: row.pinned_at as Pin['at'],
+        }))
+      }),
+    savePins: (target, pins) =>
+      write(`save the pins of ${target}`, async (tx) => {
+        await tx.deleteFrom('pins').where('target', '=', target).execute()
+        for (const { key, reason, at } of pins) {
+          await tx.insertInto('pins').values({ target, key, reason, pinned_at: at }).execute()
+        }
+      }),
+  }
+}

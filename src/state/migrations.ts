@@ -1,0 +1,5 @@
+import type { Migration } from './migration.ts'
+import { first } from './schema-1.ts'
+
+/** Every step of this program, ascending without gaps from 1; the last one is its own version. */
+export const MIGRATIONS: readonly Migration[] = [first]

@@ -1,0 +1,6 @@
+import type { TargetKind } from './target.ts'
+
+/** Every kind of target that the config file may name; loaded when it is used. Adding one is a file and a line. */
+export const targetKinds: ReadonlyMap<string, () => Promise<TargetKind>> = new Map([
+  ['local', async () => (await import('./local.ts')).local],
+])

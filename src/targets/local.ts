@@ -1,0 +1,297 @@
+import { constants, lstatSync } from 'node:fs'
+import { type FileHandle, open, rmdir } from 'node:fs/promises'
+import { dirname, isAbsolute, resolve } from 'node:path'
+import type { Readable } from 'node:stream'
+import type { Bytes, Instant } from '../core/model.ts'
+import type { StoredObject } from '../core/observed.ts'
+import type { Section } from '../core/section.ts'
+import {
+  ConfigError,
+  ObjectExists,
+  ObjectMissing,
+  Refused,
+  TargetUnreachable,
+} from '../lib/errors.ts'
+import {
+  codeOf,
+  exists,
+  freeBytes,
+  isGone,
+  makeFolders,
+  PathTaken,
+  removeDurably,
+  renameNew,
+  syncFolder,
+} from '../platform/files.ts'
+import { letGo, pour, writeAll } from '../platform/pour.ts'
+import { walkFiles } from '../platform/walk.ts'
+import { checkKey, checkPrefix, partName, readPartName } from './keys.ts'
+import { lookAt, type Place, refuseDetours, trouble } from './local-place.ts'
+import type { Stored, Target, TargetKind } from './target.ts'
+
+const FOLDER_MODE = 0o700
+const FILE_MODE = 0o600
+const READ_SIZE = 1024 * 1024
+
+/** A folder of this machine, or anything mounted as one. */
+export const local: TargetKind = {
+  kind: 'local',
+  offHost: false,
+
+  configure(section, { allowLocal }) {
+    if (!allowLocal) {
+      throw fault(section, 'type', 'local targets are forbidden by ALLOW_LOCAL_BACKUPS=false')
+    }
+    const path = section.string('path')
+    if (!isAbsolute(path) || path.includes('\0') || resolve(path) === '/') {
+      throw fault(section, 'path', `must be an absolute path below /, not ${JSON.stringify(path)}`)
+    }
+    return localTarget({
+      root: resolve(path),
+      requireMount: section.flag('require_mount', false),
+      durable: new Set(),
+    })
+  },
+}
+
+function fault({ path }: Section, key: string, message: string): ConfigError {
+  return new ConfigError([{ at: path, path: `${path}.${key}`, message, hint: null }])
+}
+
+function localTarget(place: Place): Target {
+  const { root } = place
+  const reach = <T>(attempt: string, work: Promise<T>): Promise<T> =>
+    work.catch((error: unknown) => {
+      throw trouble(root, attempt, error)
+    })
+
+  return {
+    async put(key, body, token, signal) {
+      const attempt = `write ${key}`
+      const part = partPath(root, key, token)
+      const file = await reach(attempt, begin(place, key, part, signal)).catch((error: unknown) => {
+        letGo(body)
+        throw error
+      })
+      try {
+        const write = (batch: readonly Uint8Array[]) => reach(attempt, writeAll(file, batch))
+        const bytes = await pour(body, write, signal)
+        await reach(attempt, seal(file, bytes))
+        signal.throwIfAborted()
+        return await reach(attempt, publish(place, key, part, bytes))
+      } catch (error) {
+        await file.close().catch(() => {})
+        await erase(place, part).catch(() => {}) // `unfinished` tells of it once the disk is back
+        throw error
+      }
+    },
+
+    async get(key, start, signal) {
+      checkKey(key)
+      signal.throwIfAborted()
+      const file = await reach(`read ${key}`, openObject(place, key))
+      if (signal.aborted) await file.close()
+      signal.throwIfAborted()
+      return readFrom(file, start, signal)
+    },
+
+    async stat(key, signal) {
+      checkKey(key)
+      signal.throwIfAborted()
+      return reach(`look at ${key}`, statObject(place, key))
+    },
+
+    async *list(prefix, signal) {
+      for await (const files of walk(place, prefix, signal)) {
+        for (const file of files) {
+          const found = isPart(file) ? null : statFile(root, file)
+          if (found && file.startsWith(prefix)) yield { key: file, ...found }
+        }
+      }
+    },
+
+    async *unfinished(prefix, signal) {
+      for await (const files of walk(place, prefix, signal)) {
+        for (const file of files) {
+          const part = isPart(file) ? readPart(file) : null
+          const found = part?.key.startsWith(prefix) ? statFile(root, file) : null
+          if (part && found) yield { ...part, bytes: found.bytes }
+        }
+      }
+    },
+
+    async remove(key, signal) {
+      checkKey(key)
+      signal.throwIfAborted()
+      await reach(`remove ${key}`, removeObject(place, key))
+    },
+
+    async abort({ key, token }, signal) {
+      const part = partPath(root, key, token)
+      signal.throwIfAborted()
+      await reach(`remove the unfinished ${key}`, removePart(place, key, part))
+    },
+
+    async free(signal) {
+      signal.throwIfAborted()
+      return reach('ask for free space', freeSpace(place))
+    },
+  }
+}
+
+/** Opens the file that the object grows in, beside its final name. */
+async function begin(
+  place: Place,
+  key: string,
+  part: string,
+  signal: AbortSignal,
+): Promise<FileHandle> {
+  signal.throwIfAborted()
+  if ((await lookAt(place)) === 'missing') await makeFolders(place.root, FOLDER_MODE)
+  refuseDetours(place.root, key)
+  if (await exists(`${place.root}/${key}`)) throw new ObjectExists(key)
+  for (let tries = 1; ; tries++) {
+    try {
+      await makeFolders(dirname(part), FOLDER_MODE)
+      return await open(part, 'wx', FILE_MODE)
+    } catch (error) {
+      if (codeOf(error) === 'EEXIST') throw alreadyBegun(key, part, error)
+      // A remove that tidies up took the folder away before we had a file in it.
+      if (codeOf(error) !== 'ENOENT' || tries === 100) throw error
+    }
+  }
+}
+
+function alreadyBegun(key: string, part: string, cause: unknown): Refused {
+  const hint = `if nothing is writing it any more, remove ${part}`
+  return new Refused(`an attempt of the same token writes ${key} already`, { cause, hint })
+}
+
+/** Brings the bytes to the disk and closes the file. Throws when the file is not that long. */
+async function seal(file: FileHandle, bytes: number): Promise<void> {
+  await file.sync()
+  const { size } = await file.stat()
+  if (size !== bytes) {
+    throw new TargetUnreachable(`the disk kept ${size} of ${bytes} bytes that were written`)
+  }
+  await file.close()
+}
+
+/** Gives the sealed file its final name; the name is on the disk when it resolves. */
+async function publish(place: Place, key: string, part: string, bytes: number): Promise<Stored> {
+  const path = `${place.root}/${key}`
+  const folder = dirname(path)
+  for (let name = folder; name !== place.root; name = dirname(name)) {
+    if (place.durable.has(name)) continue
+    await syncFolder(dirname(name))
+    place.durable.add(name)
+  }
+  await renameNew(part, path).catch((cause: unknown) => {
+    throw cause instanceof PathTaken ? new ObjectExists(key, { cause }) : cause
+  })
+  await syncFolder(folder).catch(async (error: unknown) => {
+    await removeDurably(path).catch(() => {}) // it must not count: it may be gone after a crash
+    throw error
+  })
+  return { bytes: bytes as Bytes, readback: 'size' }
+}
+
+async function openObject(place: Place, key: string): Promise<FileHandle> {
+  if ((await statObject(place, key)) === null) throw new ObjectMissing(key)
+  return open(`${place.root}/${key}`, constants.O_RDONLY | constants.O_NOFOLLOW).catch((cause) => {
+    throw isGone(cause) ? new ObjectMissing(key, { cause }) : cause
+  })
+}
+
+function readFrom(file: FileHandle, start: number, signal: AbortSignal): Readable {
+  const stream = file.createReadStream({ start, highWaterMark: READ_SIZE })
+  const stop = () => stream.destroy(signal.reason)
+  signal.addEventListener('abort', stop, { once: true })
+  return stream.once('close', () => signal.removeEventListener('abort', stop))
+}
+
+async function statObject(place: Place, key: string): Promise<StoredObject | null> {
+  if ((await lookAt(place)) === 'missing') return null
+  refuseDetours(place.root, key)
+  const found = statFile(place.root, key)
+  return found && { key, ...found }
+}
+
+/** Size and age of a regular file; null for whatever else is there, or nothing. */
+function statFile(root: string, file: string): Omit<StoredObject, 'key'> | null {
+  try {
+    const found = lstatSync(`${root}/${file}`, { throwIfNoEntry: false })
+    if (!found?.isFile()) return null
+    return { bytes: found.size as Bytes, modifiedAt: Math.floor(found.mtimeMs) as Instant }
+  } catch (error) {
+    if (isGone(error)) return null
+    throw trouble(root, `look at ${file}`, error)
+  }
+}
+
+async function* walk(
+  place: Place,
+  prefix: string,
+  signal: AbortSignal,
+): AsyncGenerator<readonly string[]> {
+  checkPrefix(prefix)
+  signal.throwIfAborted()
+  try {
+    if ((await lookAt(place)) === 'missing') return
+    refuseDetours(place.root, prefix)
+    yield* walkFiles(place.root, prefix, signal)
+  } catch (error) {
+    throw trouble(place.root, `list ${prefix || 'everything'}`, error)
+  }
+}
+
+async function removeObject(place: Place, key: string): Promise<void> {
+  if ((await lookAt(place)) === 'missing') return
+  refuseDetours(place.root, key)
+  const path = `${place.root}/${key}`
+  // What is no regular file is no object, and not ours to remove.
+  if (statFile(place.root, key) === null && (await exists(path))) return
+  await erase(place, path)
+}
+
+async function removePart(place: Place, key: string, part: string): Promise<void> {
+  if ((await lookAt(place)) === 'missing') return
+  refuseDetours(place.root, key)
+  await erase(place, part)
+}
+
+/** Removes the file for good, and those of its folders that it leaves empty. */
+async function erase(place: Place, path: string): Promise<void> {
+  await removeDurably(path)
+  let folder = dirname(path)
+  for (; folder !== place.root; folder = dirname(folder)) {
+    place.durable.delete(folder)
+    const error = await rmdir(folder).catch((error: unknown) => error)
+    if (error !== undefined && !isGone(error)) break // not empty, or not ours to remove
+  }
+  if (folder === dirname(path)) return
+  await syncFolder(folder).catch((error: unknown) => {
+    if (!isGone(error)) throw error
+  })
+}
+
+async function freeSpace(place: Place): Promise<Bytes> {
+  const there = (await lookAt(place)) === 'there'
+  return freeBytes(there ? place.root : dirname(place.root))
+}
+
+function partPath(root: string, key: string, token: string): string {
+  checkKey(key)
+  const cut = key.lastIndexOf('/') + 1
+  return `${root}/${key.slice(0, cut)}${partName(key.slice(cut), token)}`
+}
+
+function isPart(file: string): boolean {
+  return file.endsWith('.part') && readPart(file) !== null
+}
+
+function readPart(file: string): { key: string; token: string } | null {
+  const cut = file.lastIndexOf('/') + 1
+  const part = readPartName(file.slice(cut))
+  return part && { key: file.slice(0, cut) + part.name, token: part.token }
+}
