@@ -29,8 +29,7 @@ export function collectFaults(mainFile: string): Faults {
       if (found.length === 0) return
       const order = ({ place }: { readonly place: Place }) => files.indexOf(place.file)
       found.sort(
-        (a, b) =>
-          order(a) - order(b) || a.place.line - b.place.line || a.place.col - b.place.col,
+        (a, b) => order(a) - order(b) || a.place.line - b.place.line || a.place.col - b.place.col,
       )
       throw new ConfigError(found.map(({ fault }) => fault))
     },

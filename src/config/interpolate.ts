@@ -15,7 +15,7 @@ export interface Complaint {
 export type Environment = Readonly<Record<string, string | undefined>>
 
 const VARIABLE = /\$\$\{|\$\{([^}]*)\}|\$\{/g
-const INSIDE = /^([A-Za-z_][A-Za-z0-9_]*)(?::([-?])([^]*))?$/
+const INSIDE = /^([A-Za-z_][A-Za-z0-9_]*)(?::([-?])(.*))?$/s
 
 /**
  * Expands `${NAME}`, `${NAME:-default}` and `${NAME:?message}`; `$${` is a plain `${`. As in a shell,
@@ -42,6 +42,7 @@ function lookUp(inside: string, env: Environment): string | Complaint {
   const [matched, name = '', operator, word = ''] = INSIDE.exec(inside) ?? []
   if (matched === undefined) {
     return {
+      // biome-ignore lint/suspicious/noTemplateCurlyInString: the config's own syntax
       message: 'a variable is written ${NAME}, ${NAME:-default} or ${NAME:?message}',
       hint: 'write $${ for a plain ${',
     }

@@ -56,7 +56,7 @@ export function findTomlPlaces(text: string, file: string): TomlPlaces {
     if (text[offset] === '"' || text[offset] === "'") {
       skipString()
       const raw = text.slice(start, offset)
-      return raw.startsWith('"') ? unescape(raw) : raw.slice(1, -1)
+      return raw.startsWith('"') ? unquote(raw) : raw.slice(1, -1)
     }
     skip(/[^\s.=\]#]*/y)
     return text.slice(start, offset)
@@ -65,8 +65,8 @@ export function findTomlPlaces(text: string, file: string): TomlPlaces {
   const skipString = () => {
     const quote = text[offset]
     const long = text.startsWith(`${quote}${quote}${quote}`, offset)
-    if (quote === '"') skip(long ? /"""(?:\\[^]|[^\\])*?"""(?:"{0,2})/y : /"(?:\\.|[^"\\])*"/y)
-    else skip(long ? /'''[^]*?'''(?:'{0,2})/y : /'[^']*'/y)
+    if (quote === '"') skip(long ? /"""(?:\\.|[^\\])*?"""(?:"{0,2})/sy : /"(?:\\.|[^"\\])*"/y)
+    else skip(long ? /'''.*?'''(?:'{0,2})/sy : /'[^']*'/y)
   }
 
   const value = (path: Path): void => {
@@ -133,7 +133,7 @@ export function findTomlPlaces(text: string, file: string): TomlPlaces {
   return { keys, values }
 }
 
-function unescape(quoted: string): string {
+function unquote(quoted: string): string {
   try {
     return String(JSON.parse(quoted.replaceAll(/\\U([0-9a-f]{8})/gi, longEscape)))
   } catch {

@@ -1,8 +1,10 @@
-import type { Alias, Document, Node, ParsedNode, YAMLMap } from 'yaml'
+import type { Alias, Node, ParsedNode, YAMLMap } from 'yaml'
 import { isAlias, isMap, isScalar, isSeq, Lexer, LineCounter, parseAllDocuments } from 'yaml'
 import type { Faults } from './faults.ts'
 import type { Entry, Place, Tree } from './tree.ts'
 import { emptyMap, joinPath } from './tree.ts'
+
+type Parsed = ReturnType<typeof parseAllDocuments>[number]
 
 const MOST_VALUES = 100_000
 const MOST_ALIASES = 10_000
@@ -83,7 +85,7 @@ function isEmpty(node: ParsedNode | null): boolean {
 }
 
 function addSyntaxFaults(
-  document: ReturnType<typeof parseAllDocuments>[number],
+  document: Parsed,
   text: string,
   place: (offset: number) => Place,
   faults: Faults,
@@ -101,6 +103,7 @@ function addSyntaxFaults(
 
 function syntaxHint(line: string): string | null {
   if (/[[{].*\$\{/.test(line)) {
+    // biome-ignore lint/suspicious/noTemplateCurlyInString: the config's own syntax
     return 'inside { } and [ ] a variable needs quotes: { key: "${NAME}" }'
   }
   if (/:\s*[*@]/.test(line)) return 'a schedule is written in quotes: "*/5 * * * *", "@daily"'
@@ -109,7 +112,7 @@ function syntaxHint(line: string): string | null {
 
 function treeBuilder(place: (offset: number) => Place, faults: Faults) {
   let values = 0
-  let document: Document.Parsed | null = null
+  let document: Parsed | null = null
   const open = new Set<Node>()
 
   const build = (node: Node | null, fallback: Place, path: string): Tree => {
@@ -158,13 +161,14 @@ function treeBuilder(place: (offset: number) => Place, faults: Faults) {
       const value = build(pair.value as Node | null, keyPlace, inner)
       const first = entries.get(key)
       if (key === '<<') merged.push(...(value.kind === 'list' ? value.items : [value]))
-      else if (first) faults.add(keyPlace, inner, `declared twice, first in line ${first.place.line}`)
+      else if (first)
+        faults.add(keyPlace, inner, `declared twice, first in line ${first.place.line}`)
       else entries.set(key, { place: keyPlace, value })
     }
     return { kind: 'map', entries: mergeInto(entries, merged, faults), place: at }
   }
 
-  return (parsed: ReturnType<typeof parseAllDocuments>[number]): Tree => {
+  return (parsed: Parsed): Tree => {
     document = parsed
     return build(parsed.contents, place(0), '')
   }

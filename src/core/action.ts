@@ -135,9 +135,12 @@ export interface AdoptAction {
   readonly subject: TargetId
   readonly key: string
   readonly manifest: Manifest
-  readonly because:
+  readonly because: /** The history knows nothing of the attempt. */
     | { readonly rule: 'manifest-found' }
+    /** As many targets as the job requires hold the archive: the attempt was a success. */
     | { readonly rule: 'proven-complete'; readonly backup: BackupId }
+    /** The attempt's own outcome stands, a failure below its quorum too; only the copy counts again. */
+    | { readonly rule: 'copy-found'; readonly backup: BackupId }
 }
 
 export interface MissingAction {

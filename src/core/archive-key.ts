@@ -1,4 +1,5 @@
 import { iso, keyTimestamp } from '../lib/time.ts'
+import { groupOf } from './group.ts'
 import type { DesiredJob, DesiredSource, GroupId, Instant } from './model.ts'
 
 const MANIFEST = '.manifest.json'
@@ -7,8 +8,8 @@ const PIN = '.pin.json'
 type JobNames = Pick<DesiredJob, 'name' | 'app' | 'organization' | 'path' | 'renamedFrom'>
 type SourceNames = Pick<DesiredSource, 'name' | 'group'>
 
-/** Where the archives of a source stand unless the job has a `path` of its own: its group and `/`. */
-export function groupPrefix(_job: JobNames, source: SourceNames): string {
+/** Where the archives of a source stand unless its job has a `path`: its group and `/`. */
+export function groupPrefix(source: SourceNames): string {
   return `${source.group}/`
 }
 
@@ -22,7 +23,7 @@ export function archiveKey(
   startedAt: Instant,
   extension: string,
 ): string {
-  if (job.path === null) return groupPrefix(job, source) + keyTimestamp(startedAt) + extension
+  if (job.path === null) return groupPrefix(source) + keyTimestamp(startedAt) + extension
   const [yyyy = '', mm = '', dd = ''] = iso(startedAt).slice(0, 10).split('-')
   const dates = { timestamp: keyTimestamp(startedAt), yyyy, mm, dd }
   return fill(job.path, { ...names(job, source), ...dates }) + extension
@@ -30,7 +31,7 @@ export function archiveKey(
 
 /** The longest beginning that every archive of the source shares, whenever it was made. */
 export function listPrefix(job: JobNames, source: SourceNames): string {
-  if (job.path === null) return groupPrefix(job, source)
+  if (job.path === null) return groupPrefix(source)
   const [fixed = ''] = job.path.split(/\{(?:timestamp|yyyy|mm|dd)\}/, 1)
   return fill(fixed, names(job, source))
 }
@@ -46,8 +47,8 @@ export function listPrefixes(job: JobNames, source: SourceNames): readonly strin
 /** The group that a renamed job's archives were made under, or null when the name is no part of it. */
 export function formerGroup(job: JobNames, source: SourceNames): GroupId | null {
   if (job.renamedFrom === null || job.app !== null) return null
-  const [organization = 'system'] = source.group.split('/')
-  return `${organization}/${formerName(job)}/${source.name}` as GroupId
+  const { organization, app, renamedFrom } = job
+  return groupOf({ organization, app, job: renamedFrom, source: source.name })
 }
 
 /** Key of the manifest beside an archive. */

@@ -1,4 +1,6 @@
-import type { BackupId, Bytes, Instant, InstanceId, JobId, RunId } from './model.ts'
+import { iso } from '../lib/time.ts'
+import type { BackupId, Bytes, InstanceId, Instant, JobId, RunId } from './model.ts'
+import { byText } from './order.ts'
 
 /** Version of the manifest format that this program writes. It reads this one and older. */
 export const MANIFEST_VERSION = 1
@@ -46,3 +48,58 @@ export type SourceFacts = Readonly<
 export type ManifestEncryption =
   | { readonly scheme: 'age'; readonly recipients: readonly string[] }
   | { readonly scheme: 'age-passphrase' }
+
+/** Proof that whoever wrote a manifest had the key: over its canonical text without this block. */
+export interface Signature {
+  readonly scheme: 'ed25519' | 'hmac-sha256'
+  /** Base64. */
+  readonly value: string
+}
+
+/**
+ * The canonical text: keys in one order, instants as ISO 8601 in UTC, two spaces, a newline at the
+ * end. Equal manifests give equal texts. A signature is made over the text without one.
+ */
+export function encodeManifest(manifest: Manifest, signature: Signature | null = null): string {
+  const { source, stored, encryption, config } = manifest
+  return pretty({
+    version: manifest.version,
+    deployment: manifest.deployment,
+    run: manifest.run,
+    runName: manifest.runName,
+    backup: manifest.backup,
+    job: manifest.job,
+    organization: manifest.organization,
+    app: manifest.app,
+    slot: manifest.slot === null ? null : iso(manifest.slot),
+    attempt: manifest.attempt,
+    fence: manifest.fence,
+    source: { type: source.type, name: source.name, facts: sorted(source.facts) },
+    started: iso(manifest.started),
+    finished: iso(manifest.finished),
+    key: manifest.key,
+    stored: { bytes: stored.bytes, sha256: stored.sha256 },
+    layers: manifest.layers,
+    encryption: encryption && encodeEncryption(encryption),
+    config: { sha256: config.sha256, commit: config.commit },
+    instance: manifest.instance,
+    holdfast: manifest.holdfast,
+    warnings: manifest.warnings,
+    ...(signature ? { signature: { scheme: signature.scheme, value: signature.value } } : {}),
+  })
+}
+
+/** JSON as a person reads it, with a newline at the end: the spelling that signatures are made over. */
+export function pretty(value: unknown): string {
+  return `${JSON.stringify(value, null, 2)}\n`
+}
+
+function encodeEncryption(encryption: ManifestEncryption): ManifestEncryption {
+  return encryption.scheme === 'age'
+    ? { scheme: 'age', recipients: encryption.recipients }
+    : { scheme: 'age-passphrase' }
+}
+
+function sorted(facts: SourceFacts): SourceFacts {
+  return Object.fromEntries(Object.entries(facts).sort(([a], [b]) => byText(a, b)))
+}

@@ -56,15 +56,17 @@ export function settleAttempts(desired: Desired, observed: Observed, now: Instan
     if (verdict === 'unknown') continue
     verdicts.set(orphan.id, verdict)
     for (const { target, manifest } of found) {
-      const because =
-        verdict === 'success'
-          ? ({ rule: 'proven-complete', backup: orphan.id } as const)
-          : ({ rule: 'manifest-found' } as const)
+      const rule = verdict === 'success' ? 'proven-complete' : 'copy-found'
+      const because = { rule, backup: orphan.id } as const
       actions.push({ kind: 'adopt', subject: target, key: manifest.key, manifest, because })
     }
     if (verdict === 'failed') actions.push(abandon(orphan))
   }
-  return { actions, closed: new Set(verdicts.keys()), history: withVerdicts(history, verdicts, now) }
+  return {
+    actions,
+    closed: new Set(verdicts.keys()),
+    history: withVerdicts(history, verdicts, now),
+  }
 }
 
 /** Whether an attempt or run has not come to its end. */

@@ -64,8 +64,7 @@ function owedSlot(scene: Scene, job: DesiredJob): Slot | null {
     else if (one.slot !== null && one.slot < at && one.slot > recorded) recorded = one.slot
   }
   if (attempts.some((one) => one.status === 'skipped')) return null
-  const missed =
-    attempts.length === 0 ? missedSlots(job.schedule, recorded, justBefore(at)) : 0
+  const missed = attempts.length === 0 ? missedSlots(job.schedule, recorded, justBefore(at)) : 0
   return { at, missed, attempts }
 }
 
@@ -106,9 +105,7 @@ function ofFirstRun(scene: Scene, job: DesiredJob): BackupAction | null {
   if (!wanted || !mayRun(scene, job)) return null
   const since = applied === null ? scene.now : applied.since
   const owed = owedSources(scene, job, null, (source) =>
-    scene
-      .attemptsOf(job.id)
-      .filter((one) => one.source === source.name && one.startedAt >= since),
+    scene.attemptsOf(job.id).filter((one) => one.source === source.name && one.startedAt >= since),
   )
   return owed && backup(job, owed, null, 'first-run', { rule: 'first-run' })
 }
@@ -152,9 +149,7 @@ function owedSources(
 }
 
 function isAfter(one: Backup, other: Backup): boolean {
-  return one.startedAt !== other.startedAt
-    ? one.startedAt > other.startedAt
-    : one.id > other.id
+  return one.startedAt !== other.startedAt ? one.startedAt > other.startedAt : one.id > other.id
 }
 
 function mayRun(scene: Scene, job: DesiredJob): boolean {

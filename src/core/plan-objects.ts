@@ -1,40 +1,16 @@
-import type { AdoptAction, DebrisAction, MissingAction } from './action.ts'
+import type { DebrisAction, MissingAction } from './action.ts'
 import { manifestKey } from './archive-key.ts'
 import type { Backup, Copy, TargetId } from './model.ts'
 import type { Listing } from './observed.ts'
 import { byText, sortedBy } from './order.ts'
-import { isOpen, isWhole } from './plan-attempts.ts'
+import { isOpen } from './plan-attempts.ts'
 import type { Scene } from './scene.ts'
 
-type Listed = Extract<Listing, { readonly kind: 'listed' }>
+/** A target that was looked at. */
+export type Listed = Extract<Listing, { readonly kind: 'listed' }>
 
 /** Object stores and old file systems keep times in steps of up to this many milliseconds. */
 const CLOCK_STEP = 2000
-
-/**
- * Manifests of ours that the history does not count as complete copies, with their archives whole.
- * Those of open attempts are not touched: a living owner is about to say so itself, and
- * `settleAttempts` has judged the others.
- */
-export function planAdoptions(scene: Scene): readonly AdoptAction[] {
-  return onListed(scene, (target, listing) => {
-    if (listing.manifests.size === 0) return []
-    const complete = new Set(
-      scene
-        .allCopiesOn(target)
-        .filter((copy) => copy.status === 'complete')
-        .map((copy) => copy.key),
-    )
-    return sortedBy(listing.manifests, ([key]) => key).flatMap(([key, found]): AdoptAction[] => {
-      if (found.kind === 'foreign' || complete.has(key)) return []
-      const { manifest } = found
-      const attempt = scene.attempt(manifest.backup)
-      if (attempt !== null && (isOpen(attempt.status) || scene.settled.has(attempt.id))) return []
-      if (!isWhole(key, manifest, listing.objects.get(key)?.bytes)) return []
-      return [{ kind: 'adopt', subject: target, key, manifest, because: { rule: 'manifest-found' } }]
-    })
-  })
-}
 
 /** Complete copies whose archive or manifest is not on the target, where the target was looked at. */
 export function planMissing(scene: Scene): readonly MissingAction[] {
@@ -108,7 +84,8 @@ function debris(target: TargetId, attempt: Backup, object: DebrisAction['object'
   return { kind: 'debris', subject: target, backup: attempt.id, object, because }
 }
 
-function onListed<T>(
+/** What `find` finds on each declared target that was listed, by target. */
+export function onListed<T>(
   scene: Scene,
   find: (target: TargetId, listing: Listed) => readonly T[],
 ): readonly T[] {

@@ -13,9 +13,7 @@ export interface Reference {
 }
 
 /** `named` is an id, a run name or a time: only a history can tell which. */
-export type Which =
-  | { readonly kind: 'latest' }
-  | { readonly kind: 'named'; readonly text: string }
+export type Which = { readonly kind: 'latest' } | { readonly kind: 'named'; readonly text: string }
 
 /** A job that a reference may name. */
 export interface KnownJob {
@@ -34,14 +32,12 @@ export function knownJobs(
   jobs: readonly Pick<DesiredJob, 'id' | 'sources'>[],
   history: Pick<History, 'backups'>,
 ): readonly KnownJob[] {
-  const names = [
-    ...jobs.flatMap(({ id, sources }) => sources.map(({ name }) => ({ id, source: name }))),
-    ...history.backups.map(({ job, source }) => ({ id: job, source })),
-  ]
-  const known = [...groupedBy(names, ({ id }) => id)].map(([id, found]) => ({
-    id,
-    sources: [...new Set(found.map(({ source }) => source))],
-  }))
+  const found = groupedBy(history.backups, ({ job }) => job)
+  const declared = new Map(jobs.map(({ id, sources }) => [id, sources.map(({ name }) => name)]))
+  const known = [...new Set([...declared.keys(), ...found.keys()])].map((id) => {
+    const former = found.get(id)?.map(({ source }) => source) ?? []
+    return { id, sources: [...new Set([...(declared.get(id) ?? []), ...former])] }
+  })
   return sortedBy(known, ({ id }) => id)
 }
 
@@ -101,13 +97,20 @@ function bareName(job: string): string {
 }
 
 function unknownSubject(text: string, known: readonly KnownJob[]): ReferenceUnknown {
-  const owner = known.find((job) =>
-    [job.id, fullName(job.id), bareName(job.id)].some((name) => text.startsWith(`${name}/`)),
+  const owners = known.flatMap((job) =>
+    [job.id, fullName(job.id), bareName(job.id)]
+      .filter((name) => text.startsWith(`${name}/`))
+      .map((name) => ({ job, source: text.slice(name.length + 1) })),
   )
+  // The longest name leaves the shortest source.
+  const [owner] = owners.toSorted((a, b) => a.source.length - b.source.length)
   if (owner) {
-    const names = owner.sources.map((source) => nameOf({ job: owner.id, source }))
-    return new ReferenceUnknown(`job ${owner.id} has no source "${text}"`, {
-      hint: hintOf(text, names),
+    const { id, sources } = owner.job
+    return new ReferenceUnknown(`job ${id} has no source "${owner.source}"`, {
+      hint: hintOf(
+        nameOf({ job: id, source: owner.source }),
+        sources.map((source) => nameOf({ job: id, source })),
+      ),
     })
   }
   const names = known.map(({ id }) => id)
@@ -121,7 +124,7 @@ const SHOWN = 20
 function hintOf(word: string, names: readonly string[]): string {
   const near = suggest(word, names)
   if (near !== null) return `did you mean ${near}?`
-  if (names.length === 0) return 'there is none yet: look at it with: holdfast job list'
+  if (names.length === 0) return 'there is none'
   const more = names.length > SHOWN ? `, and ${names.length - SHOWN} more` : ''
   return `there is ${names.slice(0, SHOWN).join(', ')}${more}`
 }

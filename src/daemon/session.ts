@@ -7,7 +7,7 @@ import { openMachineLeases } from '../leases/machine.ts'
 import type { Plugins, Progress, World } from '../observe/world.ts'
 import { newId } from '../platform/ids.ts'
 import { openSqliteStore } from '../state/sqlite.ts'
-import { createThrottle } from '../stream/throttle.ts'
+import { throttle } from '../stream/throttle.ts'
 
 /** What main hands in: all that is ambient, once. */
 export interface Ambient {
@@ -52,7 +52,7 @@ export async function openSession(desired: Desired, ambient: Ambient): Promise<S
       store,
       leases,
       plugins: ambient.plugins,
-      throttle: wanted.limits.bandwidth === null ? null : createThrottle(wanted.limits.bandwidth),
+      throttle: wanted.limits.bandwidth === null ? null : throttle(wanted.limits.bandwidth),
       report: ambient.report,
       progress: ambient.progress,
       allowLocal: !['false', '0'].includes(ambient.env['ALLOW_LOCAL_BACKUPS'] ?? ''),

@@ -4,7 +4,7 @@ import type { JobId } from '../core/model.ts'
 import type { Observed } from '../core/observed.ts'
 import { ownerOf } from '../core/owner.ts'
 import { plan } from '../core/plan.ts'
-import { hold, type Lease, type Turn } from '../leases/lease.ts'
+import { holdPatiently, type Lease, type Turn } from '../leases/lease.ts'
 import { observe } from '../observe/observe.ts'
 import type { World } from '../observe/world.ts'
 
@@ -21,6 +21,8 @@ export interface TurnRequest {
   readonly pruneConfirmed: boolean
   /** Ends work that can wait: a verify gives way to a due backup and to a drain. */
   readonly giveWay: AbortSignal
+  /** How long to wait for whoever holds the job, in milliseconds. */
+  readonly patience: number
 }
 
 export type Outcome = { readonly action: JobOwned } & (
@@ -37,7 +39,8 @@ export async function takeTurn(
   world: World,
   signal: AbortSignal,
 ): Promise<Turn<readonly Outcome[]>> {
-  return await hold(world.leases, `job:${request.job}`, signal, async (lease, held) => {
+  const asked = { leases: world.leases, patience: request.patience }
+  return await holdPatiently(asked, `job:${request.job}`, signal, async (lease, held) => {
     const outcomes: Outcome[] = []
     if (request.first) outcomes.push(await request.first(lease, held))
     for (let round = 0; round < ROUNDS && !request.giveWay.aborted; round++) {

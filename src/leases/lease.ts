@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { InstanceId } from '../core/model.ts'
 
 /** Says who may act on what. A dead owner's lease ends by itself. */
@@ -49,5 +50,23 @@ export async function hold<T>(
     return { kind: 'held', value: await work(lease, AbortSignal.any([signal, lease.signal])) }
   } finally {
     await lease.release().catch(() => {})
+  }
+}
+
+/** Between two looks at a lease that somebody else holds. */
+const LOOK_AGAIN = 200
+
+/** As `hold`, but waits up to `patience` milliseconds for the lease before it says who holds it. */
+export async function holdPatiently<T>(
+  { leases, patience }: { readonly leases: Leases; readonly patience: number },
+  name: string,
+  signal: AbortSignal,
+  work: (lease: Lease, held: AbortSignal) => Promise<T>,
+): Promise<Turn<T>> {
+  const until = performance.now() + patience
+  for (;;) {
+    const turn = await hold(leases, name, signal, work)
+    if (turn.kind === 'held' || performance.now() >= until) return turn
+    await sleep(LOOK_AGAIN, undefined, { signal })
   }
 }

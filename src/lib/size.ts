@@ -26,14 +26,15 @@ export function parseSize(text: string): Bytes | null {
   return Number.isSafeInteger(bytes) ? (bytes as Bytes) : null
 }
 
-/** `0 B`, `999 B`, `1.5 KiB`, `12.3 MiB`. */
+/** `0 B`, `999 B`, `1.5 KiB`, `12.3 MiB`; a fraction of a byte is rounded. */
 export function formatBytes(bytes: number): string {
-  let value = bytes
-  for (const unit of ['B', 'KiB', 'MiB', 'GiB', 'TiB']) {
-    if (Math.abs(value) < 1024 || unit === 'TiB') {
-      return unit === 'B' ? `${value} B` : `${value.toFixed(1)} ${unit}`
-    }
+  const whole = Math.round(bytes)
+  if (Math.abs(whole) < 1024) return `${whole} B`
+  let value = whole
+  for (const unit of ['KiB', 'MiB', 'GiB']) {
     value /= 1024
+    // What would be printed as 1024.0 is 1.0 of the next unit.
+    if (Math.abs(value) < 1023.95) return `${value.toFixed(1)} ${unit}`
   }
-  return `${bytes} B`
+  return `${(value / 1024).toFixed(1)} TiB`
 }

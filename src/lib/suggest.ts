@@ -1,4 +1,4 @@
-/** The candidate that was most likely meant by `word`, or null when none is near. */
+/** The candidate most likely meant by `word`, the first of equals; null when none is near. */
 export function suggest(word: string, candidates: Iterable<string>): string | null {
   const limit = Math.max(1, Math.floor(word.length / 3))
   let best: string | null = null

@@ -27,7 +27,7 @@ export function parseDuration(text: string): Millis | null {
   return Number.isSafeInteger(total) ? (total as Millis) : null
 }
 
-/** The shortest usual spelling: `2h`, `1h30m`, `7d`, `350ms`. */
+/** In words to read, cut to the two largest units: `2h`, `1h30m`, `7d`, `1.5s`, `350ms`. */
 export function formatDuration(millis: number): string {
   if (millis < SECOND) return `${Math.round(millis)}ms`
   if (millis < 10 * SECOND && millis % SECOND !== 0) return `${(millis / SECOND).toFixed(1)}s`
@@ -51,11 +51,19 @@ export function keyTimestamp(at: Instant): string {
   return iso(at).replaceAll(/[:.]/g, '-')
 }
 
-/** The instant of ISO 8601 text with a zone, or of a key's timestamp; null when it is neither. */
+/**
+ * The instant of ISO 8601 text with a zone, of a day alone (its midnight in UTC), or of a key's
+ * timestamp; null when it is none of these, or a day that no calendar has.
+ */
 export function parseInstant(text: string): Instant | null {
   const dashed = /^(\d{4}-\d\d-\d\dT\d\d)-(\d\d)-(\d\d)-(\d{3}Z)$/.exec(text)
   const plain = dashed ? `${dashed[1]}:${dashed[2]}:${dashed[3]}.${dashed[4]}` : text
   if (!/^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d))?$/.test(plain)) return null
   const at = Date.parse(plain)
-  return Number.isNaN(at) ? null : (at as Instant)
+  return Number.isNaN(at) || !isDay(plain.slice(0, 10)) ? null : (at as Instant)
+}
+
+/** `Date.parse` reads February 30 as March 2. */
+function isDay(day: string): boolean {
+  return new Date(`${day}T00:00:00Z`).toISOString().startsWith(day)
 }

@@ -11,7 +11,9 @@ export async function findProgram(
 ): Promise<string | null> {
   if (name.includes('/')) return (await isExecutable(name)) ? name : null
   for (const folder of (path ?? '').split(delimiter)) {
-    const candidate = join(folder === '' ? '.' : folder, name)
+    // An empty entry would mean the working directory: nothing there is meant to be run.
+    if (folder === '') continue
+    const candidate = join(folder, name)
     if (await isExecutable(candidate)) return candidate
   }
   return null

@@ -26,13 +26,11 @@ const NOT_FILES = /^(?!\/)|^\/(dev|proc|sys)\//
  * count as well. Paths that do not exist are held by nobody. Resolves also where /proc is missing,
  * and says in `unseen` what that leaves open.
  */
-export async function openFiles(
-  paths: readonly string[],
-  signal: AbortSignal,
-): Promise<OpenFiles> {
+export async function openFiles(paths: readonly string[], signal: AbortSignal): Promise<OpenFiles> {
   const wanted = await identify(paths)
   const names = await readdir('/proc').catch(() => null)
-  if (names === null) return { holders: [], unseen: ['/proc is not mounted: no process was looked at'] }
+  if (names === null)
+    return { holders: [], unseen: ['/proc is not mounted: no process was looked at'] }
   const pids = names.filter((name) => /^\d+$/.test(name))
 
   const holders = new Map<string, Holder>()
@@ -73,7 +71,8 @@ async function heldBy(
   for (const number of numbers) {
     const name = await readlink(`${folder}/${number}`).catch(() => '')
     if (NOT_FILES.test(name)) continue
-    const { dev, ino } = (await stat(`${folder}/${number}`, { bigint: true }).catch(() => null)) ?? {}
+    const { dev, ino } =
+      (await stat(`${folder}/${number}`, { bigint: true }).catch(() => null)) ?? {}
     const path = wanted.get(`${dev}:${ino}`)
     if (path !== undefined) held.add(path)
   }
@@ -88,7 +87,8 @@ async function locked(
   const byNumber = new Map([...wanted].map(([key, path]) => [kernelKey(key), path]))
   return table.split('\n').flatMap((line) => {
     // `1: POSIX  ADVISORY  READ 7527 fe:00:9978531 128 128`; `->` marks one who only waits.
-    const [, pid, key] = /^\d+: \w+\s+\w+\s+\w+\s+(-?\d+) ([0-9a-f]+:[0-9a-f]+:\d+) /.exec(line) ?? []
+    const [, pid, key] =
+      /^\d+: \w+\s+\w+\s+\w+\s+(-?\d+) ([0-9a-f]+:[0-9a-f]+:\d+) /.exec(line) ?? []
     const path = key === undefined ? undefined : byNumber.get(key)
     return path === undefined ? [] : [{ pid: Number(pid) > 0 ? Number(pid) : null, path }]
   })

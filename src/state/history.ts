@@ -61,46 +61,43 @@ async function fullHistory(engine: Engine, tx: Tx, jobs: Jobs): Promise<History>
 
 async function recentHistory(engine: Engine, tx: Tx, jobs: Jobs): Promise<History> {
   const backups = new Map<string, Backup>()
-  const keep = (rows: readonly Row[]) => {
-    for (const row of rows) backups.set(String(row[0]), backupOf(row))
+  for (const query of [newestBackups(jobs), openBackups(jobs)]) {
+    for (const row of await select(engine, tx, query)) backups.set(String(row[0]), backupOf(row))
   }
-  keep(await select(engine, tx, newestBackups(jobs)))
-  keep(await select(engine, tx, openBackups(jobs)))
-  const copies = new Map<string, Copy>()
-  for (const query of [
-    newestCopies(sql`status = 'complete'`),
-    newestCopies(sql`status = 'complete' and verify = 'ok'`),
-    openCopies(),
-  ]) {
-    for (const row of await select(engine, tx, query))
-      copies.set(`${row[0]}\n${row[1]}`, copyOf(row))
+  const copies = await recentCopies(engine, tx)
+  const unknown = copies.map(({ backup }) => backup).filter((id) => !backups.has(id))
+  for (const ids of chunks(unknown)) {
+    const query = sql`
+      select ${listed('b', BACKUP_COLUMNS)} from backups as b where b.id in (${sql.join(ids)})`
+    for (const row of await select(engine, tx, query)) {
+      const backup = backupOf(row)
+      if (jobs === null || jobs.includes(backup.job)) backups.set(backup.id, backup)
+    }
   }
-  for (const ids of chunks(
-    [...copies.values()].map(({ backup }) => backup).filter((id) => !backups.has(id)),
-  )) {
-    keep(
-      await select(
-        engine,
-        tx,
-        sql`
-      select ${listed('b', BACKUP_COLUMNS)} from backups as b
-      where b.id in (${sql.join(ids)}) and ${among('b.job', jobs)}`,
-      ),
-    )
-  }
+  const owed = sql`(status = 'running' or (status = 'success' and in_place = 1 and released = 0))`
   return {
     depth: 'recent',
     runs: await recentRuns(engine, tx, jobs),
     backups: [...backups.values()],
     // A copy goes with its backup: those of jobs not asked for fall out here.
-    copies: [...copies.values()].filter(({ backup }) => backups.has(backup)),
-    restores: await readRestores(
-      tx,
-      jobs,
-      sql`(status = 'running'
-      or (status = 'success' and in_place = 1 and released = 0))`,
-    ),
+    copies: copies.filter(({ backup }) => backups.has(backup)),
+    restores: await readRestores(tx, jobs, owed),
   }
+}
+
+async function recentCopies(engine: Engine, tx: Tx): Promise<readonly Copy[]> {
+  const copies = new Map<string, Copy>()
+  for (const query of [
+    newestCopies(sql`status = 'complete'`),
+    newestCopies(sql`status = 'complete' and verify = 'ok'`),
+    writingCopies(),
+    copiesOfOpenBackups(),
+  ]) {
+    for (const row of await select(engine, tx, query)) {
+      copies.set(`${row[0]}\n${row[1]}`, copyOf(row))
+    }
+  }
+  return [...copies.values()]
 }
 
 async function recentRuns(engine: Engine, tx: Tx, jobs: Jobs): Promise<readonly Run[]> {
@@ -111,10 +108,10 @@ async function recentRuns(engine: Engine, tx: Tx, jobs: Jobs): Promise<readonly 
       union all
       select (select min(later.job) from runs as later where later.job > series.job)
       from series where series.job is not null)
-    select ${listed('r', RUN_COLUMNS)} from series join runs as r on r.id in (
+    select ${listed('r', RUN_COLUMNS)} from series cross join runs as r
+    where ${among('series.job', jobs)} and r.id in (
       select n.id from runs as n where n.job = series.job
-      order by n.started_at desc, n.id desc limit ${sql.lit(RECENT)})
-    where ${among('series.job', jobs)}`
+      order by n.started_at desc limit ${sql.lit(RECENT)})`
   const open = sql`
     select ${listed('r', RUN_COLUMNS)} from runs as r
     where r.status = 'running' and ${among('r.job', jobs)}`
@@ -133,14 +130,16 @@ function newestBackups(jobs: Jobs) {
     with recursive series (job, source) as (
       select * from (select job, source from backups order by job, source limit 1) as leading
       union all
-      select n.job, n.source from series join backups as n on n.id = (
-        select later.id from backups as later
-        where (later.job, later.source) > (series.job, series.source)
-        order by later.job, later.source limit 1))
-    select ${listed('b', BACKUP_COLUMNS)} from series join backups as b on b.id in (
+      select n.job, n.source from series cross join backups as n where n.id = coalesce(
+        (select later.id from backups as later
+          where later.job = series.job and later.source > series.source
+          order by later.source limit 1),
+        (select later.id from backups as later
+          where later.job > series.job order by later.job, later.source limit 1)))
+    select ${listed('b', BACKUP_COLUMNS)} from series cross join backups as b
+    where ${among('series.job', jobs)} and b.id in (
       select n.id from backups as n where n.job = series.job and n.source = series.source
-      order by n.started_at desc limit ${sql.lit(RECENT)})
-    where ${among('series.job', jobs)}`
+      order by n.started_at desc limit ${sql.lit(RECENT)})`
 }
 
 function openBackups(jobs: Jobs) {
@@ -151,28 +150,34 @@ function openBackups(jobs: Jobs) {
 
 /** Of each (group, target) the newest copy that is `like`; hops along the partial index of `like`. */
 function newestCopies(like: RawBuilder<unknown>) {
+  const next = (where: RawBuilder<unknown>, column: RawBuilder<unknown>) => sql`
+    (select ${column} from copies where ${like} and ${where} order by group_id, target limit 1)`
+  const sibling = sql`group_id = p.group_id and target > p.target`
+  const further = sql`group_id > p.group_id`
   return sql`
     with recursive places (group_id, target) as (
       select * from (
         select group_id, target from copies where ${like} order by group_id, target limit 1) as leading
       union all
-      select n.group_id, n.target from places as p join copies as n on (n.backup, n.target) = (
-        select later.backup, later.target from copies as later
-        where ${like} and (later.group_id, later.target) > (p.group_id, p.target)
-        order by later.group_id, later.target limit 1))
-    select ${listed('c', COPY_COLUMNS)} from places as p join copies as c
-      on c.target = p.target and c.backup = (
-        select backup from copies where ${like} and group_id = p.group_id and target = p.target
-        order by taken_at desc limit 1)`
+      select
+        case when ${next(sibling, sql`target`)} is null
+          then ${next(further, sql`group_id`)} else p.group_id end,
+        coalesce(${next(sibling, sql`target`)}, ${next(further, sql`target`)})
+      from places as p where p.group_id is not null)
+    select ${listed('c', COPY_COLUMNS)} from places as p cross join copies as c
+    where c.target = p.target and c.backup = (
+      select backup from copies where ${like} and group_id = p.group_id and target = p.target
+      order by taken_at desc limit 1)`
 }
 
-/** Copies being written, and every copy of an open backup. */
-function openCopies() {
+function writingCopies() {
+  return sql`select ${listed('c', COPY_COLUMNS)} from copies as c where c.status = 'writing'`
+}
+
+function copiesOfOpenBackups() {
   return sql`
-    select ${listed('c', COPY_COLUMNS)} from copies as c where c.status = 'writing'
-    union
-    select ${listed('c', COPY_COLUMNS)} from backups as b join copies as c on c.backup = b.id
-    where b.status in ('pending', 'running')`
+    select ${listed('c', COPY_COLUMNS)} from backups as b cross join copies as c
+    where b.status in ('pending', 'running') and c.backup = b.id`
 }
 
 async function readRestores(

@@ -1,25 +1,5 @@
 import { Failure, messageOf, StateRefused } from '../lib/errors.ts'
-
-// Primary result codes, https://sqlite.org/rescode.html
-const BUSY = 5
-const READONLY = 8
-const IOERR = 10
-const CORRUPT = 11
-const FULL = 13
-const CANTOPEN = 14
-const CONSTRAINT = 19
-const NOTADB = 26
-
-/** The primary result code of an error that SQLite gave, or null for any other. */
-export function sqliteCode(error: unknown): number | null {
-  if (!(error instanceof Error) || !('errcode' in error)) return null
-  return typeof error.errcode === 'number' ? error.errcode & 0xff : null
-}
-
-/** Whether SQLite said that another connection holds what was wanted. */
-export function isBusy(error: unknown): boolean {
-  return sqliteCode(error) === BUSY
-}
+import { SQLITE, sqliteCode } from '../platform/sqlite-error.ts'
 
 /** What to paste when the file itself is of no use: the targets hold the truth. */
 export function adoptHint(path: string): string {
@@ -40,32 +20,32 @@ export function refusalOf(path: string, doing: string, error: unknown): unknown 
 
 function wordsFor(code: number, path: string, message: string): readonly [string, string | null] {
   switch (code) {
-    case BUSY:
+    case SQLITE.busy:
       return [
         'stayed locked by another process',
-        'see which processes have it open: fuser -v'.concat(' ', path),
+        `see which processes have it open: fuser -v ${path}`,
       ]
-    case READONLY:
+    case SQLITE.readonly:
       return [
         'cannot be written to',
         'give this user write permission on the file and its directory',
       ]
-    case CANTOPEN:
+    case SQLITE.cantopen:
       return [
         'cannot be opened',
         'it must be a file that this user may read and write, in a directory likewise',
       ]
-    case FULL:
+    case SQLITE.full:
       return ['cannot grow: the disk is full', `free space on the file system: df -h ${path}`]
-    case IOERR:
+    case SQLITE.ioerr:
       return [
         `could not be read or written (${message})`,
         'look for disk errors in the kernel log: dmesg',
       ]
-    case CORRUPT:
-    case NOTADB:
+    case SQLITE.corrupt:
+    case SQLITE.notadb:
       return ['is damaged or no SQLite file', adoptHint(path)]
-    case CONSTRAINT:
+    case SQLITE.constraint:
       return [`does not allow it (${message})`, null]
     default:
       return [`could not be used (${message})`, null]

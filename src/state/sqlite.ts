@@ -3,6 +3,7 @@ import { dirname } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { setTimeout } from 'node:timers/promises'
 import { messageOf, StateRefused } from '../lib/errors.ts'
+import { isBusy } from '../platform/sqlite-error.ts'
 import { type Engine, writing } from './engine.ts'
 import { kyselyStore } from './kysely-store.ts'
 import {
@@ -14,7 +15,7 @@ import {
 } from './migration.ts'
 import { MIGRATIONS } from './migrations.ts'
 import { sqliteEngine } from './sqlite-engine.ts'
-import { adoptHint, isBusy, refusalOf } from './sqlite-refusal.ts'
+import { adoptHint, refusalOf } from './sqlite-refusal.ts'
 import type { Store } from './store.ts'
 
 export interface SqliteStoreOptions {

@@ -36,15 +36,15 @@ function elsewhere(root: string, why: string, hint: string): TargetUnreachable {
   return new TargetUnreachable(`cannot use ${root} as a target: ${why}`, { at: root, hint })
 }
 
-/** Throws `Refused` unless every folder of the key below the root is one, and none a link. */
+/** Throws `Refused` when a folder of the key below the root is a link: it may lead anywhere. */
 export function refuseDetours(root: string, key: string): void {
   for (let slash = key.indexOf('/'); slash >= 0; slash = key.indexOf('/', slash + 1)) {
     const folder = `${root}/${key.slice(0, slash)}`
     const found = lstatSync(folder, { throwIfNoEntry: false })
-    if (!found) return
-    if (found.isDirectory()) continue
-    const what = found.isSymbolicLink() ? 'a symbolic link' : 'not a directory'
-    throw new Refused(`${key} is not used: ${folder} is ${what}`, { at: folder })
+    if (found?.isSymbolicLink()) {
+      throw new Refused(`${key} is not used: ${folder} is a symbolic link`, { at: folder })
+    }
+    if (!found?.isDirectory()) return
   }
 }
 

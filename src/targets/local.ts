@@ -1,36 +1,19 @@
 import { constants, lstatSync } from 'node:fs'
-import { type FileHandle, open, rmdir } from 'node:fs/promises'
+import { type FileHandle, open } from 'node:fs/promises'
 import { dirname, isAbsolute, resolve } from 'node:path'
 import type { Readable } from 'node:stream'
 import type { Bytes, Instant } from '../core/model.ts'
 import type { StoredObject } from '../core/observed.ts'
 import type { Section } from '../core/section.ts'
-import {
-  ConfigError,
-  ObjectExists,
-  ObjectMissing,
-  Refused,
-  TargetUnreachable,
-} from '../lib/errors.ts'
-import {
-  codeOf,
-  exists,
-  freeBytes,
-  isGone,
-  makeFolders,
-  PathTaken,
-  removeDurably,
-  renameNew,
-  syncFolder,
-} from '../platform/files.ts'
+import { ConfigError, ObjectMissing } from '../lib/errors.ts'
+import { exists, freeBytes, isGone } from '../platform/files.ts'
 import { letGo, pour, writeAll } from '../platform/pour.ts'
 import { walkFiles } from '../platform/walk.ts'
 import { checkKey, checkPrefix, partName, readPartName } from './keys.ts'
 import { lookAt, type Place, refuseDetours, trouble } from './local-place.ts'
-import type { Stored, Target, TargetKind } from './target.ts'
+import { begin, erase, publish, seal } from './local-write.ts'
+import type { Target, TargetKind } from './target.ts'
 
-const FOLDER_MODE = 0o700
-const FILE_MODE = 0o600
 const READ_SIZE = 1024 * 1024
 
 /** A folder of this machine, or anything mounted as one. */
@@ -139,63 +122,6 @@ function localTarget(place: Place): Target {
   }
 }
 
-/** Opens the file that the object grows in, beside its final name. */
-async function begin(
-  place: Place,
-  key: string,
-  part: string,
-  signal: AbortSignal,
-): Promise<FileHandle> {
-  signal.throwIfAborted()
-  if ((await lookAt(place)) === 'missing') await makeFolders(place.root, FOLDER_MODE)
-  refuseDetours(place.root, key)
-  if (await exists(`${place.root}/${key}`)) throw new ObjectExists(key)
-  for (let tries = 1; ; tries++) {
-    try {
-      await makeFolders(dirname(part), FOLDER_MODE)
-      return await open(part, 'wx', FILE_MODE)
-    } catch (error) {
-      if (codeOf(error) === 'EEXIST') throw alreadyBegun(key, part, error)
-      // A remove that tidies up took the folder away before we had a file in it.
-      if (codeOf(error) !== 'ENOENT' || tries === 100) throw error
-    }
-  }
-}
-
-function alreadyBegun(key: string, part: string, cause: unknown): Refused {
-  const hint = `if nothing is writing it any more, remove ${part}`
-  return new Refused(`an attempt of the same token writes ${key} already`, { cause, hint })
-}
-
-/** Brings the bytes to the disk and closes the file. Throws when the file is not that long. */
-async function seal(file: FileHandle, bytes: number): Promise<void> {
-  await file.sync()
-  const { size } = await file.stat()
-  if (size !== bytes) {
-    throw new TargetUnreachable(`the disk kept ${size} of ${bytes} bytes that were written`)
-  }
-  await file.close()
-}
-
-/** Gives the sealed file its final name; the name is on the disk when it resolves. */
-async function publish(place: Place, key: string, part: string, bytes: number): Promise<Stored> {
-  const path = `${place.root}/${key}`
-  const folder = dirname(path)
-  for (let name = folder; name !== place.root; name = dirname(name)) {
-    if (place.durable.has(name)) continue
-    await syncFolder(dirname(name))
-    place.durable.add(name)
-  }
-  await renameNew(part, path).catch((cause: unknown) => {
-    throw cause instanceof PathTaken ? new ObjectExists(key, { cause }) : cause
-  })
-  await syncFolder(folder).catch(async (error: unknown) => {
-    await removeDurably(path).catch(() => {}) // it must not count: it may be gone after a crash
-    throw error
-  })
-  return { bytes: bytes as Bytes, readback: 'size' }
-}
-
 async function openObject(place: Place, key: string): Promise<FileHandle> {
   if ((await statObject(place, key)) === null) throw new ObjectMissing(key)
   return open(`${place.root}/${key}`, constants.O_RDONLY | constants.O_NOFOLLOW).catch((cause) => {
@@ -258,21 +184,6 @@ async function removePart(place: Place, key: string, part: string): Promise<void
   if ((await lookAt(place)) === 'missing') return
   refuseDetours(place.root, key)
   await erase(place, part)
-}
-
-/** Removes the file for good, and those of its folders that it leaves empty. */
-async function erase(place: Place, path: string): Promise<void> {
-  await removeDurably(path)
-  let folder = dirname(path)
-  for (; folder !== place.root; folder = dirname(folder)) {
-    place.durable.delete(folder)
-    const error = await rmdir(folder).catch((error: unknown) => error)
-    if (error !== undefined && !isGone(error)) break // not empty, or not ours to remove
-  }
-  if (folder === dirname(path)) return
-  await syncFolder(folder).catch((error: unknown) => {
-    if (!isGone(error)) throw error
-  })
 }
 
 async function freeSpace(place: Place): Promise<Bytes> {

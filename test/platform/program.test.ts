@@ -58,9 +58,9 @@ describe('run', () => {
   it('speaks the C locale, adds its own environment, and lets nobody slip in arguments', async () => {
     process.env.TAR_OPTIONS = '--nonsense'
     try {
-      const program = { ...sh('echo "$LC_ALL $OWN ${TAR_OPTIONS-unset}"'), env: { OWN: 'a b' } }
+      const program = { ...sh('echo $LC_ALL $OWN; env | grep -c ^TAR_'), env: { OWN: 'a b' } }
       const { stdout } = await run(program, { timeLimit: 5000, signal: never })
-      expect(stdout).toBe('C a b unset\n')
+      expect(stdout).toBe('C a b\n0\n')
     } finally {
       delete process.env.TAR_OPTIONS
     }
@@ -157,7 +157,10 @@ describe('startChain', () => {
     const endless: Program = { command: 'yes', args: [] }
     const chain = await startChain([endless, sh('exit 4'), cat], { stdin: null, signal: never })
     expect(String(await output(chain))).toBe('')
-    expect((await chain.exits).map(({ code, signal }) => signal ?? code)).toEqual(['SIGPIPE', 4, 0])
+    const [writer, dead, reader] = await chain.exits
+    // Killed by SIGPIPE, or told of a reset: the kernel's choice, by what lay unread.
+    expect(writer?.signal ?? writer?.stderr.join()).toMatch(/SIGPIPE|Broken pipe|Connection reset/)
+    expect([dead?.code, reader?.code]).toEqual([4, 0])
   })
 
   it('tells a reader that stopped early as its exit, not as a broken pipe', async () => {

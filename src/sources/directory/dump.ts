@@ -1,14 +1,14 @@
-import { lstat, opendir, rm, stat } from 'node:fs/promises'
+import { lstat, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { SourceFacts } from '../../core/manifest.ts'
 import { SourceFailed } from '../../lib/errors.ts'
 import { codeOf, isMountPoint } from '../../platform/files.ts'
 import type { Exit, Program } from '../../platform/program.ts'
 import type { Dump, SourceContext, SourceReport } from '../source.ts'
-import { isOwnFolder, tarExcludes } from './excludes.ts'
+import { tarExcludes } from './excludes.ts'
 import { readIndexFile } from './index-file.ts'
 import { judge } from './judge.ts'
-import { realOf, within } from './places.ts'
+import { isEmpty, realOf, within } from './places.ts'
 import type { DirectorySettings } from './settings.ts'
 import { readTarStderr } from './tar-stderr.ts'
 import { TAR_ENV, tarVersion, totalBytes } from './tools.ts'
@@ -69,14 +69,6 @@ async function checkedRoot(
 function emptyFailure(path: string): SourceFailed {
   const hint = 'set allow_empty: true on the source if that is meant to be'
   return new SourceFailed(`directory ${path} has nothing in it to back up`, { at: path, hint })
-}
-
-/** Whether a folder holds nothing, our own folders and a file system's `lost+found` left aside. */
-export async function isEmpty(path: string): Promise<boolean> {
-  for await (const { name } of await opendir(path)) {
-    if (name !== 'lost+found' && !isOwnFolder(name)) return false
-  }
-  return true
 }
 
 /** Those of `ours` that lie inside `root`, from it on. Throws when the root lies inside one of them. */
@@ -142,7 +134,8 @@ async function report(
 function endedWell(exit: Exit | null, path: string): Exit {
   if (exit === null) throw new SourceFailed(`tar of ${path} was not run`, { at: path })
   if (exit.code === 0 || exit.code === 1) return exit
-  const how = exit.signal === null ? `failed with exit code ${exit.code}` : `was ended by ${exit.signal}`
+  const how =
+    exit.signal === null ? `failed with exit code ${exit.code}` : `was ended by ${exit.signal}`
   const { other } = readTarStderr(exit)
   const why = other.length === 0 ? '' : `: ${other.slice(0, 20).join('; ')}`
   throw new SourceFailed(`tar of ${path} ${how}${why}`, { at: path })

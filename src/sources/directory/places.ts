@@ -1,6 +1,7 @@
-import { lstat, realpath } from 'node:fs/promises'
+import { lstat, opendir, realpath } from 'node:fs/promises'
 import { basename, dirname, join, relative, sep } from 'node:path'
 import { isGone } from '../../platform/files.ts'
+import { isOwnFolder } from './excludes.ts'
 
 /** The path with every link in it resolved, as far as it exists. */
 export async function realOf(path: string): Promise<string> {
@@ -42,3 +43,14 @@ export function ownName(role: 'staging' | 'previous', token: string, base: strin
   while (Buffer.byteLength(start) > room) start = start.slice(0, -1)
   return `.${start}${end}`
 }
+
+/** Whether a folder holds nothing, our own folders and a file system's `lost+found` left aside. */
+export async function isEmpty(path: string): Promise<boolean> {
+  for await (const { name } of await opendir(path)) {
+    if (name !== LOST_AND_FOUND && !isOwnFolder(name)) return false
+  }
+  return true
+}
+
+/** What mkfs puts at the root of a file system; it belongs to the file system, not to the data. */
+export const LOST_AND_FOUND = 'lost+found'

@@ -1,0 +1,149 @@
+import { type Choice, chooseBackup } from '../core/choose.ts'
+import type { Copy, DesiredJob, DesiredSource, JobId } from '../core/model.ts'
+import { knownJobs, parseReference } from '../core/reference.ts'
+import { parseRestoreRequest } from '../core/restore-request.ts'
+import { section } from '../core/section.ts'
+import { messageOf, NotAvailable, RestoreFailed } from '../lib/errors.ts'
+import { unreachable } from '../lib/unreachable.ts'
+import { openSource, type World } from '../observe/world.ts'
+import type { Source } from '../sources/source.ts'
+import { type Archive, archiveOfCopy, archiveOfFile } from './archive.ts'
+import type { RestoreOrder } from './restore.ts'
+
+/** A job and one of its sources, as declared. */
+export interface Place {
+  readonly job: DesiredJob
+  readonly source: DesiredSource
+}
+
+/** An order into the source itself, as a boot restore always is. */
+export type PlacedOrder = RestoreOrder & { readonly place: Place }
+
+export interface RestoreOptions {
+  readonly to: string | null
+  readonly only: string | null
+  readonly force: boolean
+}
+
+/** Resolves the value of the boot variable. Throws `RestoreFailed`, and whatever tells why, without touching anything. */
+export async function resolveRequest(
+  value: string,
+  world: World,
+  signal: AbortSignal,
+): Promise<PlacedOrder> {
+  const request = parseRestoreRequest(value)
+  switch (request.kind) {
+    case 's3':
+      throw new NotAvailable('restore from s3:', { hint: 'download the archive and use file:<path>' })
+    case 'file': {
+      const archive = await archiveOfFile(request.path, world, signal)
+      return placed(await orderOfFile(archive, value, world))
+    }
+    case 'reference': {
+      const options = { to: null, only: null, force: false }
+      return placed(await resolveReference(request.text, options, world, signal), 'boot')
+    }
+    default:
+      return unreachable(request)
+  }
+}
+
+function placed(order: RestoreOrder, by: RestoreOrder['by'] = 'boot'): PlacedOrder {
+  if (order.place === null) throw new RestoreFailed(`${order.reference} belongs to no declared source`)
+  return { ...order, by, place: order.place }
+}
+
+/** Resolves a reference of the command line; its copies are tried in order of trust. */
+export async function resolveReference(
+  text: string,
+  options: RestoreOptions,
+  world: World,
+  signal: AbortSignal,
+): Promise<RestoreOrder> {
+  const history = await world.store.history({ depth: 'full', jobs: null })
+  const reference = parseReference(text, knownJobs(world.desired.jobs, history))
+  const choice = chooseBackup(history, reference)
+  const archive = await firstReadable(choice, world, signal)
+  const place = placeOf(choice.backup.job, choice.backup.source, world)
+  if (place === null && options.to === null) {
+    throw new RestoreFailed(`${choice.backup.job}/${choice.backup.source} is not declared any more`, {
+      hint: `restore it elsewhere with: holdfast restore ${text} --to PATH`,
+    })
+  }
+  const source = place ? await openSource(world, place.job, place.source) : await sourceOf(archive, world)
+  const before = newestBefore(choice, history.copies)
+  const pins = archive.copy ? [archive.copy, ...(before ? [before] : [])] : []
+  return { ...options, reference: text, by: 'command', archive, source, place, pins: options.to === null ? pins : [] }
+}
+
+async function firstReadable(
+  choice: Choice,
+  world: World,
+  signal: AbortSignal,
+): Promise<Archive> {
+  const failures: string[] = []
+  for (const copy of choice.copies) {
+    try {
+      return await archiveOfCopy(copy, world, signal)
+    } catch (error) {
+      signal.throwIfAborted()
+      if (choice.copies.length === 1) throw error
+      failures.push(`${copy.target}: ${messageOf(error)}`)
+    }
+  }
+  throw new RestoreFailed(`no copy of ${choice.backup.id} can be read: ${failures.join('; ')}`)
+}
+
+function newestBefore(choice: Choice, copies: readonly Copy[]): Copy | null {
+  const older = copies.filter(
+    (copy) =>
+      copy.group === choice.backup.group &&
+      copy.status === 'complete' &&
+      copy.verify !== 'failed' &&
+      copy.takenAt < choice.takenAt,
+  )
+  return older.reduce<Copy | null>((best, copy) => (best && best.takenAt >= copy.takenAt ? best : copy), null)
+}
+
+/** The manifest decides whose archive it is; without one, the only source of a fitting type. */
+async function orderOfFile(archive: Archive, reference: string, world: World): Promise<RestoreOrder> {
+  const named = archive.manifest
+    ? placeOf(archive.manifest.job, archive.manifest.source.name, world)
+    : null
+  const place = named ?? onlyFitting(archive, world)
+  const source = await openSource(world, place.job, place.source)
+  return { reference, by: 'boot', archive, source, place, to: null, only: null, force: false, pins: [] }
+}
+
+function placeOf(jobId: JobId, sourceName: string, world: World): Place | null {
+  const job = world.desired.jobs.find(({ id, renamedFrom }) => id === jobId || renamedFrom === jobId)
+  const source = job?.sources.find(({ name }) => name === sourceName)
+  return job && source ? { job, source } : null
+}
+
+/** Kind of source that takes archives of an innermost layer. */
+const KIND_OF_LAYER: Readonly<Record<string, string>> = { tar: 'directory', sqlite: 'sqlite', raw: 'command' }
+
+function onlyFitting(archive: Archive, world: World): Place {
+  const kind = archive.manifest?.source.type ?? KIND_OF_LAYER[archive.layers[0] ?? '']
+  const places = world.desired.jobs.flatMap((job) =>
+    job.sources.filter((source) => source.kind === kind).map((source) => ({ job, source })),
+  )
+  const [only, ...others] = places
+  if (only && others.length === 0) return only
+  const names = places.map(({ job, source }) => `${job.id}/${source.name}`)
+  const which = names.length === 0 ? `no ${kind} source is declared` : `it may belong to ${names.join(' or ')}`
+  throw new RestoreFailed(`nothing beside ${archive.name} says whose it is, and ${which}`, {
+    at: archive.name,
+    hint: 'keep its .manifest.json beside it, or declare a single source of that type',
+  })
+}
+
+/** A source for an archive whose own is not declared any more: enough to restore it elsewhere. */
+async function sourceOf(archive: Archive, world: World): Promise<Source> {
+  const kind = KIND_OF_LAYER[archive.layers[0] ?? ''] ?? 'command'
+  const load = world.plugins.sources[kind]
+  if (!load) throw new NotAvailable(`source type ${kind}`)
+  const options = kind === 'command' ? { backup: ['true'] } : { path: '/nonexistent/holdfast' }
+  return (await load()).configure(section(archive.name, options))
+}

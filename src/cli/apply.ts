@@ -1,0 +1,69 @@
+import { type JobOwned } from '../act/act.ts'
+import { applyConfig } from '../daemon/apply.ts'
+import { deliverNotifications } from '../daemon/notifier.ts'
+import { refuseUnavailable } from '../daemon/reload.ts'
+import { EVERY_KIND, takeTurn } from '../daemon/turn.ts'
+import { exitCodeOf, LeaseBusy, messageOf, reportOf } from '../lib/errors.ts'
+import type { DesiredJob } from '../core/model.ts'
+import type { World } from '../observe/world.ts'
+import { renderPlan } from '../view/human.ts'
+import { confirm } from './confirm.ts'
+import type { Context, GlobalFlags } from './context.ts'
+import { lookAround } from './look.ts'
+import { openForWork } from './opened.ts'
+import { PATIENCE } from './patience.ts'
+
+export interface ApplyFlags {
+  readonly file?: string
+  readonly yes?: boolean
+}
+
+/** `apply [-f FILE]`: makes the difference go away once, as the daemon would: what is new, due, owed. */
+export async function apply(
+  _words: readonly string[],
+  flags: ApplyFlags & GlobalFlags,
+  context: Context,
+): Promise<number> {
+  const named = flags.file === undefined ? flags : { ...flags, config: flags.file }
+  await using opened = await openForWork(named, context)
+  const { world, desired } = opened
+  refuseUnavailable(desired)
+  const { plan } = await lookAround(world, context, null)
+  if (plan.actions.length === 0) {
+    context.out('nothing to do: the world is as the file says')
+    return 0
+  }
+  if (!flags.json) context.out(renderPlan(plan, { color: context.terminal.color && flags.color }))
+  await confirm('Do it?', flags, context)
+  const changes = await applyConfig(world, context.interrupted)
+  let code = 0
+  for (const job of desired.jobs) code = Math.max(code, await applyJob(job, world, context.interrupted))
+  await deliverNotifications(world, context.interrupted).catch(() => {})
+  if (flags.json) context.out(JSON.stringify({ applied: changes.map(({ kind, subject }) => ({ kind, subject })) }, null, 2))
+  return code
+}
+
+async function applyJob(job: DesiredJob, world: World, signal: AbortSignal): Promise<number> {
+  const turn = await takeTurn(
+    { job: job.id, first: null, kinds: EVERY_KIND, pruneConfirmed: false, giveWay: signal, patience: PATIENCE },
+    world,
+    signal,
+  )
+  if (turn.kind === 'busy') throw new LeaseBusy(`job ${job.id}`, turn.holder)
+  let code = 0
+  for (const outcome of turn.value) {
+    if (outcome.kind === 'failed') {
+      tellFailed(outcome.action, outcome.error, world)
+      code = Math.max(code, exitCodeOf(outcome.error))
+    } else if (outcome.deed.kind === 'ran') {
+      const { run, backups } = outcome.deed.outcome
+      const failed = backups.find(({ backup }) => backup.status !== 'success')
+      code = Math.max(code, failed ? exitCodeOf(failed.cause) : run.status === 'partial' ? 3 : 0)
+    }
+  }
+  return code
+}
+
+function tellFailed(action: JobOwned, error: unknown, world: World): void {
+  world.report({ event: 'pass.failed', level: 'error', message: `${action.kind} of ${action.subject} failed: ${messageOf(error)}`, error: reportOf(error) })
+}

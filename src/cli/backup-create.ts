@@ -1,0 +1,82 @@
+import { act, type JobOwned } from '../act/act.ts'
+import { backup, type BackupOutcome } from '../act/backup.ts'
+import type { ActionKind, BackupAction } from '../core/action.ts'
+import { takeTurn, type Outcome } from '../daemon/turn.ts'
+import { deliverNotifications } from '../daemon/notifier.ts'
+import { exitCodeOf, LeaseBusy, messageOf, Refused, reportOf } from '../lib/errors.ts'
+import type { World } from '../observe/world.ts'
+import { backupRow } from '../view/backups.ts'
+import type { Context, GlobalFlags } from './context.ts'
+import { openForWork } from './opened.ts'
+import { refuseUnavailable } from '../daemon/reload.ts'
+import { PATIENCE } from './patience.ts'
+import { type Subject, subjectsOf } from './subjects.ts'
+
+export interface CreateFlags {
+  readonly name?: string
+}
+
+/** What follows a backup in its turn: retention and the release of restores, never another backup. */
+const AFTER: ReadonlySet<ActionKind> = new Set(['prune', 'prune-blocked', 'release', 'abandon', 'adopt'])
+
+/** `backup create [job[/source]…] [--name]`: runs them now, under the same leases as the daemon. */
+export async function backupCreate(
+  words: readonly string[],
+  flags: CreateFlags & GlobalFlags,
+  context: Context,
+): Promise<number> {
+  await using opened = await openForWork(flags, context)
+  const { world, desired } = opened
+  refuseUnavailable(desired)
+  const subjects = subjectsOf(words, desired.jobs)
+  if (subjects.length === 0) throw new Refused('no job is declared', { hint: 'write one into the config' })
+  const results: BackupOutcome[] = []
+  for (const subject of subjects) results.push(...(await create(subject, flags, world, context.interrupted)))
+  await deliverNotifications(world, context.interrupted).catch(() => {})
+  if (flags.json) {
+    context.out(JSON.stringify({ backups: results.flatMap((one) => one.copies.map((copy) => backupRow(one.backup, copy, [], false))) }, null, 2))
+  }
+  return codeOf(results)
+}
+
+async function create(
+  { job, sources }: Subject,
+  flags: CreateFlags,
+  world: World,
+  signal: AbortSignal,
+): Promise<readonly BackupOutcome[]> {
+  const action: BackupAction = {
+    kind: 'backup',
+    subject: job.id,
+    sources,
+    slot: null,
+    attempt: 1,
+    trigger: 'manual',
+    because: { rule: 'requested', by: 'command' },
+  }
+  const results: BackupOutcome[] = []
+  const first = async (lease: Parameters<typeof act>[2], held: AbortSignal): Promise<Outcome> => {
+    const outcome = await backup({ ...action, runName: flags.name ?? null }, world, lease, held)
+    results.push(...outcome.backups)
+    return { action: action as JobOwned, kind: 'done', deed: { kind: 'ran', outcome } }
+  }
+  const turn = await takeTurn(
+    { job: job.id, first, kinds: AFTER, pruneConfirmed: false, giveWay: signal, patience: PATIENCE },
+    world,
+    signal,
+  )
+  if (turn.kind === 'busy') throw new LeaseBusy(`job ${job.id}`, turn.holder)
+  for (const outcome of turn.value) {
+    if (outcome.kind === 'failed') {
+      world.report({ event: 'pass.failed', level: 'warn', message: `${outcome.action.kind} after the backup failed: ${messageOf(outcome.error)}`, error: reportOf(outcome.error) })
+    }
+  }
+  return results
+}
+
+/** The worst that happened: a failed source, then a copy that is missing. */
+function codeOf(results: readonly BackupOutcome[]): number {
+  const failed = results.find(({ backup: { status } }) => status !== 'success')
+  if (failed) return exitCodeOf(failed.cause)
+  return results.some(({ copies }) => copies.some(({ status }) => status !== 'complete')) ? 3 : 0
+}

@@ -1,0 +1,56 @@
+import { loadConfig } from '../config/load.ts'
+import type { Event } from '../core/event.ts'
+import type { Desired } from '../core/model.ts'
+import { recover } from '../daemon/recover.ts'
+import { type Ambient, openSession, type Session } from '../daemon/session.ts'
+import type { World } from '../observe/world.ts'
+import type { Context, GlobalFlags } from './context.ts'
+import { createProgress, type ProgressView } from './progress.ts'
+
+/** A config that was loaded and its opened data_dir, for one verb. */
+export interface Opened extends AsyncDisposable {
+  readonly desired: Desired
+  readonly world: World
+}
+
+/** Loads the config that the flags, the environment or the folder name. Throws `ConfigError`. */
+export async function load(flags: GlobalFlags, context: Context): Promise<Desired> {
+  return await loadConfig({ path: flags.config ?? null, env: context.env, cwd: context.cwd })
+}
+
+/** Opens the world for a verb: events become lines on stderr, long work a bar on a terminal. */
+export async function open(flags: GlobalFlags, context: Context): Promise<Opened> {
+  const desired = await load(flags, context)
+  const progress = createProgress(context, flags)
+  const session: Session = await openSession(desired, ambientOf(context, flags, progress))
+  const world = session.world(desired)
+  return {
+    desired,
+    world,
+    async [Symbol.asyncDispose]() {
+      progress.end()
+      await session[Symbol.asyncDispose]()
+    },
+  }
+}
+
+/** The same for a verb that changes things: what a crash cut short is finished first. */
+export async function openForWork(flags: GlobalFlags, context: Context): Promise<Opened> {
+  const opened = await open(flags, context)
+  await recover(opened.world, context.interrupted)
+  return opened
+}
+
+function ambientOf(context: Context, flags: GlobalFlags, progress: ProgressView): Ambient {
+  const { env, cwd, now, version, plugins } = context
+  return { env, cwd, now, version, plugins, report: linesOf(context, flags, progress), progress: progress.show }
+}
+
+/** Events as lines on stderr. Quiet leaves warnings and errors. */
+function linesOf(context: Context, flags: GlobalFlags, progress: ProgressView): (event: Event) => void {
+  return ({ level, message }) => {
+    if (level === 'debug' || (flags.quiet && level === 'info')) return
+    progress.clear()
+    context.err(level === 'info' ? message : `${level}: ${message}`)
+  }
+}

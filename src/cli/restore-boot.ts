@@ -1,0 +1,54 @@
+import { spawn } from 'node:child_process'
+import { bootRestore, requestedRestore, RESTORE_VARIABLES } from '../daemon/boot.ts'
+import { recover } from '../daemon/recover.ts'
+import { openSession } from '../daemon/session.ts'
+import { Refused } from '../lib/errors.ts'
+import type { Context, GlobalFlags } from './context.ts'
+import { createLog } from './log.ts'
+import { load } from './opened.ts'
+
+const PASSED_ON = ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGUSR1', 'SIGUSR2'] as const
+
+/**
+ * `restore --boot -- <command…>`: does the restore that the environment asks for, takes the variable
+ * out, and becomes the command: its signals, its exit code. Without a request it only becomes it.
+ */
+export async function bootAndBecome(
+  command: readonly string[],
+  flags: GlobalFlags,
+  context: Context,
+): Promise<number> {
+  const [program, ...args] = command
+  if (program === undefined) {
+    throw new Refused('say which command to become', { hint: 'holdfast restore --boot -- my-server --port 80' })
+  }
+  const request = requestedRestore(context.env)
+  if (request) {
+    const desired = await load(flags, context)
+    const { env, cwd, now, version, plugins } = context
+    const report = createLog(context, flags)
+    await using session = await openSession(desired, { env, cwd, now, version, plugins, report, progress: () => {} })
+    const world = session.world(desired)
+    await recover(world, context.interrupted)
+    await bootRestore(request, world, context.interrupted)
+  }
+  return await become(program, args, context)
+}
+
+/** Node cannot replace its own process, so the command runs as a child that gets every signal. */
+async function become(program: string, args: readonly string[], context: Context): Promise<number> {
+  const env = Object.fromEntries(
+    Object.entries(context.env).filter(([name]) => !RESTORE_VARIABLES.some((one) => one === name)),
+  )
+  const child = spawn(program, args, { stdio: 'inherit', env, cwd: context.cwd })
+  const pass = (signal: NodeJS.Signals) => child.kill(signal)
+  for (const signal of PASSED_ON) process.on(signal, pass)
+  try {
+    return await new Promise<number>((resolve, reject) => {
+      child.once('error', (cause) => reject(new Refused(`cannot run ${program}`, { cause })))
+      child.once('exit', (code, signal) => resolve(code ?? 128 + (signal === 'SIGKILL' ? 9 : 15)))
+    })
+  } finally {
+    for (const signal of PASSED_ON) process.off(signal, pass)
+  }
+}

@@ -1,0 +1,90 @@
+import { type RestoreOptions, resolveReference } from '../act/resolve.ts'
+import { restore as restoreOrder, type RestoreOrder } from '../act/restore.ts'
+import { LeaseBusy, Refused, messageOf, reportOf } from '../lib/errors.ts'
+import { formatBytes } from '../lib/size.ts'
+import { iso } from '../lib/time.ts'
+import { holdPatiently } from '../leases/lease.ts'
+import type { World } from '../observe/world.ts'
+import { resolve } from 'node:path'
+import { confirm } from './confirm.ts'
+import type { Context, GlobalFlags } from './context.ts'
+import { openForWork } from './opened.ts'
+import { PATIENCE } from './patience.ts'
+import { bootAndBecome } from './restore-boot.ts'
+
+export interface RestoreFlags {
+  readonly to?: string
+  readonly only?: string
+  readonly yes?: boolean
+  readonly force?: boolean
+  readonly boot?: boolean
+}
+
+/** `restore REF [--to path] [--only PATH] [--yes]`: shows what it will replace first; all or nothing. */
+export async function restore(
+  words: readonly string[],
+  flags: RestoreFlags & GlobalFlags,
+  context: Context,
+): Promise<number> {
+  if (flags.boot) return await bootAndBecome(words, flags, context)
+  const [reference, ...rest] = words
+  if (reference === undefined || rest.length > 0) {
+    throw new Refused('say what to restore', { hint: 'holdfast restore job/source@latest; look at what there is with: holdfast backup list' })
+  }
+  await using opened = await openForWork(flags, context)
+  const { world } = opened
+  const options: RestoreOptions = {
+    to: flags.to === undefined ? null : resolve(context.cwd, flags.to),
+    only: flags.only ?? null,
+    force: flags.force ?? false,
+  }
+  const order = await resolveReference(reference, options, world, context.interrupted)
+  await show(order, context, flags)
+  if (order.to === null) await confirm('Replace it?', flags, context)
+  const done = await underLease(order, world, context.interrupted)
+  if (flags.json) context.out(JSON.stringify({ restore: { id: done.restore.id, key: done.restore.key, to: done.restore.to, previous: done.restore.previous, summary: done.staged.summary, warnings: done.staged.warnings } }, null, 2))
+  else tellDone(done, order, context)
+  return 0
+}
+
+async function show(order: RestoreOrder, context: Context, flags: GlobalFlags): Promise<void> {
+  const { archive, source } = order
+  const task = { to: order.to, only: order.only, facts: archive.manifest?.source.facts ?? {}, force: order.force }
+  const now = await source.describe(task, context.interrupted)
+  if (flags.json || flags.quiet) return
+  const taken = archive.manifest ? `, taken ${iso(archive.manifest.finished)}` : ''
+  const size = archive.bytes === null ? '' : ` (${formatBytes(archive.bytes)}${taken})`
+  const from = archive.copy ? ` from ${archive.copy.target}` : ''
+  context.err(`restore ${archive.name}${size}${from}`)
+  context.err(`     to ${now.to}, where there is now: ${now.now}`)
+  for (const remark of now.remarks) context.err(`        ${remark}`)
+}
+
+async function underLease(order: RestoreOrder, world: World, signal: AbortSignal) {
+  const work = async (held: AbortSignal) => {
+    try {
+      return await restoreOrder(order, world, held)
+    } catch (error) {
+      world.report({ event: 'restore.failed', level: 'error', message: `the restore of ${order.archive.name} failed: ${messageOf(error)}`, error: reportOf(error) })
+      throw error
+    }
+  }
+  if (order.to !== null || order.place === null) return await work(signal)
+  const { job } = order.place
+  const asked = { leases: world.leases, patience: PATIENCE }
+  const turn = await holdPatiently(asked, `job:${job.id}`, signal, (_lease, held) => work(held))
+  if (turn.kind === 'busy') throw new LeaseBusy(`job ${job.id}`, turn.holder)
+  return turn.value
+}
+
+function tellDone(
+  { restore: done, staged }: Awaited<ReturnType<typeof underLease>>,
+  { place, to }: RestoreOrder,
+  context: Context,
+): void {
+  context.out(`restored ${staged.summary} to ${done.to}`)
+  for (const warning of staged.warnings) context.out(`  ${warning}`)
+  if (to !== null || place === null) return
+  if (done.previous !== null) context.out(`what was there is kept at ${done.previous} until the next successful backup`)
+  context.out(`a new baseline is owed: the daemon takes it, or: holdfast backup create ${place.job.id}/${place.source.name}`)
+}

@@ -1,0 +1,99 @@
+import { verify as verifyCopy } from '../act/verify.ts'
+import { chooseBackups } from '../core/choose.ts'
+import type { Copy, JobId } from '../core/model.ts'
+import type { History } from '../core/observed.ts'
+import { knownJobs, parseReference } from '../core/reference.ts'
+import { ArchiveDamaged, exitCodeOf, LeaseBusy, messageOf, Refused, reportOf } from '../lib/errors.ts'
+import { formatBytes } from '../lib/size.ts'
+import { holdPatiently } from '../leases/lease.ts'
+import type { World } from '../observe/world.ts'
+import type { Context, GlobalFlags } from './context.ts'
+import { openForWork } from './opened.ts'
+import { PATIENCE } from './patience.ts'
+
+export interface VerifyFlags {
+  readonly all?: boolean
+  /** A run's name. */
+  readonly name?: string
+}
+
+interface Wanted {
+  readonly copy: Copy
+  readonly job: JobId
+}
+
+/** `backup verify [ref|--name|--all]`: re-reads archives from their targets to their end. 14 when one is damaged. */
+export async function verify(
+  words: readonly string[],
+  flags: VerifyFlags & GlobalFlags,
+  context: Context,
+): Promise<number> {
+  await using opened = await openForWork(flags, context)
+  const { world } = opened
+  const history = await world.store.history({ depth: 'full', jobs: null })
+  const wanted = wantedCopies(words, flags, history, world)
+  const results: { readonly wanted: Wanted; readonly error: unknown }[] = []
+  for (const one of wanted) {
+    results.push({ wanted: one, error: await verifyOne(one, world, context.interrupted) })
+    context.interrupted.throwIfAborted()
+  }
+  if (flags.json) context.out(JSON.stringify({ verified: results.map(row) }, null, 2))
+  else context.out(summary(results.filter(({ error }) => error === null).length, results.length))
+  const failures = results.flatMap(({ error }) => (error === null ? [] : [error]))
+  const worst = failures.find((error) => error instanceof ArchiveDamaged) ?? failures[0]
+  return worst === undefined ? 0 : exitCodeOf(worst)
+}
+
+function wantedCopies(
+  words: readonly string[],
+  flags: VerifyFlags,
+  history: History,
+  world: World,
+): readonly Wanted[] {
+  const known = knownJobs(world.desired.jobs, history)
+  const targets = new Set(world.desired.targets.map(({ id }) => id))
+  const complete = history.copies.filter(({ status, target }) => status === 'complete' && targets.has(target))
+  const backups = new Map(history.backups.map((one) => [one.id, one]))
+  const all = complete.flatMap((copy) => {
+    const backup = backups.get(copy.backup)
+    return backup ? [{ copy, job: backup.job, runName: backup.runName }] : []
+  })
+  if (flags.all) return all
+  if (flags.name !== undefined) {
+    const named = all.filter(({ runName }) => runName === flags.name)
+    if (named.length > 0) return named
+    throw new Refused(`no run is called ${flags.name}`, { hint: 'look at the names with: holdfast backup list' })
+  }
+  const [word] = words
+  if (word === undefined) throw new Refused('say what to verify', { hint: 'holdfast backup verify --all, or a reference: job/source@latest' })
+  return chooseBackups(history, parseReference(word, known)).flatMap(({ backup, copies }) =>
+    copies.filter(({ target }) => targets.has(target)).map((copy) => ({ copy, job: backup.job })),
+  )
+}
+
+/** Null for a sound archive, else why not. */
+async function verifyOne({ copy, job }: Wanted, world: World, signal: AbortSignal): Promise<unknown> {
+  const began = world.now()
+  const about = { job, target: copy.target, key: copy.key, backup: copy.backup }
+  try {
+    const turn = await holdPatiently({ leases: world.leases, patience: PATIENCE }, `job:${job}`, signal, (_lease, held) => verifyCopy(copy, job, world, held))
+    if (turn.kind === 'busy') throw new LeaseBusy(`job ${job}`, turn.holder)
+    const { depth, bytes } = turn.value
+    const how = depth === 'content' ? 'read to its end' : 'stored bytes only: no identity is configured'
+    world.report({ event: 'verify.done', level: 'info', message: `verified ${copy.key} on ${copy.target} (${formatBytes(bytes)}, ${how})`, ...about, bytes, durationMs: world.now() - began })
+    return null
+  } catch (error) {
+    signal.throwIfAborted()
+    world.report({ event: 'verify.failed', level: 'error', message: `verify of ${copy.key} on ${copy.target} failed: ${messageOf(error)}`, ...about, error: reportOf(error) })
+    return error
+  }
+}
+
+function row({ wanted: { copy, job }, error }: { readonly wanted: Wanted; readonly error: unknown }) {
+  return { job, target: copy.target, storagePath: copy.key, backup: copy.backup, ok: error === null, error: error === null ? null : reportOf(error) }
+}
+
+function summary(sound: number, all: number): string {
+  if (all === 0) return 'there is no copy to verify'
+  return sound === all ? `all ${all} copies are sound` : `${sound} of ${all} copies are sound`
+}

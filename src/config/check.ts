@@ -1,0 +1,153 @@
+import type { ErrorObject } from 'ajv'
+import { suggest } from '../lib/suggest.ts'
+import { ALIASES } from './aliases.ts'
+import type { Faults } from './faults.ts'
+import type { Schema } from './schema.ts'
+import { configSchema } from './schema.ts'
+import type { MapTree, Place, Tree } from './tree.ts'
+import { joinPath, plain } from './tree.ts'
+
+type Problem = ErrorObject<string, Readonly<Record<string, unknown>>, unknown>
+
+/**
+ * Holds `tree` against the schema; every misfit becomes a fault at its place. ajv is loaded here and
+ * not before. Values are never quoted: a secret in the wrong place would be.
+ */
+export async function checkSchema(tree: MapTree, faults: Faults): Promise<void> {
+  const { Ajv2020 } = await import('ajv/dist/2020.js')
+  const ajv = new Ajv2020({ allErrors: true, verbose: true, strict: true, ...LENIENCE })
+  for (const keyword of ANNOTATIONS) ajv.addKeyword(keyword)
+  const validate = ajv.compile(configSchema())
+  if (validate(plain(tree))) return
+  for (const problem of (validate.errors ?? []) as Problem[]) report(problem, tree, faults)
+}
+
+// Our branches of `if` name keys of the block around them.
+const LENIENCE = { strictTypes: false, strictRequired: false, allowUnionTypes: true } as const
+
+const ANNOTATIONS = ['x-secret', 'x-path', 'x-unit', 'x-message', 'x-unavailable', 'x-foreign']
+
+function report(problem: Problem, root: MapTree, faults: Faults): void {
+  if (problem.keyword === 'if' || problem.schemaPath.includes('/anyOf/')) return
+  const steps = problem.instancePath.split('/').slice(1).map(unescapePointer)
+  const { path, place, node } = locate(root, steps)
+  const extra = extraKey(problem)
+  if (extra === null) {
+    faults.add(place, path, messageFor(problem), hintFor(problem, node))
+    return
+  }
+  const entry = node.kind === 'map' ? node.entries.get(extra) : undefined
+  faults.add(
+    entry?.place ?? place,
+    joinPath(path, extra),
+    messageFor(problem),
+    unknownHint(problem, extra),
+  )
+}
+
+/** The key that should not be there, or whose name does not fit. */
+function extraKey(problem: Problem): string | null {
+  const { additionalProperty } = problem.params
+  if (typeof additionalProperty === 'string') return additionalProperty
+  return problem.propertyName ?? null
+}
+
+function locate(
+  root: MapTree,
+  steps: readonly string[],
+): { readonly path: string; readonly place: Place; readonly node: Tree } {
+  let node: Tree = root
+  let place = root.place
+  let path = ''
+  for (const step of steps) {
+    if (node.kind === 'scalar') break
+    path = joinPath(path, node.kind === 'list' ? Number(step) : step)
+    const entry: { readonly place?: Place; readonly value: Tree | undefined } | undefined =
+      node.kind === 'map' ? node.entries.get(step) : { value: node.items[Number(step)] }
+    if (entry?.value === undefined) break
+    node = entry.value
+    // A block is looked for where its key stands, a value where it stands itself.
+    place = node.kind === 'scalar' ? node.place : (entry.place ?? node.place)
+  }
+  return { path, place, node }
+}
+
+function unescapePointer(step: string): string {
+  return step.replaceAll('~1', '/').replaceAll('~0', '~')
+}
+
+function messageFor(problem: Problem): string {
+  const { keyword, params, parentSchema } = problem
+  const own = (parentSchema as Schema | undefined)?.['x-message']
+  switch (keyword) {
+    case 'additionalProperties':
+      return `unknown key "${String(params.additionalProperty)}"`
+    case 'required':
+      return `key "${String(params.missingProperty)}" is missing`
+    case 'anyOf':
+      return `one of ${requiredKeys(problem)} is missing`
+    case 'propertyNames':
+      return own ?? 'the name does not fit'
+    case 'type':
+      return own ?? `must be ${typeWords(params.type)}`
+    case 'enum':
+      return `must be one of ${listOf(params.allowedValues)}`
+    case 'minimum':
+    case 'maximum':
+      return (
+        own ?? `must be ${keyword === 'minimum' ? 'at least' : 'at most'} ${String(params.limit)}`
+      )
+    case 'minLength':
+    case 'minItems':
+      return 'must not be empty'
+    case 'uniqueItems':
+      return 'names the same thing twice'
+    default:
+      return own ?? (problem.message ?? 'does not fit').replace(/^must NOT/, 'must not')
+  }
+}
+
+function requiredKeys({ schema }: Problem): string {
+  const branches = Array.isArray(schema) ? (schema as Schema[]) : []
+  return listOf(branches.flatMap((branch) => branch.required ?? []))
+}
+
+function listOf(values: unknown): string {
+  return Array.isArray(values) ? values.map((value) => `"${String(value)}"`).join(', ') : ''
+}
+
+const TYPE_WORDS: Readonly<Record<string, string>> = {
+  object: 'a map of keys',
+  array: 'a list',
+  string: 'text',
+  integer: 'a whole number',
+  number: 'a number',
+  boolean: 'true or false',
+}
+
+function typeWords(type: unknown): string {
+  const types = Array.isArray(type) ? type : [type]
+  return types.map((one) => TYPE_WORDS[String(one)] ?? String(one)).join(' or ')
+}
+
+function hintFor({ keyword, params, data }: Problem, node: Tree): string | null {
+  if (node.kind !== 'scalar' || node.hidden) return null
+  if (keyword === 'enum' && Array.isArray(params.allowedValues)) {
+    return didYouMean(suggest(String(data), params.allowedValues.map(String)))
+  }
+  if (keyword === 'type' && String(params.type) === 'string') return 'write it in quotes'
+  return null
+}
+
+function unknownHint({ keyword, parentSchema }: Problem, key: string): string | null {
+  if (keyword !== 'additionalProperties') return null
+  const known = Object.keys((parentSchema as Schema | undefined)?.properties ?? {})
+  const spellings = Object.keys(ALIASES).filter((one) => known.includes(ALIASES[one]?.means ?? ''))
+  const near = suggest(key, [...known, ...spellings])
+  const meant = near === null || known.includes(near) ? near : (ALIASES[near]?.means ?? near)
+  return didYouMean(meant) ?? (known.length === 0 ? null : `known here: ${known.join(', ')}`)
+}
+
+function didYouMean(word: string | null): string | null {
+  return word === null ? null : `did you mean "${word}"?`
+}

@@ -1,0 +1,84 @@
+import type { DesiredJob, Facts, JobTarget, Subscription } from '../core/model.ts'
+import { retentionWords } from './retention.ts'
+import { encryptionWords, exactDuration, factsOf, optionWords } from './words.ts'
+
+type Declared = Omit<DesiredJob, 'fingerprint' | 'facts'>
+type Fact = readonly [string, string | null]
+
+/**
+ * What a job declares, in words, what is at its default left out. Two jobs with the same facts do
+ * the same, so the diff of an update always has a line to show.
+ */
+export function jobFacts(job: Declared): Facts {
+  return factsOf([
+    ['name', job.title === job.name ? null : job.title],
+    ['enabled', job.enabled ? null : 'no'],
+    ['schedule', scheduleWords(job)],
+    ['app', job.app],
+    ...job.sources.map(sourceFact),
+    ...job.targets.map(targetFact),
+    ['targets', job.noTarget === null ? null : 'none'],
+    ['require', job.require === job.targets.length ? null : String(job.require)],
+    ['retry', retryWords(job)],
+    ...objectiveFacts(job),
+    ['notify', job.notify.map(notifyWords).join('; ') || null],
+    ['compression', compressionWords(job)],
+    ['encryption', job.encryption === null ? null : encryptionWords(job.encryption)],
+    ['first run', job.firstRun === 'now' ? 'now' : null],
+    ['renamed from', job.renamedFrom],
+    ['path', job.path],
+    ['shrink guard', shareWords(job.shrinkGuard)],
+    ['max delete', shareWords(job.maxDelete)],
+    ['max duration', job.maxDuration === null ? null : exactDuration(job.maxDuration)],
+  ])
+}
+
+function scheduleWords({ schedule }: Declared): string {
+  if (schedule === null) return 'on request'
+  return schedule.timezone === 'UTC' ? schedule.cron : `${schedule.cron} (${schedule.timezone})`
+}
+
+function sourceFact({ name, kind, options }: Declared['sources'][number]): Fact {
+  const words = Object.entries(options)
+    .filter(([, value]) => value !== false && value !== '' && !isEmptyList(value))
+    .map(([key, value]) => `${key}=${optionWords(value)}`)
+  return [`source ${name}`, [kind, ...words].join(' ')]
+}
+
+function isEmptyList(value: unknown): boolean {
+  return Array.isArray(value) && value.length === 0
+}
+
+function targetFact({ target, retention }: JobTarget): Fact {
+  return [`target ${target}`, `keeps ${retentionWords(retention)}`]
+}
+
+function retryWords({ retry }: Declared): string | null {
+  const words = `${retry.attempts} attempts within ${exactDuration(retry.within)}`
+  return words === '3 attempts within 2h' ? null : words
+}
+
+function objectiveFacts({ objectives }: Declared): readonly Fact[] {
+  const { rpo, rto, verifiedWithin, drilledWithin } = objectives
+  const verified = verifiedWithin === null ? 'never' : exactDuration(verifiedWithin)
+  return [
+    ['rpo', rpo === null ? null : exactDuration(rpo)],
+    ['rto', rto === null ? null : exactDuration(rto)],
+    ['verified within', verified === '7d' ? null : verified],
+    ['drilled within', drilledWithin === null ? null : exactDuration(drilledWithin)],
+  ]
+}
+
+function notifyWords({ channel, on }: Subscription): string {
+  return `${channel} (${on.join(', ')})`
+}
+
+function compressionWords({ compression }: Declared): string | null {
+  if (compression.kind === 'none') return 'none'
+  const words = `${compression.kind} ${compression.level}`
+  return words === 'zstd 3' ? null : words
+}
+
+function shareWords(share: number): string | null {
+  return share === 0.5 ? null : String(share)
+}

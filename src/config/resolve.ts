@@ -1,0 +1,111 @@
+import { join } from 'node:path'
+import type { Bytes, Desired, Instant, Limits, Millis, Origin, Unavailable } from '../core/model.ts'
+import type { Block } from './block.ts'
+import { child, fault, flag, millis, named, number, text } from './block.ts'
+import { checkConflicts } from './conflicts.ts'
+import type { Faults } from './faults.ts'
+import { resolveChannels } from './resolve-channels.ts'
+import type { PlacedJob } from './resolve-jobs.ts'
+import { resolveJobs } from './resolve-jobs.ts'
+import { resolveEncryption, resolveSigning } from './resolve-sealing.ts'
+import { resolveTargets } from './resolve-targets.ts'
+import { configSchema } from './schema.ts'
+import type { MapTree } from './tree.ts'
+import { findUnavailable } from './unavailable.ts'
+
+export interface ResolveContext {
+  /** Absolute; where relative paths start. */
+  readonly folder: string
+  readonly faults: Faults
+  readonly notices: readonly string[]
+  readonly origin: Origin
+  /** Schedules must fire after this. */
+  readonly now: Instant
+}
+
+const DRAIN_TIMEOUT = 600_000 as Millis
+
+/**
+ * The rewritten config with every default filled in and every reference resolved. It reads on past
+ * whatever does not fit, so that the faults of the schema and those of meaning come out together.
+ */
+export function resolveConfig(tree: MapTree, context: ResolveContext): Desired {
+  const { folder, faults, now } = context
+  const root: Block = {
+    path: '',
+    place: tree.place,
+    tree,
+    shape: configSchema(),
+    context: { folder, faults },
+  }
+  const organizations = named(root, 'organizations')
+  const levels: readonly (readonly [string | null, Block])[] = [[null, root], ...organizations]
+  checkOrganizations(organizations)
+
+  const encryption = resolveEncryption(root, null)
+  const targets = levels.flatMap(([name, level]) => resolveTargets(level, name))
+  const channels = levels.flatMap(([name, level]) => resolveChannels(level, name))
+  const surroundings = { targets, channels, encryption, now }
+  const jobs = levels.flatMap(([name, level]) => resolveJobs(level, name, surroundings))
+  const dataDir = text(root, 'data_dir') ?? folder
+  checkConflicts(jobs, targets, dataDir)
+
+  return {
+    deployment: text(root, 'deployment') ?? 'default',
+    dataDir,
+    scratchDir: text(root, 'scratch_dir') ?? join(dataDir, 'scratch'),
+    encryption,
+    signing: resolveSigning(root),
+    limits: resolveLimits(root),
+    drainTimeout: millis(root, 'drain_timeout') ?? DRAIN_TIMEOUT,
+    restore: { once: onceIn(root) },
+    targets,
+    jobs: jobs.map(({ job }) => job),
+    channels,
+    unavailable: [...stateUnavailable(root), ...findUnavailable(tree, configSchema())],
+    notices: noticesOf(context.notices, jobs),
+    origin: context.origin,
+  }
+}
+
+function checkOrganizations(organizations: readonly (readonly [string, Block])[]): void {
+  for (const [name, block] of organizations) {
+    if (name !== 'system') continue
+    const message = 'the name "system" stands for what belongs to no organization'
+    block.context.faults.add(block.place, block.path, message)
+  }
+}
+
+function resolveLimits(root: Block): Limits {
+  const block = child(root, 'limits')
+  if (block === null) {
+    return { concurrency: 2, bandwidth: null, zstdThreads: 0, nice: 0, maxDuration: null }
+  }
+  return {
+    concurrency: number(block, 'concurrency') ?? 2,
+    bandwidth: number(block, 'bandwidth') as Bytes | null,
+    zstdThreads: number(block, 'zstd_threads') ?? 0,
+    nice: number(block, 'nice') ?? 0,
+    maxDuration: millis(block, 'max_duration'),
+  }
+}
+
+function onceIn(root: Block): boolean {
+  const block = child(root, 'restore')
+  return block !== null && flag(block, 'once') === true
+}
+
+/** History lives in SQLite here; another place for it is understood by name. */
+function stateUnavailable(root: Block): readonly Unavailable[] {
+  const value = root.tree.entries.get('state')?.value
+  if (value?.kind !== 'scalar' || typeof value.value !== 'string' || value.value === 'sqlite')
+    return []
+  if (/^postgres(ql)?:\/\//.test(value.value))
+    return [{ path: 'state', what: 'state in PostgreSQL' }]
+  fault(root, 'state', 'must be "sqlite", or an address that begins with postgres://')
+  return []
+}
+
+function noticesOf(notices: readonly string[], jobs: readonly PlacedJob[]): readonly string[] {
+  return jobs.length === 0 ? [...notices, 'no job is declared: nothing is backed up'] : notices
+}

@@ -1,0 +1,138 @@
+import { formatBytes } from '../lib/size.ts'
+import type { PruneBlockedAction } from './action.ts'
+import { manifestKey } from './archive-key.ts'
+import type {
+  Backup,
+  Bytes,
+  Copy,
+  DesiredJob,
+  GroupId,
+  Instant,
+  Retention,
+  TargetId,
+} from './model.ts'
+import type { Listing, Warning } from './observed.ts'
+import type { Retained } from './retention.ts'
+import type { Scene } from './scene.ts'
+
+/** One group on one target that was listed, and what decides about it. */
+export interface Place {
+  readonly job: DesiredJob
+  readonly listing: Extract<Listing, { readonly kind: 'listed' }>
+  readonly target: TargetId
+  readonly group: GroupId
+  readonly policy: Retention
+}
+
+/** An archive far smaller than those before it. */
+export interface Shrinkage {
+  readonly bytes: Bytes
+  readonly median: Bytes
+}
+
+/** How many archives before the newest tell what size is usual. */
+const RECENT = 7
+
+/** The copies that retention may count and drop: promise 2. All else is left alone. */
+export function validCopies(
+  scene: Scene,
+  { listing, target, group }: Place,
+  pinned: ReadonlySet<string>,
+): readonly Retained<Copy>[] {
+  return scene
+    .copiesOn(target, group)
+    .filter(
+      (copy) =>
+        copy.status === 'complete' &&
+        copy.verify !== 'failed' &&
+        copy.bytes !== null &&
+        listing.objects.get(copy.key)?.bytes === copy.bytes &&
+        listing.objects.has(manifestKey(copy.key)),
+    )
+    .map((copy) => ({
+      item: copy,
+      key: `${copy.key} ${copy.backup}`,
+      takenAt: copy.takenAt,
+      verifiedAt: copy.verify === 'ok' ? copy.verifiedAt : null,
+      pinned: pinned.has(placeOf(target, copy.key)),
+    }))
+}
+
+/** Every archive that a pin on its target keeps. */
+export function pinnedCopies(scene: Scene): ReadonlySet<string> {
+  const pinned = new Set<string>()
+  for (const target of scene.targets) {
+    const listing = scene.listing(target)
+    if (listing.kind !== 'listed') continue
+    for (const pin of listing.pins) pinned.add(placeOf(target, pin.key))
+  }
+  return pinned
+}
+
+/** Why a deletion must not be made, or null when nothing stands against it. */
+export function blockOf(
+  scene: Scene,
+  { job, group }: Place,
+  would: { readonly drop: number; readonly total: number; readonly shrunk: Shrinkage | null },
+): PruneBlockedAction['because'] | null {
+  const last = newestFinished(scene, group)
+  if (last?.status === 'failed') return { rule: 'newest-attempt-failed', backup: last.id }
+  if (scene.observed.pruneConfirmed) return null
+  if (would.shrunk !== null) return { rule: 'shrunk', ...would.shrunk }
+  const share = would.drop / would.total
+  return share > job.maxDelete ? { rule: 'too-many', share, limit: job.maxDelete } : null
+}
+
+function newestFinished(scene: Scene, group: GroupId): Backup | null {
+  let newest: Backup | null = null
+  for (const one of scene.attemptsOfGroup(group)) {
+    if (one.status !== 'success' && one.status !== 'failed') continue
+    if (one.startedAt <= scene.now && (newest === null || isLater(one, newest))) newest = one
+  }
+  return newest
+}
+
+function isLater(one: Backup, other: Backup): boolean {
+  return one.startedAt !== other.startedAt ? one.startedAt > other.startedAt : one.id > other.id
+}
+
+/** How the newest valid archive falls short of its predecessors, or null when it does not. */
+export function shrinkage(
+  job: DesiredJob,
+  valid: readonly Retained<Copy>[],
+  now: Instant,
+): Shrinkage | null {
+  const [newest, ...before] = valid
+    .filter((one) => one.takenAt <= now)
+    .sort((one, other) => other.takenAt - one.takenAt || (one.key < other.key ? 1 : -1))
+    .slice(0, RECENT + 1)
+    .map((one) => one.item.bytes ?? 0)
+  if (newest === undefined || before.length === 0) return null
+  const usual = medianOf(before)
+  if (newest >= usual * job.shrinkGuard) return null
+  return { bytes: newest as Bytes, median: usual as Bytes }
+}
+
+/** The middle one; of an even number, the smaller of the two in the middle. */
+function medianOf(sizes: readonly number[]): number {
+  return sizes.toSorted((one, other) => one - other)[Math.floor((sizes.length - 1) / 2)] ?? 0
+}
+
+/** What a person should know about such an archive, whether or not anything would be deleted. */
+export function shrunkWarning(
+  { job, group, target }: Place,
+  { bytes, median }: Shrinkage,
+): Warning {
+  return {
+    rule: 'archive-shrunk',
+    subject: job.id,
+    message:
+      `the newest archive of ${group} on ${target} has ${formatBytes(bytes)}, ` +
+      `where ${formatBytes(median)} is usual; nothing of the group is deleted meanwhile`,
+    hint: `look at it with: holdfast backup show ${job.id} --contents`,
+  }
+}
+
+function placeOf(target: TargetId, key: string): string {
+  return `${target} ${key}`
+}

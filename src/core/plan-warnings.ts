@@ -1,0 +1,78 @@
+import type { Desired, DesiredJob } from './model.ts'
+import type { Observed, Warning } from './observed.ts'
+import { byText } from './order.ts'
+
+/** What deserves a look although nothing has to be done: by rule, then by subject. */
+export function planWarnings(desired: Desired, observed: Observed): readonly Warning[] {
+  const kinds = new Map(desired.targets.map((target) => [target.id, target.kind]))
+  const isLocal = (job: DesiredJob) => job.targets.every((one) => kinds.get(one.target) === 'local')
+  return inOrder([
+    ...desired.unavailable.map(({ path, what }) => ({
+      rule: 'not-available',
+      subject: path,
+      message: `${what}: not available in this version`,
+      hint: 'plan shows it; apply and daemon refuse it until it is taken out',
+    })),
+    ...desired.jobs.flatMap((job) => ofJob(job, isLocal(job))),
+    ...unreachable(desired, observed),
+    ...observed.warnings,
+  ])
+}
+
+/** The order in which every plan tells its warnings. */
+export function inOrder(warnings: readonly Warning[]): readonly Warning[] {
+  return warnings.toSorted(
+    (one, other) =>
+      byText(one.rule, other.rule) ||
+      byText(one.subject, other.subject) ||
+      byText(one.message, other.message),
+  )
+}
+
+function ofJob(job: DesiredJob, local: boolean): readonly Warning[] {
+  const subject = job.id
+  if (job.targets.length === 0) {
+    const message = `it has no target: ${job.noTarget ?? 'none is declared'}`
+    const hint = 'declare a target, or name one in the job'
+    return [{ rule: 'no-target', subject, message, hint }]
+  }
+  const warnings: Warning[] = []
+  if (local) {
+    warnings.push({
+      rule: 'no-copy-off-host',
+      subject,
+      message: 'all of its copies stay on this machine',
+      hint: 'add a target elsewhere: one disk must not take the data and its backups',
+    })
+  }
+  if (job.encryption === null) {
+    warnings.push({
+      rule: 'unencrypted',
+      subject,
+      message: 'its archives are not encrypted',
+      hint: 'declare encryption.recipients; make a key with: holdfast key generate',
+    })
+  } else if (job.encryption.identityFiles.length === 0 && job.encryption.passphraseFile === null) {
+    warnings.push({
+      rule: 'identity-elsewhere',
+      subject,
+      message:
+        'its identity is kept elsewhere: nothing here can open, verify to the end or restore',
+      hint: 'declare encryption.identity_file where restores are wanted',
+    })
+  }
+  return warnings
+}
+
+function unreachable(desired: Desired, observed: Observed): readonly Warning[] {
+  return desired.targets.flatMap(({ id }) => {
+    const listing = observed.listings.get(id)
+    if (listing?.kind !== 'unreachable') return []
+    return {
+      rule: 'target-unreachable',
+      subject: id,
+      message: `it could not be looked at, so nothing on it is deleted or called missing: ${listing.error}`,
+      hint: `try it with: holdfast target test ${id}`,
+    }
+  })
+}

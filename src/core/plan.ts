@@ -1,0 +1,89 @@
+import type { Action, Plan } from './action.ts'
+import type { Desired, Instant, JobId } from './model.ts'
+import type { Observed } from './observed.ts'
+import { planAdoptions } from './plan-adopt.ts'
+import { settleAttempts } from './plan-attempts.ts'
+import { planBackups } from './plan-backups.ts'
+import { planJobs, planTargets } from './plan-config.ts'
+import { planDebris, planMissing } from './plan-objects.ts'
+import { planReleases } from './plan-restores.ts'
+import { type Pruning, planOlderThan, planPrune } from './plan-retention.ts'
+import { planVerify } from './plan-verify.ts'
+import { inOrder, planWarnings } from './plan-warnings.ts'
+import { sceneOf } from './scene.ts'
+
+/**
+ * The steps that bring `observed` to `desired` as of `now`, in the order a person would explain
+ * them. Equal inputs give equal plans, whatever the order of what they list. Reads no clock, does
+ * no I/O, never throws.
+ */
+export function plan(desired: Desired, observed: Observed, now: Instant): Plan {
+  const config = [...planTargets(desired, observed), ...planJobs(desired, observed, now)]
+  const warnings = planWarnings(desired, observed)
+  const request = observed.restoreRequested
+  if (request !== null) {
+    // Nothing else until it is done. A backup of the data that is about to be replaced would be
+    // fresh, valid and worthless, and would push good ones out of retention.
+    const because = { rule: 'restore-requested', variable: request.variable } as const
+    const restore = { kind: 'restore', subject: request.value, request, because } as const
+    return { actions: [restore, ...config], warnings, kept: [] }
+  }
+
+  const settled = settleAttempts(desired, observed, now)
+  const scene = sceneOf(desired, observed, settled, now)
+  const missing = planMissing(scene)
+  const owed = planBackups(scene)
+  const pruning = planPrune(scene)
+  const actions: readonly Action[] = [
+    ...config,
+    ...settled.actions,
+    ...planAdoptions(scene),
+    ...missing,
+    ...planDebris(scene),
+    ...owed.filter((action) => action.kind === 'backup'),
+    ...owed.filter((action) => action.kind === 'skip'),
+    ...planVerify(scene, missing),
+    ...pruning.actions,
+    ...planReleases(scene),
+  ]
+  return { actions, warnings: inOrder([...warnings, ...pruning.warnings]), kept: pruning.kept }
+}
+
+/**
+ * What `backup prune --older-than` would delete: copies taken before `before`, of these jobs or of
+ * all, under the floors and guards of every other deletion.
+ */
+export function pruneOlderThan(
+  desired: Desired,
+  observed: Observed,
+  before: Instant,
+  now: Instant,
+  jobs: readonly JobId[] | null = null,
+): Plan {
+  const settled = settleAttempts(desired, observed, now)
+  const pruning: Pruning = planOlderThan(sceneOf(desired, observed, settled, now), before, jobs)
+  const warnings = [...planWarnings(desired, observed), ...pruning.warnings]
+  return { actions: pruning.actions, warnings: inOrder(warnings), kept: pruning.kept }
+}
+
+/**
+ * Whether `plan --exit-code` ends with 2: the config, the world or what is stored would change in
+ * a way that somebody may want to look at. Backups, verifies and restores that are due are not that.
+ */
+export function wantsExitCode2(plan: Plan): boolean {
+  return plan.actions.some(({ kind }) => CHANGES.has(kind))
+}
+
+const CHANGES: ReadonlySet<Action['kind']> = new Set<Action['kind']>([
+  'target.create',
+  'target.update',
+  'target.remove',
+  'job.create',
+  'job.update',
+  'job.remove',
+  'adopt',
+  'missing',
+  'debris',
+  'prune',
+  'prune-blocked',
+])

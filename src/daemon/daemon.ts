@@ -1,0 +1,231 @@
+import type { RestoreRequest } from '../core/observed.ts'
+import { ConfigError, Interrupted, messageOf, reportOf } from '../lib/errors.ts'
+import { formatDuration } from '../lib/time.ts'
+import { lockDaemon } from '../leases/machine.ts'
+import type { World } from '../observe/world.ts'
+import { join } from 'node:path'
+import { applyConfig } from './apply.ts'
+import { bootRestore, requestedRestore, tellToUnset } from './boot.ts'
+import { createDispatch, type Dispatch } from './dispatch.ts'
+import { deliverNotifications } from './notifier.ts'
+import { recover } from './recover.ts'
+import { firstGeneration, type Generation, refuseUnavailable, reload } from './reload.ts'
+import { type Ambient, openSession, type Session, sweepScratch } from './session.ts'
+import { createWake } from './wake.ts'
+import { watchFiles } from './watch.ts'
+
+const REMIND_EVERY = 60 * 60_000
+/** Notifications of the last moments get this long; what is not delivered waits in the outbox. */
+const FAREWELL = 5_000
+
+/** What the process is told from outside. */
+export interface Orders {
+  /** Aborts when the daemon is to drain. */
+  readonly drain: AbortSignal
+  /** Aborts when it is to stop at once; the reason says why. */
+  readonly stop: AbortSignal
+  /** Called with what to do when a reload is asked for. */
+  onReload(reload: () => void): void
+}
+
+/**
+ * Keeps the world as the file says until told to drain. Resolves with `drained` when all under way
+ * ended by itself, with `aborted` when it had to be cut short.
+ *
+ * Throws before anything is scheduled: `ConfigError`, `StateRefused` (another daemon on this
+ * data_dir among it), `RestoreFailed` for a boot restore that did not succeed.
+ */
+export async function runDaemon(
+  configPath: string | null,
+  ambient: Ambient,
+  orders: Orders,
+): Promise<'drained' | 'aborted'> {
+  const first = await firstGeneration(configPath, ambient)
+  refuseUnavailable(first.desired)
+  tellLoaded(first, ambient)
+  const request = requestedRestore(ambient.env)
+  await using session = await openSession(first.desired, ambient)
+  await using _lock = await lockDaemon(join(first.desired.dataDir, 'leases'))
+  const running = { generation: first, world: session.world(first.desired) }
+  const lifetime = AbortSignal.any([orders.drain, orders.stop])
+  await prepare(running.world, request, orders.stop)
+  const life: Life = { running, session, ambient, orders, request, lifetime }
+  tellStarted(life)
+  return await live(life)
+}
+
+/** All that a daemon's life needs to know, of which only `running` ever changes. */
+interface Life {
+  readonly running: { generation: Generation; world: World }
+  readonly session: Session
+  readonly ambient: Ambient
+  readonly orders: Orders
+  readonly request: RestoreRequest | null
+  /** Aborts at a drain as at a stop: the end of taking on work. */
+  readonly lifetime: AbortSignal
+}
+
+/** Everything that comes before the first slot may be looked at. */
+async function prepare(
+  world: World,
+  request: RestoreRequest | null,
+  signal: AbortSignal,
+): Promise<void> {
+  await sweepScratch(world)
+  await recover(world, signal)
+  await world.store.saveFact('restore.variable', request?.variable ?? null)
+  await apply(world, signal)
+  if (request) await bootRestore(request, world, signal)
+}
+
+async function apply(world: World, signal: AbortSignal): Promise<void> {
+  const changes = await applyConfig(world, signal)
+  if (changes.length === 0) return
+  world.report({
+    event: 'plan.made',
+    level: 'info',
+    message: `applied ${changes.length} changes of the config: ${changes.map(({ kind, subject }) => `${kind} ${subject}`).join(', ')}`,
+    detail: { changes: changes.map(({ kind, subject }) => ({ kind, subject })) },
+  })
+}
+
+async function live(life: Life): Promise<'drained' | 'aborted'> {
+  const { running, orders, lifetime } = life
+  const cut = new AbortController()
+  const wake = createWake()
+  const stop = AbortSignal.any([orders.stop, cut.signal])
+  const dispatch = createDispatch(() => running.world, wake, stop)
+  let changed = false
+  const lookAtConfig = () => {
+    changed = true
+    wake.wake()
+  }
+  orders.onReload(lookAtConfig)
+  lifetime.addEventListener('abort', wake.wake, { once: true })
+  watchFiles(() => running.generation.desired.origin.files, lookAtConfig, lifetime)
+  const reminder = createReminder(life)
+  while (!lifetime.aborted) {
+    const reloading = changed
+    changed = false
+    await pass(life, { dispatch, reloading, reminder })
+    if (!changed && !lifetime.aborted) await dispatch.pause()
+  }
+  return await drain(life, dispatch, cut)
+}
+
+interface Pass {
+  readonly dispatch: Dispatch
+  readonly reloading: boolean
+  readonly reminder: () => void
+}
+
+/** One look at everything. Nothing that goes wrong in it ends the daemon; the next one looks again. */
+async function pass(life: Life, { dispatch, reloading, reminder }: Pass): Promise<void> {
+  const { running, ambient, lifetime } = life
+  try {
+    if (reloading && (await takeReload(life))) dispatch.askInventory()
+    await dispatch.pass()
+    await deliverNotifications(running.world, lifetime)
+    reminder()
+  } catch (error) {
+    if (lifetime.aborted) return
+    ambient.report({
+      event: 'pass.failed',
+      level: 'error',
+      message: `a pass broke off: ${messageOf(error)}`,
+      error: reportOf(error),
+    })
+  }
+}
+
+/** True when another config runs now. */
+async function takeReload({ running, session, ambient, lifetime }: Life): Promise<boolean> {
+  const found = await reload(running.generation, ambient, lifetime)
+  if (found.kind === 'unchanged') {
+    if (running.world.news('config.rejected', '')) {
+      ambient.report({ event: 'config.reloaded', level: 'info', message: 'the config is again the one that runs' })
+    }
+    return false
+  }
+  if (found.kind === 'rejected') {
+    if (running.world.news('config.rejected', found.mark)) {
+      ambient.report({
+        event: 'config.rejected',
+        level: 'error',
+        message: `the config was changed and is not taken; the last good one keeps running: ${messageOf(found.error)}`,
+        error: reportOf(found.error),
+        detail: found.error instanceof ConfigError ? { faults: found.error.faults } : {},
+      })
+    }
+    return false
+  }
+  const world = session.world(found.generation.desired)
+  await apply(world, lifetime)
+  running.generation = found.generation
+  running.world = world
+  world.news('config.rejected', '')
+  ambient.report({
+    event: 'config.reloaded',
+    level: 'info',
+    message: `reloaded ${found.generation.desired.origin.path}`,
+    detail: { sha256: found.generation.desired.origin.sha256 },
+  })
+  return true
+}
+
+function createReminder({ request, running }: Life): () => void {
+  let at = performance.now() + REMIND_EVERY
+  return () => {
+    if (!request || performance.now() < at) return
+    at += REMIND_EVERY
+    tellToUnset(request, running.world)
+  }
+}
+
+/** Lets what runs end by itself for `drain_timeout`, then aborts it cleanly; a second order aborts at once. */
+async function drain(
+  { running, ambient, orders }: Life,
+  dispatch: Dispatch,
+  cut: AbortController,
+): Promise<'drained' | 'aborted'> {
+  const limit = running.generation.desired.drainTimeout
+  ambient.report({
+    event: 'daemon.draining',
+    level: 'info',
+    message: `taking no more slots; what runs has ${formatDuration(limit)} to end`,
+  })
+  const timer = setTimeout(
+    () => cut.abort(new Interrupted(`the drain took longer than ${formatDuration(limit)}`)),
+    limit,
+  )
+  await dispatch.settle()
+  clearTimeout(timer)
+  await deliverNotifications(running.world, AbortSignal.timeout(FAREWELL)).catch(() => {})
+  const aborted = orders.stop.aborted || cut.signal.aborted
+  ambient.report({
+    event: 'daemon.stopped',
+    level: aborted ? 'warn' : 'info',
+    message: aborted ? 'stopped; what ran was aborted' : 'stopped',
+  })
+  return aborted ? 'aborted' : 'drained'
+}
+
+function tellLoaded({ desired }: Generation, ambient: Ambient): void {
+  const { path, sha256, commit } = desired.origin
+  ambient.report({
+    event: 'config.loaded',
+    level: 'info',
+    message: `loaded ${path}`,
+    detail: { sha256, commit },
+  })
+}
+
+function tellStarted({ running, ambient, session }: Life): void {
+  const { jobs, targets, dataDir } = running.generation.desired
+  ambient.report({
+    event: 'daemon.started',
+    level: 'info',
+    message: `holdfast ${ambient.version} keeps ${jobs.length} jobs on ${targets.length} targets`,
+    detail: { instance: session.instance, dataDir },
+  })
+}

@@ -1,0 +1,207 @@
+import { skip } from '../act/act.ts'
+import type { Action } from '../core/action.ts'
+import type { Instant, JobId } from '../core/model.ts'
+import { ownerOf } from '../core/owner.ts'
+import { plan } from '../core/plan.ts'
+import { nextSlot } from '../core/schedule.ts'
+import { Interrupted, messageOf, reportOf } from '../lib/errors.ts'
+import { observe } from '../observe/observe.ts'
+import type { World } from '../observe/world.ts'
+import { takeInventory } from './inventory.ts'
+import { EVERY_KIND, type Outcome, takeTurn } from './turn.ts'
+import type { Wake } from './wake.ts'
+
+/** A clock that was set is noticed after this long at the latest. */
+const LONGEST_SLEEP = 15_000
+/** Whole targets are looked at this often, and at each start and reload. */
+const INVENTORY_EVERY = 60 * 60_000
+const COOLDOWN = { first: 30_000, most: 30 * 60_000, busy: 2_000 } as const
+
+/** One job's turn under way. */
+interface Worker {
+  readonly done: Promise<void>
+  readonly giveWay: AbortController
+  /** True while its plan held nothing but work that can wait. */
+  readonly patient: boolean
+}
+
+/** What the loop knows between passes; lost at a restart without harm. */
+export interface Dispatch {
+  /** Looks once, and starts a turn for each job that is owed one. Resolves when all are started. */
+  pass(): Promise<void>
+  /** Until the next moment that is known to matter. */
+  pause(): Promise<void>
+  /** Look at whole targets at the next pass. */
+  askInventory(): void
+  /** Ends what can wait and resolves when all under way has ended. */
+  settle(): Promise<void>
+}
+
+/**
+ * Gives turns to jobs, as many at once as `limits.concurrency` says, each job at most one.
+ *
+ * A job is `idle`, or has a worker; a failed turn makes it `cooling` until an instant, so that the
+ * loop never spins on what it cannot do. `world` is asked for at each pass: a reload is a new one.
+ */
+export function createDispatch(world: () => World, wake: Wake, stop: AbortSignal): Dispatch {
+  const workers = new Map<JobId, Worker>()
+  const cooling = new Map<JobId, Cooling>()
+  const wanted = new Set<JobId>()
+  let inventoryAt = 0
+  let inventory: Promise<void> | null = null
+
+  const start = (job: JobId, actions: readonly Action[]): void => {
+    const giveWay = new AbortController()
+    const done = turn(job, giveWay.signal, world(), stop)
+      .then((result) => cool(job, result))
+      .finally(() => {
+        workers.delete(job)
+        wake.wake()
+      })
+    workers.set(job, { done, giveWay, patient: actions.every(({ kind }) => kind === 'verify') })
+  }
+
+  const cool = (job: JobId, result: TurnResult): void => {
+    if (result === 'well') cooling.delete(job)
+    else cooling.set(job, cooled(cooling.get(job), result))
+  }
+
+  const look = async (): Promise<ReadonlyMap<JobId, readonly Action[]>> => {
+    const scope = { jobs: null, depth: 'history', pruneConfirmed: false, restoreRequested: null } as const
+    const observed = await observe(scope, world(), stop)
+    const owed = new Map<JobId, Action[]>([...wanted].map((job) => [job, []]))
+    for (const action of plan(world().desired, observed, world().now()).actions) {
+      const owner = ownerOf(action, observed)
+      if (owner === null || !EVERY_KIND.has(action.kind)) continue
+      // Its job holds the lease and runs: the slot is recorded from here, not under that lease.
+      if (action.kind === 'skip' && workers.has(owner)) await skip(action, world())
+      else owed.set(owner, [...(owed.get(owner) ?? []), action])
+    }
+    return owed
+  }
+
+  const takeStock = async (): Promise<void> => {
+    try {
+      const found = await takeInventory(world(), stop)
+      for (const job of found.jobs) wanted.add(job)
+    } catch (error) {
+      if (!stop.aborted) tellBroken('the inventory', error, world())
+    } finally {
+      inventory = null
+      wake.wake()
+    }
+  }
+
+  return {
+    async pass() {
+      if (inventory === null && performance.now() >= inventoryAt) {
+        inventoryAt = performance.now() + INVENTORY_EVERY
+        inventory = takeStock()
+      }
+      const owed = await look()
+      for (const [job, actions] of urgentFirst(owed)) {
+        const worker = workers.get(job)
+        if (worker?.patient && isUrgent(actions)) worker.giveWay.abort(new Interrupted('a backup is due'))
+        if (worker || isCooling(cooling.get(job), actions)) continue
+        if (workers.size >= world().desired.limits.concurrency) break
+        wanted.delete(job)
+        start(job, actions)
+      }
+    },
+    pause: () => wake.wait(untilNext(world()), stop),
+    askInventory() {
+      inventoryAt = 0
+    },
+    async settle() {
+      for (const { giveWay } of workers.values()) giveWay.abort(new Interrupted('the daemon drains'))
+      await Promise.all([...workers.values()].map(({ done }) => done))
+      await inventory
+    },
+  }
+}
+
+/**
+ * `failed`: an action failed that is not in the history as a failed backup. `broke`: the turn itself
+ * could not go on. `busy`: another process holds the job.
+ */
+type TurnResult = 'well' | 'failed' | 'broke' | 'busy'
+
+/** Until when a job gets no turn. */
+interface Cooling {
+  readonly until: number
+  readonly failures: number
+  /** A due backup does not wait for what else failed: the plan has its own retry for it. */
+  readonly spares: 'backups' | 'nothing'
+}
+
+function cooled(before: Cooling | undefined, result: Exclude<TurnResult, 'well'>): Cooling {
+  const failures = (before?.failures ?? 0) + (result === 'busy' ? 0 : 1)
+  const wait =
+    result === 'busy' ? COOLDOWN.busy : Math.min(COOLDOWN.first * 2 ** (failures - 1), COOLDOWN.most)
+  return { until: performance.now() + wait, failures, spares: result === 'failed' ? 'backups' : 'nothing' }
+}
+
+async function turn(
+  job: JobId,
+  giveWay: AbortSignal,
+  world: World,
+  stop: AbortSignal,
+): Promise<TurnResult> {
+  try {
+    const request = { job, first: null, kinds: EVERY_KIND, pruneConfirmed: false, giveWay, patience: 0 }
+    const result = await takeTurn(request, world, stop)
+    if (result.kind === 'busy') return 'busy'
+    const failed = result.value.flatMap((one) =>
+      one.kind === 'failed' && !(one.error instanceof Interrupted) ? [one] : [],
+    )
+    for (const outcome of failed) tellFailed(outcome, world)
+    return failed.length > 0 ? 'failed' : 'well'
+  } catch (error) {
+    if (!stop.aborted) tellBroken(`the turn of job ${job}`, error, world)
+    return 'broke'
+  }
+}
+
+function tellFailed({ action, error }: Extract<Outcome, { kind: 'failed' }>, world: World): void {
+  const copy = 'copy' in action ? { target: action.copy.target, key: action.copy.key, backup: action.copy.backup } : {}
+  world.report({
+    event: action.kind === 'verify' ? 'verify.failed' : 'pass.failed',
+    level: 'error',
+    message: `${action.kind} of ${action.subject} failed: ${messageOf(error)}`,
+    job: action.kind === 'verify' ? action.subject : String(action.subject),
+    ...copy,
+    error: reportOf(error),
+  })
+}
+
+function tellBroken(what: string, error: unknown, world: World): void {
+  world.report({ event: 'pass.failed', level: 'error', message: `${what} broke off: ${messageOf(error)}`, error: reportOf(error) })
+}
+
+function isUrgent(actions: readonly Action[]): boolean {
+  return actions.some(({ kind }) => kind === 'backup')
+}
+
+function urgentFirst(
+  owed: ReadonlyMap<JobId, readonly Action[]>,
+): readonly (readonly [JobId, readonly Action[]])[] {
+  const entries = [...owed]
+  return [...entries.filter(([, actions]) => isUrgent(actions)), ...entries.filter(([, actions]) => !isUrgent(actions))]
+}
+
+function isCooling(state: Cooling | undefined, actions: readonly Action[]): boolean {
+  if (!state || performance.now() >= state.until) return false
+  return state.spares === 'nothing' || !isUrgent(actions)
+}
+
+/** Milliseconds to the next slot of any job, bounded. */
+function untilNext({ desired, now }: World): number {
+  const at = now()
+  let next = at + LONGEST_SLEEP
+  for (const { schedule, enabled } of desired.jobs) {
+    const slot = schedule && enabled ? nextSlot(schedule, at as Instant) : null
+    if (slot !== null && slot < next) next = slot as typeof next
+  }
+  // Timers may fire a millisecond early, and a slot is due at its instant, not before.
+  return next - at + 2
+}

@@ -1,0 +1,93 @@
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { closeSync, openSync, rmSync, writeFileSync } from 'node:fs'
+import process from 'node:process'
+import type { Account, SuperviseTask } from './account.ts'
+
+/*
+ * Runs a program with a counter at its output or input, and accounts for both.
+ *
+ *   output:  program ═fifo═▶ dd ─▶ our stdout
+ *   input:   our stdin ─▶ dd ═fifo═▶ program
+ *
+ * The bytes never pass through here. The program's end is a real pipe: Node would give it a socket,
+ * which a program cannot open as /dev/stdout or /dev/stdin. Whoever started us ends us by our process
+ * group, which the program and dd belong to.
+ */
+
+/** Large enough to keep up with any compressor, small enough to stay in the processor's cache. */
+const BLOCK = 256 * 1024
+
+async function main(): Promise<void> {
+  const task = JSON.parse(process.env.HOLDFAST_SUPERVISE ?? '') as SuperviseTask
+  delete process.env.HOLDFAST_SUPERVISE
+  const account = await supervise(task)
+  writeFileSync(task.account, JSON.stringify(account), { mode: 0o600 })
+  process.exitCode = account.program.code === 0 && account.counted !== null ? 0 : 1
+}
+
+async function supervise({ argv, env, fifo, direction }: SuperviseTask): Promise<Account> {
+  const [read, write] = openPipe(fifo)
+  const isOutput = direction === 'output'
+  const program = spawn(argv[0], argv.slice(1), {
+    stdio: isOutput ? ['ignore', write, 'inherit'] : [read, 'inherit', 'inherit'],
+    env: { ...process.env, ...env },
+  })
+  const counter = spawn('dd', [`bs=${BLOCK}`], {
+    stdio: isOutput ? [read, 'inherit', 'pipe'] : ['inherit', write, 'pipe'],
+    env: { ...process.env, LC_ALL: 'C' },
+  })
+  closeSync(read)
+  closeSync(write)
+  const printed = gather(counter)
+  const [ended, counted] = await Promise.all([endOf(program), endOf(counter, program)])
+  return {
+    program: ended,
+    counted: counted.code === 0 ? bytesIn(await printed) : null,
+  }
+}
+
+/** Both ends of a pipe with a name; the name is gone when it returns. */
+function openPipe(fifo: string): readonly [number, number] {
+  const made = spawnSync('mkfifo', ['-m', '600', fifo], { encoding: 'utf8' })
+  if (made.status !== 0) throw new Error(`mkfifo: ${made.error?.message ?? made.stderr}`)
+  // For reading and writing it opens at once; with that in hand, each end does.
+  const both = openSync(fifo, 'r+')
+  const read = openSync(fifo, 'r')
+  const write = openSync(fifo, 'w')
+  closeSync(both)
+  rmSync(fifo)
+  return [read, write]
+}
+
+function endOf(child: ChildProcess, feeds?: ChildProcess): Promise<Account['program']> {
+  return new Promise((resolve) => {
+    child.once('exit', (code, signal) => {
+      // With the counter dead the program has nobody to write to; it may not notice for long.
+      if (feeds && code !== 0) feeds.kill()
+      resolve({ code, signal, error: null })
+    })
+    child.once('error', (error) => {
+      if (child.pid !== undefined) return
+      feeds?.kill()
+      resolve({
+        code: null,
+        signal: null,
+        error: 'code' in error ? String(error.code) : error.message,
+      })
+    })
+  })
+}
+
+async function gather(child: ChildProcess): Promise<string> {
+  let text = ''
+  for await (const chunk of child.stderr ?? []) text = (text + chunk).slice(-1000)
+  return text
+}
+
+/** `1500000000 bytes (1.5 GB, 1.4 GiB) copied, …`, of GNU and of busybox. */
+function bytesIn(text: string): number | null {
+  const bytes = /^(\d+) bytes? /m.exec(text)?.[1]
+  return bytes === undefined ? null : Number(bytes)
+}
+
+await main()

@@ -1,0 +1,141 @@
+import { chmod, mkdir, readdir, rmdir } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { ArchiveDamaged, RestoreFailed } from '../../lib/errors.ts'
+import { formatBytes } from '../../lib/size.ts'
+import { exists, freeBytes, makeFolders } from '../../platform/files.ts'
+import type { Exit } from '../../platform/program.ts'
+import type { RestoreTask, SourceContext, Staged, Staging } from '../source.ts'
+import { carriedOver, listOf } from './carry.ts'
+import { judgeExtraction, tarExtract } from './extract.ts'
+import { findGoal, type Goal, memberOf } from './goal.ts'
+import { ownName } from './places.ts'
+import { scan } from './scan.ts'
+import type { DirectorySettings } from './settings.ts'
+import { makeLike, planSwap } from './swap.ts'
+import { removeTree, syncFileSystem } from './tools.ts'
+
+/** One restore under way. */
+interface Work {
+  readonly goal: Goal
+  readonly task: RestoreTask
+  /** 0700: what is in it is nobody else's to see or to meddle with. */
+  readonly holder: string
+  /** Root of what is unpacked, in `holder`. */
+  readonly tree: string
+  readonly previous: string
+  /** Folders outside `holder` that were made for this restore; those still empty go with it. */
+  readonly made: string[]
+}
+
+/** Opens a folder beside the live data, or in it where it is a mount point, for tar to unpack into. */
+export async function stageDirectory(
+  settings: DirectorySettings,
+  task: RestoreTask,
+  context: SourceContext,
+  signal: AbortSignal,
+): Promise<Staging> {
+  const goal = await findGoal(settings, task, [...context.leaveOut, context.scratch])
+  refuse(goal)
+  const holder = join(goal.home, ownName('staging', context.token, goal.base))
+  const work: Work = {
+    goal,
+    task,
+    holder,
+    tree: join(holder, 'tree'),
+    previous: join(goal.home, ownName('previous', context.token, goal.base)),
+    made: [...(await missingAbove(goal.path))],
+  }
+  try {
+    await open(work, settings)
+  } catch (error) {
+    await discard(work)
+    throw error
+  }
+  return {
+    sink: { kind: 'program', program: tarExtract(work.tree, memberOf(task)) },
+    immediate: false,
+    finish: (exit, during) => finish(work, exit, AbortSignal.any([signal, during])),
+    discard: () => discard(work),
+  }
+}
+
+function refuse({ path, obstacles }: Goal): void {
+  const [first] = obstacles
+  if (first === undefined) return
+  const hint = 'restore to another place with --to, and move what is needed'
+  throw new RestoreFailed(`cannot restore to ${path}: ${obstacles.join('; ')}`, { at: path, hint })
+}
+
+async function missingAbove(path: string): Promise<readonly string[]> {
+  const parent = dirname(path)
+  return (await exists(parent)) ? [] : [...(await missingAbove(parent)), parent]
+}
+
+async function open(work: Work, { path }: DirectorySettings): Promise<void> {
+  const { goal, holder, tree, task } = work
+  await makeFolders(dirname(goal.path), 0o755)
+  await sweep(goal)
+  await requireSpace(goal, task)
+  await mkdir(holder, { mode: 0o700 })
+  await chmod(holder, 0o700)
+  // An archive without a member for its own root takes the look of what it replaces.
+  if (goal.now === 'folder') await makeLike(goal.inPlace ? path : goal.path, tree)
+  else await mkdir(tree, { mode: 0o755 })
+}
+
+/** Removes what a restore that died left behind. Restores of one place exclude each other by lease. */
+async function sweep({ home, base }: Goal): Promise<void> {
+  const start = ownName('staging', '', base)
+  for (const name of await readdir(home)) {
+    if (name.startsWith(start)) await removeTree(join(home, name))
+  }
+}
+
+async function requireSpace({ home }: Goal, task: RestoreTask): Promise<void> {
+  const needed = task.facts.contentBytes
+  if (memberOf(task) !== null || typeof needed !== 'number') return
+  const free = await freeBytes(home)
+  if (free >= needed) return
+  const lack = `${formatBytes(needed)} are needed and ${formatBytes(free)} are free`
+  throw new RestoreFailed(`not enough space in ${home}: ${lack}`, {
+    at: home,
+    hint: 'the old data is kept beside the new; make room, or restore to another disk with --to',
+  })
+}
+
+async function finish(work: Work, exit: Exit | null, signal: AbortSignal): Promise<Staged> {
+  const { goal, task, holder, tree, previous } = work
+  const only = memberOf(task)
+  const said = judgeExtraction(exit, only)
+  const scanned = await scan(tree, listOf(task.facts, 'devices'), signal)
+  if (only === null) requireAll(scanned.entries, task)
+  const carried = await carriedOver(goal, task.facts, signal)
+  const origin = join(tree, goal.part)
+  const swap = await planSwap({ goal, holder, origin, previous, carried })
+  work.made.push(...swap.made)
+  // After the swap only renames stand between a power cut and the restored data.
+  await syncFileSystem(holder, signal)
+  return {
+    moves: swap.moves,
+    previous: swap.previous,
+    leftovers: [holder],
+    summary:
+      only === null
+        ? `${scanned.entries} entries into ${goal.path}`
+        : `${only} into ${swap.moves.at(-1)?.to ?? goal.path}`,
+    warnings: [...said, ...scanned.warnings, ...swap.warnings],
+  }
+}
+
+/** A tar that was cut between two members, end marks and all, looks whole to tar. */
+function requireAll(entries: number, { facts }: RestoreTask): void {
+  const expected = facts.entries
+  if (typeof expected !== 'number' || entries >= expected) return
+  throw new ArchiveDamaged(`${entries} of the ${expected} entries of the archive came out of it`)
+}
+
+async function discard({ holder, made }: Work): Promise<void> {
+  await removeTree(holder)
+  // rmdir takes only what is empty: after the swap these hold data.
+  for (const path of made.toReversed()) await rmdir(path).catch(() => {})
+}

@@ -1,0 +1,60 @@
+import { ArchiveDamaged } from '../lib/errors.ts'
+import { headerLength, makeHeader, openHeader } from './age-header.ts'
+import { payloadDecryptor, payloadEncryptor } from './age-payload.ts'
+import type { Identity, SealingKeys } from './keys.ts'
+import type { Stage } from './pieces.ts'
+
+type Transform = (input: AsyncIterable<Uint8Array>) => AsyncIterable<Uint8Array>
+
+/** An age v1 file as a step of a stream: emits the header at once. Call `end`, or it stays cut off. */
+export async function ageEncryptor(
+  keys: SealingKeys,
+  emit: (bytes: Uint8Array) => void,
+  signal: AbortSignal,
+): Promise<Stage> {
+  const { header, fileKey } = await makeHeader(keys, signal)
+  emit(header)
+  return payloadEncryptor(fileKey, emit)
+}
+
+/** Encrypts what flows through into an age v1 file, as `age -r` or `age -p` does. */
+export function ageEncrypt(keys: SealingKeys, signal: AbortSignal): Transform {
+  return async function* encrypt(input) {
+    const ready: Uint8Array[] = []
+    const stage = await ageEncryptor(keys, (bytes) => ready.push(bytes), signal)
+    for await (const chunk of input) {
+      stage.push(chunk)
+      yield* ready.splice(0)
+    }
+    stage.end()
+    yield* ready.splice(0)
+  }
+}
+
+/**
+ * Decrypts an age v1 file that flows through. Gives only what is authenticated, and ends normally
+ * only after the whole file was. Throws `CannotDecrypt` when no identity fits, `ArchiveDamaged` for a
+ * file that is none or was changed, cut off or added to, and whatever the input throws.
+ */
+export function ageDecrypt(identities: readonly Identity[], signal: AbortSignal): Transform {
+  return async function* decrypt(input) {
+    const ready: Uint8Array[] = []
+    let head: Buffer = Buffer.alloc(0)
+    let payload: Stage | null = null
+    for await (const chunk of input) {
+      if (payload) payload.push(chunk)
+      else {
+        head = Buffer.concat([head, chunk])
+        const length = headerLength(head)
+        if (length === null) continue
+        const fileKey = await openHeader(head.subarray(0, length), identities, signal)
+        payload = payloadDecryptor(fileKey, (bytes) => ready.push(bytes))
+        payload.push(head.subarray(length))
+      }
+      yield* ready.splice(0)
+    }
+    if (!payload) throw new ArchiveDamaged('the encrypted archive ends within its header')
+    payload.end()
+    yield* ready.splice(0)
+  }
+}

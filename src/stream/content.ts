@@ -1,0 +1,191 @@
+import { addAbortSignal, pipeline, Readable } from 'node:stream'
+import { ArchiveDamaged, messageOf, NotAvailable } from '../lib/errors.ts'
+import { type Chain, type Exit, failureOf, offer, startChain } from '../platform/program.ts'
+import { ageDecrypt } from './age.ts'
+import { decompressionWay, type Step } from './compressors.ts'
+import type { Identity } from './keys.ts'
+import { type Meter, meter } from './meter.ts'
+
+/** How to read an archive. */
+export interface Opening {
+  /** From the inside out, as the manifest tells them. */
+  readonly layers: readonly string[]
+  readonly keys: readonly Identity[]
+  /** Told of the stored bytes read so far, after each chunk. */
+  readonly onBytes?: (bytes: number) => void
+  /** Added niceness of the programs. */
+  readonly nice?: number
+  /** Where decompressors are looked for; the environment's PATH unless told. */
+  readonly searchPath?: string
+}
+
+/** The layers of an archive, told apart. */
+export interface Layers {
+  /** `tar`, `sqlite`, `raw`. */
+  readonly content: string
+  readonly compression: string | null
+  readonly encrypted: boolean
+}
+
+/** Throws `NotAvailable` for layers that this version cannot undo. */
+export function tellApart(layers: readonly string[]): Layers {
+  const rest = [...layers]
+  const encrypted = rest.at(-1) === 'age'
+  if (encrypted) rest.pop()
+  const [content = 'raw', compression = null, ...more] = rest
+  if (more.length > 0) throw new NotAvailable(`archive layers ${layers.join(', ')}`)
+  return { content, compression, encrypted }
+}
+
+/** What lies under the encryption, every stored byte metered. Ends normally only at the body's end. */
+export function decrypted(
+  body: AsyncIterable<Uint8Array>,
+  opening: Opening,
+  gauge: Meter,
+  signal: AbortSignal,
+): AsyncIterable<Uint8Array> {
+  const stored = metered(body, gauge, opening.onBytes, signal)
+  return tellApart(opening.layers).encrypted ? ageDecrypt(opening.keys, signal)(stored) : stored
+}
+
+/** Passes `body` on through a meter. Throws the signal's reason, even while a `Readable` is silent. */
+export async function* metered(
+  body: AsyncIterable<Uint8Array>,
+  gauge: Meter,
+  onBytes: ((bytes: number) => void) | undefined,
+  signal: AbortSignal,
+): AsyncGenerator<Uint8Array> {
+  signal.throwIfAborted()
+  if (body instanceof Readable) addAbortSignal(signal, body)
+  try {
+    for await (const chunk of body) {
+      gauge.push(chunk)
+      onBytes?.(gauge.bytes())
+      yield chunk
+    }
+  } catch (cause) {
+    signal.throwIfAborted()
+    throw cause
+  }
+}
+
+/**
+ * The content of an archive, all layers undone. Ends normally only when all of it was read and
+ * proven whole. Throws `ArchiveDamaged`, `CannotDecrypt`, whatever `body` throws, or the signal's
+ * reason; no program is left then.
+ */
+export async function* contentOf(
+  body: AsyncIterable<Uint8Array>,
+  opening: Opening,
+  signal: AbortSignal,
+  gauge: Meter = meter(),
+): AsyncGenerator<Uint8Array> {
+  const way = await decompressionWay(tellApart(opening.layers).compression, opening.searchPath)
+  const packed = decrypted(body, opening, gauge, signal)
+  if (way.kind === 'none') yield* packed
+  else if (way.kind === 'in-process') yield* inflated(packed, way.make())
+  else {
+    const options = { stdin: 'pipe', nice: opening.nice ?? 0, signal } as const
+    yield* passed(packed, await startChain([way.program], options), signal)
+  }
+}
+
+/** What a chain of one decompressor makes of `input`. */
+async function* passed(
+  input: AsyncIterable<Uint8Array>,
+  chain: Chain,
+  signal: AbortSignal,
+): AsyncGenerator<Uint8Array> {
+  const feeding = feed(chain, input).then(
+    () => null,
+    (error: unknown) => {
+      void chain.stop()
+      return { error }
+    },
+  )
+  try {
+    yield* chain.stdout ?? []
+    const failure = await feeding
+    if (failure) throw failure.error
+    judgeDecompressor((await chain.exits)[0] ?? null, null)
+  } catch (cause) {
+    signal.throwIfAborted()
+    throw (await feeding)?.error ?? cause
+  } finally {
+    await chain.stop()
+  }
+}
+
+/**
+ * Writes all of `input` to a chain and ends its stdin; false when its first program reads no further
+ * and something in it failed. One that stopped reading in peace is let be, and the rest of `input` is
+ * read for its own sake. When `input` throws, stdin is left open: nobody shall take that for an end.
+ */
+export async function feed(chain: Chain, input: AsyncIterable<Uint8Array>): Promise<boolean> {
+  const { stdin } = chain
+  if (!stdin) throw new Error('the chain does not read from us')
+  let open = true
+  for await (const chunk of input) {
+    if (open) open = await offer(stdin, chunk)
+    if (!open && (await chain.exits).some(({ code }) => code !== 0)) return false
+  }
+  stdin.end()
+  return true
+}
+
+/**
+ * Throws unless the decompressor succeeded, or failed only because `sink`, whom it wrote to, left.
+ * Its complaints about its input are the archive's damage, those about its output are not.
+ */
+export function judgeDecompressor(exit: Exit | null, sink: Exit | null): void {
+  if (exit === null || exit.code === 0) return
+  const failure = failureOf(exit)
+  const complaint = exit.stderr.join('\n')
+  if (
+    exit.signal === 'SIGPIPE' ||
+    /write error|stdout: |Broken pipe|reset by peer/i.test(complaint)
+  ) {
+    if (sink === null) throw failure
+    const cause = failureOf(sink)
+    if (cause) throw cause
+    return
+  }
+  if (exit.signal !== null) throw failure
+  throw damaged(failure?.tail || `${exit.command} ended with exit code ${exit.code}`, failure)
+}
+
+/** What a step of this process makes of `input`, which must hold nothing beside. */
+export async function* inflated(
+  input: AsyncIterable<Uint8Array>,
+  step: Step,
+): AsyncGenerator<Uint8Array> {
+  let bytes = 0
+  let failure: { readonly error: unknown } | null = null
+  async function* counting() {
+    try {
+      for await (const chunk of input) {
+        bytes += chunk.byteLength
+        yield chunk
+      }
+    } catch (error) {
+      failure = { error }
+      throw error
+    }
+  }
+  pipeline(Readable.from(counting(), { objectMode: false }), step, () => {})
+  try {
+    yield* step
+  } catch (cause) {
+    throw rootOf(failure, damaged(messageOf(cause), cause))
+  }
+  // It stops at the end of its format, and says nothing of what follows.
+  if (step.bytesWritten !== bytes) throw damaged(`${bytes - step.bytesWritten} bytes after its end`)
+}
+
+function rootOf(failure: { readonly error: unknown } | null, otherwise: Error): unknown {
+  return failure ? failure.error : otherwise
+}
+
+function damaged(how: string, cause?: unknown): ArchiveDamaged {
+  return new ArchiveDamaged(`the archive cannot be decompressed: ${how}`, { cause })
+}

@@ -1,0 +1,12 @@
+import type { Program } from '../platform/program.ts'
+
+/** Where content comes from; what a source's `Content` is. */
+export type Origin =
+  | { readonly kind: 'program'; readonly program: Program }
+  | { readonly kind: 'file'; readonly path: string }
+
+/** Where content goes; what a staging's `Sink` is. */
+export type Outlet =
+  | { readonly kind: 'program'; readonly program: Program }
+  /** A new file: never one that exists. */
+  | { readonly kind: 'file'; readonly path: string }
