@@ -142,7 +142,7 @@ function onlyFitting(archive: Archive, world: World): Place {
 /** A source for an archive whose own is not declared any more: enough to restore it elsewhere. */
 async function sourceOf(archive: Archive, world: World): Promise<Source> {
   const kind = KIND_OF_LAYER[archive.layers[0] ?? ''] ?? 'command'
-  const load = world.plugins.sources[kind]
+  const load = world.plugins.sources.get(kind)
   if (!load) throw new NotAvailable(`source type ${kind}`)
   const options = kind === 'command' ? { backup: ['true'] } : { path: '/nonexistent/holdfast' }
   return (await load()).configure(section(archive.name, options))

@@ -14,7 +14,7 @@ function json(flags: GlobalFlags): Report {
   const log = pino(
     {
       level: flags.quiet ? 'warn' : 'info',
-      base: undefined,
+      base: null,
       timestamp: () => `,"time":"${new Date().toISOString()}"`,
       formatters: { level: (label) => ({ level: label }) },
       messageKey: 'message',

@@ -65,9 +65,9 @@ async function look(
 ): Promise<readonly Pruning[]> {
   const scope = { jobs, depth: 'groups', pruneConfirmed: true, restoreRequested: null } as const
   const observed = await observe(scope, world, signal)
-  const actions =
+  const { actions } =
     before === null
-      ? plan(world.desired, observed, world.now()).actions
+      ? plan(world.desired, observed, world.now())
       : pruneOlderThan(world.desired, observed, before, world.now(), jobs)
   return actions.filter(
     (action): action is Pruning =>

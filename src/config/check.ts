@@ -3,7 +3,7 @@ import { suggest } from '../lib/suggest.ts'
 import { ALIASES } from './aliases.ts'
 import type { Faults } from './faults.ts'
 import type { Schema } from './schema.ts'
-import { configSchema } from './schema.ts'
+import { readSchema } from './schema.ts'
 import type { MapTree, Place, Tree } from './tree.ts'
 import { joinPath, plain } from './tree.ts'
 
@@ -15,9 +15,15 @@ type Problem = ErrorObject<string, Readonly<Record<string, unknown>>, unknown>
  */
 export async function checkSchema(tree: MapTree, faults: Faults): Promise<void> {
   const { Ajv2020 } = await import('ajv/dist/2020.js')
-  const ajv = new Ajv2020({ allErrors: true, verbose: true, strict: true, ...LENIENCE })
+  const ajv = new Ajv2020({
+    allErrors: true,
+    verbose: true,
+    logger: false,
+    strict: true,
+    ...LENIENCE,
+  })
   for (const keyword of ANNOTATIONS) ajv.addKeyword(keyword)
-  const validate = ajv.compile(configSchema())
+  const validate = ajv.compile(readSchema())
   if (validate(plain(tree))) return
   for (const problem of (validate.errors ?? []) as Problem[]) report(problem, tree, faults)
 }
@@ -28,7 +34,9 @@ const LENIENCE = { strictTypes: false, strictRequired: false, allowUnionTypes: t
 const ANNOTATIONS = ['x-secret', 'x-path', 'x-unit', 'x-message', 'x-unavailable', 'x-foreign']
 
 function report(problem: Problem, root: MapTree, faults: Faults): void {
-  if (problem.keyword === 'if' || problem.schemaPath.includes('/anyOf/')) return
+  // These only sum up problems that come with their own place.
+  if (['if', 'propertyNames'].includes(problem.keyword)) return
+  if (problem.schemaPath.includes('/anyOf/')) return
   const steps = problem.instancePath.split('/').slice(1).map(unescapePointer)
   const { path, place, node } = locate(root, steps)
   const extra = extraKey(problem)
@@ -86,8 +94,6 @@ function messageFor(problem: Problem): string {
       return `key "${String(params.missingProperty)}" is missing`
     case 'anyOf':
       return `one of ${requiredKeys(problem)} is missing`
-    case 'propertyNames':
-      return own ?? 'the name does not fit'
     case 'type':
       return own ?? `must be ${typeWords(params.type)}`
     case 'enum':
@@ -130,12 +136,13 @@ function typeWords(type: unknown): string {
   return types.map((one) => TYPE_WORDS[String(one)] ?? String(one)).join(' or ')
 }
 
-function hintFor({ keyword, params, data }: Problem, node: Tree): string | null {
+function hintFor({ keyword, params, data, parentSchema }: Problem, node: Tree): string | null {
   if (node.kind !== 'scalar' || node.hidden) return null
   if (keyword === 'enum' && Array.isArray(params.allowedValues)) {
     return didYouMean(suggest(String(data), params.allowedValues.map(String)))
   }
-  if (keyword === 'type' && String(params.type) === 'string') return 'write it in quotes'
+  const isText = keyword === 'type' && String(params.type) === 'string'
+  if (isText && !(parentSchema as Schema | undefined)?.['x-message']) return 'write it in quotes'
   return null
 }
 

@@ -1,5 +1,5 @@
 import { suggest } from '../lib/suggest.ts'
-import { configSchema, schemaOf } from './schema.ts'
+import { readSchema, schemaOf } from './schema.ts'
 import type { MapTree, Tree } from './tree.ts'
 import { withoutKeys } from './tree.ts'
 
@@ -70,7 +70,7 @@ function isHostSection(key: string, config: MapTree): boolean {
   const value = config.entries.get(key)?.value
   // Rauthy's own [encryption] holds keys of another make.
   if (key === 'encryption') return has(value, 'keys') || has(value, 'key_active')
-  const schema = configSchema()
+  const schema = readSchema()
   if (schemaOf(schema, key) !== null) return false
   return suggest(key, Object.keys(schema.properties ?? {})) === null
 }

@@ -68,10 +68,9 @@ function lookUp(
 export function requireOf(block: Block, targets: readonly JobTarget[]): number {
   const declared = number(block, 'require')
   if (declared === null) return targets.length
-  if (targets.length > 0 && declared > targets.length) {
-    const message = `${declared} targets are required, and the job has ${targets.length}`
-    fault(block, 'require', message)
+  const named = namedTargets(block)?.length ?? targets.length
+  if (named > 0 && declared > named) {
+    fault(block, 'require', `${declared} targets are required, and the job has ${named}`)
   }
   return declared
 }
-

@@ -5,7 +5,6 @@ import type {
   Encryption,
   Instant,
   JobId,
-  JobTarget,
   Millis,
   Objectives,
   Retry,
@@ -13,20 +12,8 @@ import type {
 } from '../core/model.ts'
 import { scheduleFault } from '../core/schedule.ts'
 import { zoneFault } from '../core/zone.ts'
-import type { Block, Item } from './block.ts'
-import {
-  blockOf,
-  child,
-  fault,
-  flag,
-  item,
-  items,
-  millis,
-  named,
-  number,
-  read,
-  text,
-} from './block.ts'
+import type { Block } from './block.ts'
+import { child, fault, flag, millis, named, number, read, text } from './block.ts'
 import { jobFacts } from './job-facts.ts'
 import { requireOf, resolveJobTargets } from './job-targets.ts'
 import { resolveSubscriptions } from './resolve-channels.ts'
@@ -74,7 +61,12 @@ function resolveJob(
   const app = text(block, 'app')
   const sources = resolveSources(block, { id, organization, app })
   const timezone = timezoneOf(block)
-  const { targets, noTarget } = resolveJobTargets(block, organization, timezone, surroundings.targets)
+  const { targets, noTarget } = resolveJobTargets(
+    block,
+    organization,
+    timezone,
+    surroundings.targets,
+  )
   const declared: Omit<DesiredJob, 'fingerprint' | 'facts'> = {
     id,
     organization,

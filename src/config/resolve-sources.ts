@@ -53,6 +53,9 @@ function placedSource(block: Block, owner: SourceOwner): PlacedSource {
 function optionsOf(kind: string, block: Block): Options {
   const own = options(block, ['type', 'name'])
   if (kind !== 'command') return own
+  if (block.tree.entries.has('collect') && block.tree.entries.has('extension')) {
+    fault(block, 'extension', 'has no meaning beside "collect": a collected directory is a .tar')
+  }
   const { backup, restore } = own
   return {
     ...own,

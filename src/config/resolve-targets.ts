@@ -44,6 +44,7 @@ interface Identity {
 function targetOf(block: Block, identity: Identity): DesiredTarget {
   const kind = text(block, 'type') ?? ''
   const own = options(block, OURS)
+  if (kind === 'local' && own.path === '/') fault(block, 'path', 'must be below /')
   const retention = retentionIn(block, 'UTC')
   const facts = targetFacts(kind, own, identity.isDefault ? 'yes' : null, retention)
   const fingerprint = fingerprintOf(facts)

@@ -5,11 +5,10 @@ import { child, fault, flag, millis, named, number, text } from './block.ts'
 import { checkConflicts } from './conflicts.ts'
 import type { Faults } from './faults.ts'
 import { resolveChannels } from './resolve-channels.ts'
-import type { PlacedJob } from './resolve-jobs.ts'
 import { resolveJobs } from './resolve-jobs.ts'
 import { resolveEncryption, resolveSigning } from './resolve-sealing.ts'
 import { resolveTargets } from './resolve-targets.ts'
-import { configSchema } from './schema.ts'
+import { readSchema } from './schema.ts'
 import type { MapTree } from './tree.ts'
 import { findUnavailable } from './unavailable.ts'
 
@@ -35,7 +34,7 @@ export function resolveConfig(tree: MapTree, context: ResolveContext): Desired {
     path: '',
     place: tree.place,
     tree,
-    shape: configSchema(),
+    shape: readSchema(),
     context: { folder, faults },
   }
   const organizations = named(root, 'organizations')
@@ -62,8 +61,8 @@ export function resolveConfig(tree: MapTree, context: ResolveContext): Desired {
     targets,
     jobs: jobs.map(({ job }) => job),
     channels,
-    unavailable: [...stateUnavailable(root), ...findUnavailable(tree, configSchema())],
-    notices: noticesOf(context.notices, jobs),
+    unavailable: [...stateUnavailable(root), ...findUnavailable(tree, readSchema())],
+    notices: noticesOf(tree, context.notices),
     origin: context.origin,
   }
 }
@@ -106,6 +105,8 @@ function stateUnavailable(root: Block): readonly Unavailable[] {
   return []
 }
 
-function noticesOf(notices: readonly string[], jobs: readonly PlacedJob[]): readonly string[] {
-  return jobs.length === 0 ? [...notices, 'no job is declared: nothing is backed up'] : notices
+function noticesOf(tree: MapTree, notices: readonly string[]): readonly string[] {
+  const blocks = ['jobs', 'organizations', 'hiqlite', 'cluster', 'auto']
+  if (blocks.some((key) => tree.entries.has(key))) return notices
+  return [...notices, 'no job is declared: nothing is backed up']
 }

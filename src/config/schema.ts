@@ -36,7 +36,7 @@ export interface Schema {
 }
 
 /** The published schema of the config: what editors, the loader and `config schema` use alike. */
-export function configSchema(): Schema {
+export function readSchema(): Schema {
   return document as unknown as Schema
 }
 
@@ -76,7 +76,7 @@ export function typesOf(shape: Schema): readonly string[] {
 
 function definition(reference: string): Schema {
   const name = reference.replace('#/$defs/', '')
-  const found = configSchema().$defs?.[name]
+  const found = readSchema().$defs?.[name]
   if (found === undefined) throw new Error(`the schema has no ${reference}`)
   return found
 }

@@ -55,11 +55,24 @@ export function parseYaml(text: string, file: string, faults: Faults): readonly 
   const before = faults.count()
   for (const document of documents) addSyntaxFaults(document, text, place, faults)
   if (faults.count() > before) return null
-  const build = treeBuilder(place, faults)
-  const trees = documents
-    .filter((document) => !isEmpty(document.contents))
-    .map((document) => build(document))
-  return faults.count() > before ? null : trees
+  try {
+    const build = treeBuilder(place, faults)
+    return documents.filter(({ contents }) => !isEmpty(contents)).map((document) => build(document))
+  } catch (error) {
+    if (!(error instanceof TooManyValues)) throw error
+    faults.add(error.place, '', tooMany(), 'look at its aliases (*name)')
+    return null
+  }
+}
+
+/** Ends the building of a tree that grows without measure. */
+class TooManyValues extends Error {
+  readonly place: Place
+
+  constructor(place: Place) {
+    super('too many values')
+    this.place = place
+  }
 }
 
 function tooMany(): string {
@@ -118,10 +131,7 @@ function treeBuilder(place: (offset: number) => Place, faults: Faults) {
   const build = (node: Node | null, fallback: Place, path: string): Tree => {
     const at = node?.range ? place(node.range[0]) : fallback
     values += 1
-    if (values > MOST_VALUES) {
-      if (values === MOST_VALUES + 1) faults.add(at, path, tooMany(), 'look at its aliases (*name)')
-      return emptyMap(at)
-    }
+    if (values > MOST_VALUES) throw new TooManyValues(at)
     if (isAlias(node)) return follow(node, at, path)
     if (isMap(node)) return map(node, at, path)
     if (isSeq(node)) {

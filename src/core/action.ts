@@ -92,7 +92,7 @@ export interface BackupAction {
   /** Names of the sources owed: all of the job, or those that failed before. */
   readonly sources: readonly string[]
   readonly slot: Instant | null
-  /** Number of this attempt of the slot, from 1; the highest that any of the sources has reached. */
+  /** Number of this attempt, from 1; the same for all of its sources. */
   readonly attempt: number
   readonly trigger: Trigger
   readonly because:

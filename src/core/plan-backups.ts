@@ -1,6 +1,7 @@
 import type { BackupAction, SkipAction } from './action.ts'
 import { scheduleMark } from './applied.ts'
 import type { Backup, DesiredJob, DesiredSource, Instant, Restore } from './model.ts'
+import { byText } from './order.ts'
 import { isOpen } from './plan-attempts.ts'
 import { mayTry } from './retry.ts'
 import type { Scene } from './scene.ts'
@@ -119,8 +120,9 @@ interface Owed {
 }
 
 /**
- * The sources without success and whose turn it is. `attemptsOf` gives what was tried for the same
- * duty before, or null for a source that owes nothing.
+ * The sources without success and whose turn it is; of those that were tried a different number of
+ * times, the ones tried least, so that an attempt has one number. `attemptsOf` gives what was tried
+ * for the same duty before, or null for a source that owes nothing.
  */
 function owedSources(
   scene: Scene,
@@ -128,28 +130,31 @@ function owedSources(
   from: Instant | null,
   attemptsOf: (source: DesiredSource) => readonly Backup[] | null,
 ): Owed | null {
-  const sources: string[] = []
-  const failures: Backup[] = []
-  for (const source of job.sources) {
+  const ready = job.sources.flatMap((source) => {
     const attempts = attemptsOf(source)
-    if (attempts === null || scene.isBeingRestored(source.group)) continue
-    if (attempts.some((one) => one.status === 'success' || isOpen(one.status))) continue
+    if (attempts === null || scene.isBeingRestored(source.group)) return []
+    if (attempts.some((one) => one.status === 'success' || isOpen(one.status))) return []
     const failed = attempts.filter((one) => one.status === 'failed')
-    if (!mayTry(failed, job.retry, from, scene.now)) continue
-    sources.push(source.name)
-    failures.push(...failed)
+    if (!mayTry(failed, job.retry, from, scene.now)) return []
+    return { name: source.name, failed, attempt: Math.max(0, ...failed.map(numberOf)) + 1 }
+  })
+  if (ready.length === 0) return null
+  const attempt = Math.min(...ready.map(numberOf))
+  const together = ready.filter((one) => one.attempt === attempt)
+  const [last] = together.flatMap((one) => one.failed).sort(newestFirst)
+  return {
+    sources: together.map((one) => one.name),
+    attempt,
+    error: last ? (last.error ?? 'it failed') : null,
   }
-  if (sources.length === 0) return null
-  const last = failures.reduce<Backup | null>(
-    (newest, one) => (newest === null || isAfter(one, newest) ? one : newest),
-    null,
-  )
-  const attempt = Math.max(0, ...failures.map((one) => one.attempt)) + 1
-  return { sources, attempt, error: last && (last.error ?? 'it failed') }
 }
 
-function isAfter(one: Backup, other: Backup): boolean {
-  return one.startedAt !== other.startedAt ? one.startedAt > other.startedAt : one.id > other.id
+function numberOf({ attempt }: { readonly attempt: number }): number {
+  return attempt
+}
+
+function newestFirst(one: Backup, other: Backup): number {
+  return other.startedAt - one.startedAt || byText(other.id, one.id)
 }
 
 function mayRun(scene: Scene, job: DesiredJob): boolean {

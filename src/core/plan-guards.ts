@@ -1,6 +1,5 @@
 import { formatBytes } from '../lib/size.ts'
 import type { PruneBlockedAction } from './action.ts'
-import { manifestKey } from './archive-key.ts'
 import type {
   Backup,
   Bytes,
@@ -11,14 +10,13 @@ import type {
   Retention,
   TargetId,
 } from './model.ts'
-import type { Listing, Warning } from './observed.ts'
+import type { Warning } from './observed.ts'
 import type { Retained } from './retention.ts'
 import type { Scene } from './scene.ts'
 
 /** One group on one target that was listed, and what decides about it. */
 export interface Place {
   readonly job: DesiredJob
-  readonly listing: Extract<Listing, { readonly kind: 'listed' }>
   readonly target: TargetId
   readonly group: GroupId
   readonly policy: Retention
@@ -36,19 +34,12 @@ const RECENT = 7
 /** The copies that retention may count and drop: promise 2. All else is left alone. */
 export function validCopies(
   scene: Scene,
-  { listing, target, group }: Place,
+  { target, group }: Place,
   pinned: ReadonlySet<string>,
 ): readonly Retained<Copy>[] {
   return scene
     .copiesOn(target, group)
-    .filter(
-      (copy) =>
-        copy.status === 'complete' &&
-        copy.verify !== 'failed' &&
-        copy.bytes !== null &&
-        listing.objects.get(copy.key)?.bytes === copy.bytes &&
-        listing.objects.has(manifestKey(copy.key)),
-    )
+    .filter((copy) => copy.verify !== 'failed' && scene.isWhole(copy))
     .map((copy) => ({
       item: copy,
       key: `${copy.key} ${copy.backup}`,

@@ -17,7 +17,8 @@ export function planMissing(scene: Scene): readonly MissingAction[] {
   return onListed(scene, (target, listing) =>
     scene
       .allCopiesOn(target)
-      .filter((copy) => copy.status === 'complete' && scene.covered(target, copy.key))
+      .filter((copy) => copy.status === 'complete' && !scene.isWhole(copy))
+      .filter((copy) => scene.covered(target, copy.key))
       .flatMap((copy): MissingAction[] => {
         const because = absence(scene, listing, copy)
         return because === null ? [] : [{ kind: 'missing', subject: target, copy, because }]
@@ -27,15 +28,12 @@ export function planMissing(scene: Scene): readonly MissingAction[] {
 }
 
 function absence(scene: Scene, listing: Listed, copy: Copy): MissingAction['because'] | null {
-  const listed = listing.objects.get(copy.key)
-  if (listed !== undefined && listed.bytes === copy.bytes) {
-    if (listing.objects.has(manifestKey(copy.key))) return null
-  }
   // A copy that was finished after the target was listed cannot be in the list.
   const attempt = scene.attempt(copy.backup)
   if (attempt !== null && isOpen(attempt.status)) return null
   if ((attempt?.finishedAt ?? copy.takenAt) >= listing.at) return null
 
+  const listed = listing.objects.get(copy.key)
   if (listed === undefined) return { rule: 'archive-gone' }
   if (copy.bytes !== null && listed.bytes !== copy.bytes) {
     return { rule: 'size-differs', listed: listed.bytes, expected: copy.bytes }

@@ -110,12 +110,9 @@ function pruning(scene: Scene, jobs: readonly DesiredJob[], decide: Decide): Pru
 /** The places of a job whose target was listed as far as the group's keys go. */
 function* listedPlaces(scene: Scene, job: DesiredJob): Generator<Place> {
   for (const { source, target } of placesOf(job)) {
-    const listing = scene.listing(target.target)
-    if (listing.kind !== 'listed') continue
     if (!scene.covered(target.target, listPrefix(job, source))) continue
     yield {
       job,
-      listing,
       target: target.target,
       group: source.group,
       policy: target.retention,

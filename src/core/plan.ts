@@ -65,25 +65,3 @@ export function pruneOlderThan(
   const warnings = [...planWarnings(desired, observed), ...pruning.warnings]
   return { actions: pruning.actions, warnings: inOrder(warnings), kept: pruning.kept }
 }
-
-/**
- * Whether `plan --exit-code` ends with 2: the config, the world or what is stored would change in
- * a way that somebody may want to look at. Backups, verifies and restores that are due are not that.
- */
-export function wantsExitCode2(plan: Plan): boolean {
-  return plan.actions.some(({ kind }) => CHANGES.has(kind))
-}
-
-const CHANGES: ReadonlySet<Action['kind']> = new Set<Action['kind']>([
-  'target.create',
-  'target.update',
-  'target.remove',
-  'job.create',
-  'job.update',
-  'job.remove',
-  'adopt',
-  'missing',
-  'debris',
-  'prune',
-  'prune-blocked',
-])

@@ -45,7 +45,7 @@ export async function runDaemon(
   tellLoaded(first, ambient)
   const request = requestedRestore(ambient.env)
   await using session = await openSession(first.desired, ambient)
-  await using _lock = await lockDaemon(join(first.desired.dataDir, 'leases'))
+  using _lock = lockDaemon(join(first.desired.dataDir, 'leases'), session.instance)
   const running = { generation: first, world: session.world(first.desired) }
   const lifetime = AbortSignal.any([orders.drain, orders.stop])
   await prepare(running.world, request, orders.stop)

@@ -51,7 +51,7 @@ async function finishSwap(
   world: World,
 ): Promise<void> {
   const how = await recoverSwap(entry, world.store)
-  const done = how.kind === 'finished'
+  const done = how.kind === 'forward'
   await world.store.closeRestore(entry.restore, {
     status: done ? 'success' : 'failed',
     finishedAt: world.now(),

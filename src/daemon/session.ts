@@ -39,7 +39,7 @@ export async function openSession(desired: Desired, ambient: Ambient): Promise<S
   })
   const store = await openSqliteStore({ path: join(dataDir, 'state.db') })
   const instance = newId(ambient.now()) as InstanceId
-  const leases = await openMachineLeases({ folder: join(dataDir, 'leases'), store, instance })
+  const leases = openMachineLeases({ folder: join(dataDir, 'leases'), fences: store, instance })
   const told = new Map<string, string>()
   return {
     instance,

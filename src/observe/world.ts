@@ -41,8 +41,8 @@ export interface Progress {
 
 /** The registries: a kind is loaded when it is first used. */
 export interface Plugins {
-  readonly targets: Readonly<Record<string, () => Promise<TargetKind>>>
-  readonly sources: Readonly<Record<string, () => Promise<SourceKind>>>
+  readonly targets: ReadonlyMap<string, () => Promise<TargetKind>>
+  readonly sources: ReadonlyMap<string, () => Promise<SourceKind>>
 }
 
 /** The target of that id, configured. Throws `NotAvailable` for a kind that is not built. */
@@ -52,7 +52,7 @@ export async function openTarget(world: World, id: TargetId): Promise<Target> {
 
 /** A declared target, configured: the same as `openTarget` for those who hold the declaration. */
 export async function configureTarget(world: World, target: DesiredTarget): Promise<Target> {
-  const load = world.plugins.targets[target.kind]
+  const load = world.plugins.targets.get(target.kind)
   if (!load) throw new NotAvailable(`target type ${target.kind}`, { at: `targets.${target.name}` })
   const kind = await load()
   return kind.configure(section(`targets.${target.name}`, target.options), { allowLocal: world.allowLocal })
@@ -60,7 +60,7 @@ export async function configureTarget(world: World, target: DesiredTarget): Prom
 
 /** A declared source, configured. Throws `NotAvailable` for a kind that is not built. */
 export async function openSource(world: World, job: DesiredJob, source: DesiredSource): Promise<Source> {
-  const load = world.plugins.sources[source.kind]
+  const load = world.plugins.sources.get(source.kind)
   if (!load) throw new NotAvailable(`source type ${source.kind}`, { at: `jobs.${job.name}.sources` })
   const kind = await load()
   return kind.configure(section(`jobs.${job.name}.sources.${source.name}`, source.options))

@@ -19,19 +19,21 @@ export async function pour(
   signal: AbortSignal,
 ): Promise<number> {
   const iterator = body[Symbol.asyncIterator]()
+  const broken = new AbortController()
+  const stop = AbortSignal.any([signal, broken.signal])
   let writing: Promise<void> = Promise.resolve()
   let ended = false
   let total = 0
   const flush = async (batch: readonly Uint8Array[]) => {
     await writing
     writing = write(batch)
-    writing.catch(() => {}) // told by the next flush
+    writing.catch((error: unknown) => broken.abort(error)) // also while the body hangs
   }
   try {
     let batch: Uint8Array[] = []
     let waiting = 0
     for (;;) {
-      const next = await unlessAborted(iterator.next(), signal)
+      const next = await unlessAborted(iterator.next(), stop)
       if (next.done) break
       batch.push(next.value)
       waiting += next.value.byteLength

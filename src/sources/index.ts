@@ -1,8 +1,8 @@
 import type { SourceKind } from './source.ts'
 
 /** Every kind of source that the config may name, loaded when it is used. One is a file and a line. */
-export const sourceKinds: Readonly<Record<string, () => Promise<SourceKind>>> = {
-  directory: async () => (await import('./directory.ts')).directory,
-  sqlite: async () => (await import('./sqlite.ts')).sqlite,
-  command: async () => (await import('./command.ts')).command,
-}
+export const sourceKinds: ReadonlyMap<string, () => Promise<SourceKind>> = new Map([
+  ['directory', async () => (await import('./directory.ts')).directory],
+  ['sqlite', async () => (await import('./sqlite.ts')).sqlite],
+  ['command', async () => (await import('./command.ts')).command],
+])

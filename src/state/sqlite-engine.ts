@@ -1,7 +1,7 @@
 import type { DatabaseSync, SQLInputValue } from 'node:sqlite'
-import { setImmediate } from 'node:timers/promises'
+import { setImmediate, setTimeout } from 'node:timers/promises'
 import {
-  CompiledQuery,
+  type DatabaseConnection,
   type Dialect,
   Kysely,
   SqliteAdapter,
@@ -11,11 +11,16 @@ import {
   SqliteQueryCompiler,
   type TransactionSettings,
 } from 'kysely'
+import { isBusy } from '../platform/sqlite-error.ts'
 import type { Engine } from './engine.ts'
 import type { Row } from './rows.ts'
 import { refusalOf } from './sqlite-refusal.ts'
 import type { Tables } from './tables.ts'
 
+/** How long a transaction waits for those of other processes. Ours are short. */
+export const BUSY_MILLIS = 5000
+/** Between two tries to begin one that writes. */
+const RETRY_MILLIS = 1
 /** Rows read before other work of the process gets its turn: about 5 ms. */
 const ROWS_AT_ONCE = 4000
 
@@ -42,17 +47,33 @@ function dialect(sqlite: DatabaseSync): Dialect {
   return {
     createAdapter: () => new SqliteAdapter(),
     createDriver: () =>
-      Object.assign(new SqliteDriver({ database: facade(sqlite) }), { beginTransaction }),
+      Object.assign(new SqliteDriver({ database: facade(sqlite) }), {
+        beginTransaction: (_connection: DatabaseConnection, settings?: TransactionSettings) =>
+          settings?.accessMode === 'read only' ? sqlite.exec('begin') : beginWriting(sqlite),
+      }),
     createQueryCompiler: () => new SqliteQueryCompiler(),
     createIntrospector: (db) => new SqliteIntrospector(db),
   }
 }
 
-/** A writer takes its lock at once: a read that turns into a write fails when another was quicker. */
-const beginTransaction: SqliteDriver['beginTransaction'] = async (connection, ...rest) => {
-  const [settings] = rest as readonly [TransactionSettings?]
-  const begin = settings?.accessMode === 'read only' ? 'begin' : 'begin immediate'
-  await connection.executeQuery(CompiledQuery.raw(begin))
+/**
+ * A writer takes its lock at once: a read that turns into a write fails when another was quicker.
+ * SQLite would wait for that lock with the whole process standing still, also for a transaction of
+ * this very process that could then never end; so the waiting is done here.
+ */
+async function beginWriting(sqlite: DatabaseSync): Promise<void> {
+  const patience = performance.now() + BUSY_MILLIS
+  for (;;) {
+    try {
+      sqlite.exec('pragma busy_timeout = 0; begin immediate')
+      return
+    } catch (error) {
+      if (!isBusy(error) || performance.now() > patience) throw error
+    } finally {
+      sqlite.exec(`pragma busy_timeout = ${BUSY_MILLIS}`)
+    }
+    await setTimeout(RETRY_MILLIS)
+  }
 }
 
 /** node:sqlite as the better-sqlite3 that Kysely's dialect expects. */

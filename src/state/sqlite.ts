@@ -14,7 +14,7 @@ import {
   stateVersion,
 } from './migration.ts'
 import { MIGRATIONS } from './migrations.ts'
-import { sqliteEngine } from './sqlite-engine.ts'
+import { BUSY_MILLIS, sqliteEngine } from './sqlite-engine.ts'
 import { adoptHint, refusalOf } from './sqlite-refusal.ts'
 import type { Store } from './store.ts'
 
@@ -27,8 +27,6 @@ export interface SqliteStoreOptions {
 
 /** `HOLD` in ASCII, in the header of the file: tells our state from another program's database. */
 const APPLICATION_ID = 0x484f4c44
-/** How long a write waits for that of another process. Ours are short. */
-const BUSY_MILLIS = 5000
 
 /**
  * Opens the state in a SQLite file and brings its schema up to this program. Several processes may
@@ -112,16 +110,35 @@ function makePrivate(path: string): void {
     mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
     const stat = statSync(path, { throwIfNoEntry: false })
     // Never opened when it exists: closing a second descriptor would drop the locks of the first.
-    if (!stat) closeSync(openSync(path, 'wx', 0o600))
-    else if (stat.isFile() && (stat.mode & 0o077) !== 0) chmodSync(path, 0o600)
+    if (!stat) makeFile(path)
+    else if (stat.isFile() && (stat.mode & 0o077) !== 0) closeToOthers(path)
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? String(error.code) : null
-    // Another process made it in between, or owns it and lets us in.
-    if (code === 'EEXIST' || code === 'EPERM') return
-    throw new StateRefused(`cannot open the state ${path}: ${code ?? messageOf(error)}`, {
+    throw new StateRefused(`cannot open the state ${path}: ${codeOf(error) ?? messageOf(error)}`, {
       cause: error,
       at: path,
       hint: 'data_dir must be a directory that this user may write to',
     })
   }
+}
+
+function makeFile(path: string): void {
+  try {
+    closeSync(openSync(path, 'wx', 0o600))
+  } catch (error) {
+    // Another process made it in between.
+    if (codeOf(error) !== 'EEXIST') throw error
+  }
+}
+
+function closeToOthers(path: string): void {
+  try {
+    chmodSync(path, 0o600)
+  } catch (error) {
+    // Whoever owns it lets us in, and knows why.
+    if (codeOf(error) !== 'EPERM' && codeOf(error) !== 'EROFS') throw error
+  }
+}
+
+function codeOf(error: unknown): string | null {
+  return error instanceof Error && 'code' in error ? String(error.code) : null
 }

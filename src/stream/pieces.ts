@@ -9,23 +9,21 @@ const NOTHING = new Uint8Array(0)
 
 /**
  * Cuts a stream into pieces of `size`, the last one shorter or equal, empty only for an empty stream.
- * A piece is given once it is known whether another one follows. Pieces may lie in the pushed chunks,
- * which must not be changed afterwards.
+ * A piece is given once it is known whether another one follows; it is good until `onPiece` returns.
+ * The pushed chunks must not be changed afterwards.
  */
 export function slicer(
   size: number,
   onPiece: (piece: Uint8Array, place: 'inner' | 'last') => void,
 ): Stage {
   let held: Uint8Array = NOTHING
-  // Room for `held` to grow in, once it was too short to stay where it came from.
-  let room: Buffer | null = null
+  // Where `held` grows once it is too short to stay where it came from. One for all: what is
+  // allocated for each piece costs more in collecting than the cipher.
+  const room = Buffer.allocUnsafeSlow(size)
 
   const fill = (chunk: Uint8Array): Uint8Array => {
     const part = chunk.subarray(0, size - held.length)
-    if (room === null) {
-      room = Buffer.allocUnsafeSlow(size)
-      room.set(held)
-    }
+    if (held.buffer !== room.buffer) room.set(held)
     room.set(part, held.length)
     held = room.subarray(0, held.length + part.length)
     return chunk.subarray(part.length)
@@ -36,7 +34,6 @@ export function slicer(
       if (held.length > 0 && held.length < size) rest = fill(rest)
       if (rest.length === 0) return
       if (held.length > 0) onPiece(held, 'inner')
-      room = null
       while (rest.length > size) {
         onPiece(rest.subarray(0, size), 'inner')
         rest = rest.subarray(size)

@@ -193,7 +193,7 @@ export function storeContract(
   describe(`${name}: the recent history`, () => {
     law('holds the newest of each source, and no more', async (store) => {
       for (let at = 0; at < 30; at++) {
-        const run = runOf(`shop${at}`, 'shop', at)
+        const run = runOf(`shop${at}`, 'shop', at, { status: 'success' })
         await store.openRun(run)
         await succeed(store, run)
         await succeed(store, run, { source: 'db' })

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { manifestKey } from '../../src/core/archive-key.ts'
-import type { Copy, Desired, Instant, TargetId } from '../../src/core/model.ts'
+import type { Bytes, Copy, Desired, Instant } from '../../src/core/model.ts'
 import { plan } from '../../src/core/plan.ts'
 import { desired, job, lasting, plus, restore, target } from './plan-nouns.ts'
 import { act, change, copyKey, createWorld, observe, put, type World } from './plan-world.ts'
@@ -100,7 +100,8 @@ function happen(world: World, kind: Chapter['kind'], pick: number, foreign: Set<
       return
     case 'foreign object':
       foreign.add(`system/shop/files/foreign-${pick}`)
-      return put(world, id, `system/shop/files/foreign-${pick}`, 1)
+      put(world, id, `system/shop/files/foreign-${pick}`, 1)
+      return
     case 'foreign upload':
       foreign.add(`stranger-${pick}`)
       shelf.unfinished.set(`stranger-${pick}`, upload(`system/shop/db/x`, `stranger-${pick}`))
@@ -135,11 +136,14 @@ function mishap(world: World, kind: Chapter['kind'], one: Copy): void {
       shelf?.manifests.delete(one.key)
       return
     case 'archive truncated':
-      return put(world, one.target, one.key, 10)
+      put(world, one.target, one.key, 10)
+      return
     case 'verified':
-      return change(world.copies, copyKey(one), { verify: 'ok', verifiedAt: world.now })
+      change(world.copies, copyKey(one), { verify: 'ok', verifiedAt: world.now })
+      return
     case 'found damaged':
-      return change(world.copies, copyKey(one), { verify: 'failed', verifiedAt: world.now })
+      change(world.copies, copyKey(one), { verify: 'failed', verifiedAt: world.now })
+      return
     case 'pinned':
       shelf?.pins.set(one.key, { target: one.target, key: one.key, reason: 'mine', at: world.now })
       return
@@ -155,6 +159,5 @@ function mishap(world: World, kind: Chapter['kind'], one: Copy): void {
 }
 
 function upload(key: string, token: string) {
-  return { key, token, bytes: 7 as Copy['bytes'] & number }
+  return { key, token, bytes: 7 as Bytes }
 }
-

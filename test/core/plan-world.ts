@@ -12,8 +12,8 @@ import type {
   Desired,
   DesiredJob,
   DesiredSource,
-  Instant,
   InstanceId,
+  Instant,
   Pin,
   Restore,
   TargetId,
@@ -144,7 +144,8 @@ function perform(world: World, action: Action): void {
     case 'prune-blocked':
       return
     case 'backup':
-      return run(world, action)
+      run(world, action)
+      return
     case 'skip':
       for (const job of world.desired.jobs.filter((one) => one.id === action.subject)) {
         for (const source of job.sources) {
@@ -163,9 +164,11 @@ function perform(world: World, action: Action): void {
       return
     }
     case 'adopt':
-      return adopt(world, action)
+      adopt(world, action)
+      return
     case 'missing':
-      return change(world.copies, copyKey(action.copy), { status: 'missing' })
+      change(world.copies, copyKey(action.copy), { status: 'missing' })
+      return
     case 'debris': {
       const shelf = world.shelves.get(action.subject)
       if (action.object.kind === 'archive') shelf?.objects.delete(action.object.key)
@@ -173,7 +176,8 @@ function perform(world: World, action: Action): void {
       return
     }
     case 'verify':
-      return change(world.copies, copyKey(action.copy), { verify: 'ok', verifiedAt: world.now })
+      change(world.copies, copyKey(action.copy), { verify: 'ok', verifiedAt: world.now })
+      return
     case 'prune':
       for (const one of action.drop) {
         drop(world, one)
@@ -184,7 +188,7 @@ function perform(world: World, action: Action): void {
       world.restores.delete(action.restore.id)
       return
     default:
-      return unreachable(action)
+      unreachable(action)
   }
 }
 
@@ -237,7 +241,8 @@ export function attempt(
     }
     world.copies.set(copyKey(own), own)
     put(world, target, key, bytes)
-    if (fate !== 'killed-before-manifest') putManifest(world, target, manifestOf(world, row, own, bytes))
+    if (fate !== 'killed-before-manifest')
+      putManifest(world, target, manifestOf(world, row, own, bytes))
   }
   return row
 }

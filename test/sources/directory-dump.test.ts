@@ -6,7 +6,7 @@ import { SourceFailed } from '../../src/lib/errors.ts'
 import type { Source, SourceContext, SourceReport } from '../../src/sources/source.ts'
 import { archiveTo } from '../contract/source.ts'
 import { type Bench, makeBench, sourceOf } from '../support/directories.ts'
-import { makeSocket, mountTmpfs, snapshotTree, text } from '../support/trees.ts'
+import { makeDeepPath, makeSocket, mountTmpfs, snapshotTree, text } from '../support/trees.ts'
 
 const NEVER = new AbortController().signal
 let bench: Bench
@@ -163,6 +163,13 @@ describe('a dump', () => {
     expect(facts.devices).toEqual(['./nu ll'])
   })
 
+  it('fails when a path is so long that tar cannot bring it back', async () => {
+    await makeDeepPath(bench.at('live', 'deep'), 25)
+    const attempt = archive(sourceOf(bench.live))
+    await expect(attempt).rejects.toBeInstanceOf(SourceFailed)
+    await expect(attempt).rejects.toThrow(/6 paths are longer than tar can unpack: \.\/deep\/ddd/)
+  })
+
   it('names files that changed, shrank or vanished while being read', async () => {
     await makeFiles(50)
     const grown = await dumpWhile(sourceOf(bench.live), async () => {
@@ -214,7 +221,8 @@ describe('a dump', () => {
     await makeFiles(30)
     await using dump = await sourceOf(bench.live).dump(bench.context, NEVER)
     if (dump.content.kind === 'program') {
-      text('tar', [...dump.content.program.args, '--file=/dev/null'])
+      const [, , ...args] = dump.content.program.args
+      text('tar', ['--create', '--file=/dev/null', ...args])
     }
     const exit = { command: 'tar', code: 1, signal: null, stderr: [], stderrTotal: 5 }
     await expect(dump.finish(exit)).rejects.toThrow('5 of 31 entries')

@@ -58,7 +58,7 @@ function parsed(texts: readonly string[]): readonly Pattern[] {
 function kept(patterns: readonly Pattern[], leftOut: readonly string[] = []): readonly string[] {
   const args = ['--create', '--file=/dev/null', '--verbose', '--quoting-style=literal']
   const where = [`--directory=${bench.live}`, ...tarExcludes(patterns, leftOut), '.']
-  return text('tar', [...args, ...where], '/')
+  return text('env', ['LC_ALL=C', 'tar', ...args, ...where])
     .split('\n')
     .filter(Boolean)
     .map((name) => name.replace(/^\.\//, '').replace(/\/$/, ''))

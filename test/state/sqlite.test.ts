@@ -13,6 +13,7 @@ import {
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { createInterface } from 'node:readline'
 import { DatabaseSync } from 'node:sqlite'
 import { text } from 'node:stream/consumers'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
@@ -77,26 +78,22 @@ describe('a state in a SQLite file', () => {
   })
 
   it('opens for several processes that find it missing at the same moment', async () => {
-    const children = Array.from({ length: 4 }, () => writer('race'))
-    for (const { child } of children) await once(child.stdout, 'data')
-    for (const { child } of children) child.kill('SIGKILL')
-    for (const { ended } of children) await ended
+    const writers = ['a', 'b', 'c', 'd'].map(writer)
+    await Promise.all(writers.map((one) => one.says(2)))
+    await Promise.all(writers.map((one) => one.kill()))
     expect(await (await open()).applied()).toBeNull()
   })
 
   it('keeps all that was acknowledged when its writers are killed', async () => {
     for (let round = 0; round < 8; round++) {
       const writers = [writer(`a${round}`), writer(`b${round}`)]
-      for (const { child } of writers) await once(child.stdout, 'data')
-      const patience = AbortSignal.timeout(20 + round * 13)
-      await once(patience, 'abort')
-      for (const { child } of writers) child.kill('SIGKILL')
-      const acknowledged = (await Promise.all(writers.map(({ ended }) => ended))).flat()
+      await Promise.all(writers.map((one) => one.says(3 + round * 5)))
+      const acknowledged = (await Promise.all(writers.map((one) => one.kill()))).flat()
       const store = await open()
       const { backups, copies } = await store.history({ depth: 'full', jobs: null })
       const successes = new Set(backups.filter((b) => b.status === 'success').map((b) => b.id))
       const kept = new Set(copies.map((copy) => copy.backup))
-      expect(acknowledged.length).toBeGreaterThan(2)
+      expect(acknowledged.length).toBeGreaterThan(3)
       expect(acknowledged.filter((id) => !successes.has(id as never))).toEqual([])
       // The copy was saved before the backup was closed: no success without it.
       expect([...successes].filter((id) => !kept.has(id))).toEqual([])
@@ -223,13 +220,21 @@ async function refusal(): Promise<StateRefused> {
 /** A process that writes backups, and says each that it was told is durable. */
 function writer(name: string) {
   const child = spawn(process.execPath, [join(import.meta.dirname, 'writer-child.ts'), path, name])
-  const said = text(child.stdout)
-  const ended = once(child, 'exit').then(async () => {
-    const lines = (await said).split('\n')
-    // The last line may have been cut by the kill.
-    return lines.slice(0, -1).filter((line) => line !== 'ready')
-  })
-  return { child, ended }
+  const lines = createInterface(child.stdout)
+  const said: string[] = []
+  lines.on('line', (line) => said.push(line))
+  return {
+    /** Resolves once it said so many lines; the first one is `ready`. */
+    async says(count: number): Promise<void> {
+      while (said.length < count) await once(lines, 'line')
+    },
+    /** What it acknowledged until it was killed. */
+    async kill(): Promise<readonly string[]> {
+      child.kill('SIGKILL')
+      await once(child, 'close')
+      return said.slice(1)
+    },
+  }
 }
 
 async function quickest(times: number, work: () => Promise<unknown>): Promise<number> {

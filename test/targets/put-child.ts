@@ -7,7 +7,7 @@ const [root = '', key = '', token = '', hang] = process.argv.slice(2)
 const target = local.configure(section('targets.child', { path: root }), { allowLocal: true })
 
 async function* body() {
-  for (let piece = 0; piece < 3; piece++) yield Buffer.alloc(1024 * 1024, piece)
+  for (let piece = 0; piece < 6; piece++) yield Buffer.alloc(512 * 1024, piece)
   if (!hang) return
   process.stdout.write('writing\n')
   await new Promise((resolve) => setTimeout(resolve, 60_000))

@@ -71,27 +71,27 @@ export function supervised(
   }
 }
 
-/** What went wrong with the program itself, in words: `ended with exit code 2: no such table`; null when nothing did. */
-export function faultOf(
-  account: Account | null,
-  exit: Exit | null,
-): { readonly how: string; readonly tail: string } | null {
-  if (exit === null) return { how: 'was not run', tail: '' }
-  const tail = tailOf(exit)
-  const { code, signal, error } = account?.program ?? {
-    code: exit.code,
-    signal: exit.signal,
-    error: null,
-  }
-  if (error !== null) return { how: `could not start (${error})`, tail }
-  if (signal !== null) return { how: `was killed by ${signal}`, tail }
-  if (code !== 0) return { how: `ended with exit code ${code}`, tail }
-  if (account === null) return { how: 'was not heard of again', tail }
-  if (account.counted === null) return { how: 'ended, but not all of its bytes passed', tail }
-  return exit.code === 0 ? null : { how: 'could not be watched to its end', tail }
+/**
+ * What went wrong, in words, with what the program said: `ended with exit code 2: no such table`.
+ * Null when all is well.
+ */
+export function faultOf(account: Account | null, exit: Exit | null): string | null {
+  if (exit === null) return 'was not run'
+  const how = account === null ? unheard(exit) : howItEnded(account)
+  if (how === null) return null
+  const tail = exit.stderr.slice(-10).join('; ').slice(-1500)
+  return tail === '' ? how : `${how}: ${tail}`
 }
 
-/** The end of what it wrote to stderr, on one line. */
-export function tailOf(exit: Exit): string {
-  return exit.stderr.slice(-10).join('; ').slice(-1500)
+function howItEnded({ program, counted }: Account): string | null {
+  const { code, signal, error } = program
+  if (error !== null) return `could not start (${error})`
+  if (signal !== null) return `was killed by ${signal}`
+  if (code !== 0) return `ended with exit code ${code}`
+  return counted === null ? 'ended with exit code 0, but not all of its bytes passed' : null
+}
+
+/** Our own process beside it was ended, or could not do its work. */
+function unheard({ signal, code }: Exit): string {
+  return signal === null ? `could not be run (${code})` : `was killed by ${signal}`
 }

@@ -4,7 +4,6 @@ import type { Bytes } from '../../core/model.ts'
 import { messageOf, SourceFailed } from '../../lib/errors.ts'
 import { failureOf, type Program, startChain } from '../../platform/program.ts'
 import type { Dump, SourceContext } from '../source.ts'
-import { faultOf, tailOf } from './account.ts'
 import { requireProgram } from './installed.ts'
 import { requireSize } from './output.ts'
 import { type Argv, type CommandSettings, masked, nameOf, revealed } from './settings.ts'
@@ -92,10 +91,9 @@ export async function runOver(
   )
   const [exit] = await chain.exits
   signal.throwIfAborted()
-  if (exit?.code === 0) return
-  const how = faultOf(null, exit ?? null)?.how ?? 'failed'
-  const tail = exit ? masked(tailOf(exit), env) : ''
-  throw new SourceFailed(`${nameOf(argv)} ${how}${tail === '' ? '' : `: ${tail}`}`, {
+  const failure = exit ? failureOf(exit) : null
+  if (failure === null) return
+  throw new SourceFailed(masked(failure.message, env), {
     hint: 'run it by hand as the same user, with the same environment',
   })
 }

@@ -8,6 +8,8 @@ import { faultOf, type Supervised, supervised } from './account.ts'
 import { requireProgram } from './installed.ts'
 import { type CommandSettings, masked, nameOf } from './settings.ts'
 
+const BY_HAND = 'run it by hand as the same user, with the same environment'
+
 /** The program's standard output, counted. It starts when the content is read. */
 export async function dumpOutput(
   settings: CommandSettings,
@@ -35,10 +37,7 @@ async function judge(
   const account = await run.account()
   const fault = faultOf(account, exit)
   if (fault !== null) {
-    const tail = masked(fault.tail, settings.env)
-    throw new SourceFailed(`${name} ${fault.how}${tail === '' ? '' : `: ${tail}`}`, {
-      hint: 'run it by hand as the same user, with the same environment',
-    })
+    throw new SourceFailed(`${name} ${masked(fault, settings.env)}`, { hint: BY_HAND })
   }
   const contentBytes = (account?.counted ?? 0) as Bytes
   requireSize(`${name} wrote`, contentBytes, settings)

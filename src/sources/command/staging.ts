@@ -73,8 +73,7 @@ function stageInput(settings: CommandSettings, restore: Argv, context: SourceCon
       const account = await run.account()
       const fault = faultOf(account, exit)
       if (fault === null) return taken(`${name} took ${formatBytes(account?.counted ?? 0)}`)
-      const tail = masked(fault.tail, settings.env)
-      throw new RestoreFailed(`${name} ${fault.how}${tail === '' ? '' : `: ${tail}`}`, {
+      throw new RestoreFailed(`${name} ${masked(fault, settings.env)}`, {
         hint: `look at what ${name} has restored by then: it may be a part`,
       })
     },

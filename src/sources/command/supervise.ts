@@ -39,7 +39,10 @@ async function supervise({ argv, env, fifo, direction }: SuperviseTask): Promise
   closeSync(read)
   closeSync(write)
   const printed = gather(counter)
-  const [ended, counted] = await Promise.all([endOf(program), endOf(counter, program)])
+  // With its reader dead the program has nobody to write to, and may not notice for long. A dead
+  // writer means only that the program reads no further; it may have work left.
+  const onCounterDead = () => isOutput && program.kill()
+  const [ended, counted] = await Promise.all([endOf(program), endOf(counter, onCounterDead)])
   return {
     program: ended,
     counted: counted.code === 0 ? bytesIn(await printed) : null,
@@ -59,21 +62,17 @@ function openPipe(fifo: string): readonly [number, number] {
   return [read, write]
 }
 
-function endOf(child: ChildProcess, feeds?: ChildProcess): Promise<Account['program']> {
+function endOf(child: ChildProcess, onFailure: () => void = () => {}): Promise<Account['program']> {
   return new Promise((resolve) => {
     child.once('exit', (code, signal) => {
-      // With the counter dead the program has nobody to write to; it may not notice for long.
-      if (feeds && code !== 0) feeds.kill()
+      if (code !== 0) onFailure()
       resolve({ code, signal, error: null })
     })
     child.once('error', (error) => {
       if (child.pid !== undefined) return
-      feeds?.kill()
-      resolve({
-        code: null,
-        signal: null,
-        error: 'code' in error ? String(error.code) : error.message,
-      })
+      onFailure()
+      const why = 'code' in error ? String(error.code) : error.message
+      resolve({ code: null, signal: null, error: why })
     })
   })
 }

@@ -22,6 +22,7 @@ export interface Account {
  */
 export async function judge(account: Account): Promise<readonly string[]> {
   const { remarks, contents, changedLimit, path } = account
+  requireShortPaths(contents, path)
   const folders = await namesOfFolders(account)
   const changed = remarks.changed.filter((name) => !folders.has(name))
   const files = changed.length + remarks.vanished.length + remarks.shrunk.length
@@ -47,6 +48,16 @@ export async function judge(account: Account): Promise<readonly string[]> {
     })
   }
   return warnings
+}
+
+/** An archive that nothing can unpack is no backup. */
+function requireShortPaths({ tooLong, tooLongCount }: Contents, path: string): void {
+  if (tooLongCount === 0) return
+  const what = 'paths are longer than tar can unpack'
+  throw new SourceFailed(`in ${path} ${naming(what, tooLong, tooLongCount)}`, {
+    at: path,
+    hint: 'exclude them, or name a folder further down as a source of its own',
+  })
 }
 
 async function namesOfFolders({ remarks, isFolder }: Account): Promise<ReadonlySet<string>> {

@@ -1,8 +1,8 @@
-import { chmod, mkdir, readdir, rmdir } from 'node:fs/promises'
+import { chmod, mkdir, readdir, rmdir, statfs } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { ArchiveDamaged, RestoreFailed } from '../../lib/errors.ts'
 import { formatBytes } from '../../lib/size.ts'
-import { exists, freeBytes, makeFolders } from '../../platform/files.ts'
+import { exists, makeFolders } from '../../platform/files.ts'
 import type { Exit } from '../../platform/program.ts'
 import type { RestoreTask, SourceContext, Staged, Staging } from '../source.ts'
 import { carriedOver, listOf } from './carry.ts'
@@ -94,8 +94,10 @@ async function sweep({ home, base }: Goal): Promise<void> {
 async function requireSpace({ home }: Goal, task: RestoreTask): Promise<void> {
   const needed = task.facts.contentBytes
   if (memberOf(task) !== null || typeof needed !== 'number') return
-  const free = await freeBytes(home)
-  if (free >= needed) return
+  // Some file systems do not tell their size.
+  const { blocks, bavail, bsize } = await statfs(home)
+  const free = bavail * bsize
+  if (blocks === 0 || free >= needed) return
   const lack = `${formatBytes(needed)} are needed and ${formatBytes(free)} are free`
   throw new RestoreFailed(`not enough space in ${home}: ${lack}`, {
     at: home,
@@ -111,8 +113,7 @@ async function finish(work: Work, exit: Exit | null, signal: AbortSignal): Promi
   if (only === null) requireAll(scanned.entries, task)
   const carried = await carriedOver(goal, task.facts, signal)
   const origin = join(tree, goal.part)
-  const swap = await planSwap({ goal, holder, origin, previous, carried })
-  work.made.push(...swap.made)
+  const swap = await planSwap({ goal, holder, origin, previous, carried, made: work.made })
   // After the swap only renames stand between a power cut and the restored data.
   await syncFileSystem(holder, signal)
   return {

@@ -19,6 +19,8 @@ export interface Exchange {
   readonly previous: string
   /** Paths carried over, from `goal.path` on. */
   readonly carried: readonly string[]
+  /** Takes the folders that are made for the replaced data, the topmost first. */
+  readonly made: string[]
 }
 
 /** Renames in order, none of which finds its `to` taken. */
@@ -26,8 +28,6 @@ export interface Swap {
   readonly moves: readonly Move[]
   /** Null when nothing that was there is replaced. */
   readonly previous: string | null
-  /** Folders made to take the replaced data, the topmost first. */
-  readonly made: readonly string[]
   readonly warnings: readonly string[]
 }
 
@@ -40,7 +40,7 @@ export async function planSwap(exchange: Exchange): Promise<Swap> {
   const isFolder = (await lstat(origin)).isDirectory()
   if (goal.now === 'folder' && !goal.inPlace && !isFolder) {
     const to = join(goal.path, basename(origin))
-    return { moves: [{ from: origin, to }], previous: null, made: [], warnings: [] }
+    return { moves: [{ from: origin, to }], previous: null, warnings: [] }
   }
   return goal.way === 'entries' ? await swapEntries(exchange) : await swapWhole(exchange)
 }
@@ -57,7 +57,6 @@ async function swapWhole(exchange: Exchange): Promise<Swap> {
       ...back.moves,
     ],
     previous: there && goal.inPlace ? replaced : null,
-    made: [],
     warnings: back.warnings,
   }
 }
@@ -68,7 +67,7 @@ async function swapEntries(exchange: Exchange): Promise<Swap> {
   // What was left out and holds a path in use stays with it.
   const holding = carried.filter((path) => goal.stays.some((kept) => within(path, kept) !== null))
   const stays = [...goal.stays, ...holding]
-  const plan: EntryPlan = { exchange, stays, made: [], skipped: [] }
+  const plan: EntryPlan = { exchange, stays, skipped: [] }
   const out = await leave(plan, '')
   const moved = new Set(out.map(({ from }) => from))
   const back = await carry(
@@ -80,7 +79,6 @@ async function swapEntries(exchange: Exchange): Promise<Swap> {
   return {
     moves: [...out, ...into, ...back.moves],
     previous: out.length > 0 ? previous : null,
-    made: plan.made,
     warnings: [
       ...(plan.skipped.length === 0
         ? []
@@ -99,16 +97,15 @@ function wasMoved(path: string, moved: ReadonlySet<string>): boolean {
 interface EntryPlan {
   readonly exchange: Exchange
   readonly stays: readonly string[]
-  readonly made: string[]
   readonly skipped: string[]
 }
 
 /** Live entries to the previous folder; only the folders that hold something in use are gone into. */
 async function leave(plan: EntryPlan, way: string): Promise<readonly Move[]> {
-  const { goal, previous } = plan.exchange
+  const { goal, previous, made } = plan.exchange
   const moves: Move[] = []
   await mkdir(join(previous, way), { mode: 0o700 })
-  plan.made.push(join(previous, way))
+  made.push(join(previous, way))
   for (const name of await namesIn(join(goal.path, way))) {
     const path = join(way, name)
     if (stayIn(plan, way, name)) continue

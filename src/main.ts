@@ -1,0 +1,47 @@
+import { enableCompileCache } from 'node:module'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline/promises'
+import packageJson from '../package.json' with { type: 'json' }
+import type { Instant } from './core/model.ts'
+import { sourceKinds } from './sources/index.ts'
+import { targetKinds } from './targets/index.ts'
+
+// Half the memory and a third of the start are the reading of our own modules. The folder is the
+// installation's own: a cache in a shared /tmp would run what others put there.
+enableCompileCache(join(import.meta.dirname, '..', 'node_modules', '.cache', 'holdfast'))
+
+const { runCommandLine } = await import('./cli/commands.ts')
+const { Interrupted } = await import('./lib/errors.ts')
+
+const interrupted = new AbortController()
+const interrupt = (signal: NodeJS.Signals) => {
+  interrupted.abort(new Interrupted(`interrupted by ${signal}`))
+}
+process.once('SIGINT', interrupt).once('SIGTERM', interrupt)
+
+process.exitCode = await runCommandLine(process.argv.slice(2), {
+  env: process.env,
+  cwd: process.cwd(),
+  now: () => Date.now() as Instant,
+  version: packageJson.version,
+  plugins: { targets: targetKinds, sources: sourceKinds },
+  out: (text) => process.stdout.write(`${text}\n`),
+  err: (text) => process.stderr.write(`${text}\n`),
+  terminal: {
+    progress: process.stderr.isTTY === true,
+    color: process.stdout.isTTY === true && !process.env['NO_COLOR'],
+    columns: process.stderr.columns ?? 80,
+    draw: (text) => process.stderr.write(text),
+  },
+  interrupted: interrupted.signal,
+  ask: process.stdin.isTTY === true ? ask : null,
+})
+
+async function ask(question: string): Promise<string> {
+  const lines = createInterface({ input: process.stdin, output: process.stderr })
+  try {
+    return await lines.question(question, { signal: interrupted.signal })
+  } finally {
+    lines.close()
+  }
+}
