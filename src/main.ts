@@ -29,7 +29,7 @@ process.exitCode = await runCommandLine(process.argv.slice(2), {
   err: (text) => process.stderr.write(`${text}\n`),
   terminal: {
     progress: process.stderr.isTTY === true,
-    color: process.stdout.isTTY === true && !process.env['NO_COLOR'],
+    color: process.stdout.isTTY === true && !process.env.NO_COLOR,
     columns: process.stderr.columns ?? 80,
     draw: (text) => process.stderr.write(text),
   },

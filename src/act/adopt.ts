@@ -65,14 +65,15 @@ export async function abandon(action: AbandonAction, world: World): Promise<Back
     if (copy.status !== 'writing') continue
     await world.store.saveCopy({ ...copy, status: 'failed', error: 'abandoned' })
   }
-  await world.store.closeBackup(backup.id, {
+  const end = {
     status: 'failed',
     finishedAt,
     storedBytes: null,
     contentBytes: null,
     error: 'abandoned: the process that ran it ended without a word',
     warnings: [],
-  })
+  } as const
+  await world.store.closeBackup(backup.id, end)
   await world.store.closeRun(backup.run, 'failed', finishedAt)
-  return backup
+  return { ...backup, ...end }
 }

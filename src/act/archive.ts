@@ -6,11 +6,11 @@ import { manifestKey } from '../core/archive-key.ts'
 import type { Manifest } from '../core/manifest.ts'
 import type { Copy } from '../core/model.ts'
 import { ManifestRefused, RestoreFailed } from '../lib/errors.ts'
+import { openTarget, type World } from '../observe/world.ts'
 import { sniffLayers } from '../stream/layers.ts'
 import { readManifest } from '../stream/signature.ts'
-import { hashThrough } from '../stream/unseal.ts'
 import { readText } from '../stream/text.ts'
-import { openTarget, type World } from '../observe/world.ts'
+import { hashThrough } from '../stream/unseal.ts'
 
 /** An archive to read, wherever it lies. */
 export interface Archive {
@@ -29,12 +29,18 @@ export interface Archive {
 }
 
 /** The archive of a copy on its target. Throws `ManifestRefused` when its manifest does not count. */
-export async function archiveOfCopy(copy: Copy, world: World, signal: AbortSignal): Promise<Archive> {
+export async function archiveOfCopy(
+  copy: Copy,
+  world: World,
+  signal: AbortSignal,
+): Promise<Archive> {
   const target = await openTarget(world, copy.target)
   const text = await readText(target, manifestKey(copy.key), signal)
   const found = await readManifest(text, world.desired.signing, world.desired.deployment)
   if (found.kind === 'foreign') {
-    throw new ManifestRefused(`the manifest of ${copy.key} does not count: ${found.why}`, { at: copy.key })
+    throw new ManifestRefused(`the manifest of ${copy.key} does not count: ${found.why}`, {
+      at: copy.key,
+    })
   }
   return {
     name: copy.key,
@@ -57,13 +63,18 @@ export async function archiveOfFile(
   signal: AbortSignal,
 ): Promise<Archive> {
   const found = await stat(path).catch((cause) => {
-    throw new RestoreFailed(`cannot read ${path}`, { cause, at: path, hint: 'give the path of an archive that this process can read' })
+    throw new RestoreFailed(`cannot read ${path}`, {
+      cause,
+      at: path,
+      hint: 'give the path of an archive that this process can read',
+    })
   })
   if (!found.isFile()) throw new RestoreFailed(`${path} is no file`, { at: path })
   if (found.size === 0) throw new RestoreFailed(`${path} is empty`, { at: path })
   const manifest = await manifestBeside(path, world)
   const openFile = async () => createReadStream(path, { highWaterMark: 1024 * 1024 })
-  const sha256 = manifest?.stored.sha256 ?? (await hashThrough(await openFile(), () => {}, signal)).sha256
+  const sha256 =
+    manifest?.stored.sha256 ?? (await hashThrough(await openFile(), () => {}, signal)).sha256
   return {
     name: path,
     bytes: found.size,
@@ -104,4 +115,3 @@ async function layersOfFile(path: string): Promise<readonly string[]> {
     hint: 'it should be a tar, SQLite, zstd, gzip or age file',
   })
 }
-

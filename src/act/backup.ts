@@ -1,15 +1,17 @@
-import { archiveKey } from '../core/archive-key.ts'
 import type { BackupAction } from '../core/action.ts'
-import type { Backup, BackupId, Copy, DesiredJob, DesiredSource, Run, RunId, RunStatus } from '../core/model.ts'
-import { extensionOf, layersOf } from '../stream/archive.ts'
+import { archiveKey } from '../core/archive-key.ts'
+import type { Backup, Copy, DesiredJob, DesiredSource, Run, RunStatus } from '../core/model.ts'
 import type { Lease } from '../leases/lease.ts'
 import { messageOf, reportOf, SourceFailed } from '../lib/errors.ts'
 import { withTimeLimit } from '../lib/limits.ts'
-import { commitCopies } from './commit.ts'
-import { makeScratch } from './scratch.ts'
 import type { World } from '../observe/world.ts'
 import { declaredJob, openSource } from '../observe/world.ts'
-import { writeCopies, type Written } from './write-copies.ts'
+import { extensionOf, layersOf } from '../stream/archive.ts'
+import { announceRun, announceStart, type RunNews } from './announce.ts'
+import { commitCopies } from './commit.ts'
+import { newBackup, newRun } from './rows.ts'
+import { makeScratch } from './scratch.ts'
+import { type Written, writeCopies } from './write-copies.ts'
 
 /** What a run came to: a result for each source that was owed. */
 export interface RunOutcome {
@@ -38,30 +40,38 @@ export async function backup(
   signal: AbortSignal,
 ): Promise<RunOutcome> {
   const job = declaredJob(world.desired, action.subject)
-  const run: Run = {
-    id: world.newId() as RunId,
-    job: job.id,
-    name: action.runName,
-    slot: action.slot,
-    trigger: action.trigger,
-    status: 'running',
-    instance: world.instance,
-    startedAt: world.now(),
-    finishedAt: null,
-  }
+  const { runName: name, slot, trigger } = action
+  const run = newRun(job, { name, slot, trigger }, world)
   await world.store.openRun(run)
+  await announceStart(run, world)
   const backups: BackupOutcome[] = []
   for (const name of action.sources) {
     const source = job.sources.find((one) => one.name === name)
     if (!source) continue
-    const outcome = await archive({ job, source, run, attempt: action.attempt }, world, lease, signal)
+    const outcome = await archive(
+      { job, source, run, attempt: action.attempt },
+      world,
+      lease,
+      signal,
+    )
     if (outcome) backups.push(outcome)
     if (signal.aborted) break
   }
   const status = statusOf(backups, action.sources.length)
   const finishedAt = world.now()
   await world.store.closeRun(run.id, status, finishedAt)
-  return { run: { ...run, status, finishedAt }, backups }
+  const ended = { ...run, status, finishedAt }
+  await announceRun(newsOf(ended, backups), world)
+  return { run: ended, backups }
+}
+
+function newsOf(run: Run, backups: readonly BackupOutcome[]): RunNews {
+  return {
+    run,
+    backups: backups.map(({ backup: row }) => row),
+    copies: backups.flatMap(({ copies }) => copies),
+    skip: null,
+  }
 }
 
 /** One source of one run. */
@@ -79,7 +89,7 @@ async function archive(
   lease: Lease,
   signal: AbortSignal,
 ): Promise<BackupOutcome | null> {
-  const opened = openedBackup(attempt, world, lease)
+  const opened = newBackup({ ...attempt, fence: lease.fence }, world)
   if ((await world.store.openBackup(opened)) === 'taken') return null
   const { job, source, run } = attempt
   world.report({
@@ -95,7 +105,12 @@ async function archive(
   const limited = withTimeLimit(signal, limit, `the backup of ${job.id}/${source.name}`)
   try {
     const written = await write(opened, attempt, world, limited)
-    const outcome = await commitCopies({ ...attempt, backup: opened, written }, world, lease, limited)
+    const outcome = await commitCopies(
+      { ...attempt, backup: opened, written },
+      world,
+      lease,
+      limited,
+    )
     tell(outcome, world)
     return outcome
   } catch (thrown) {
@@ -106,43 +121,21 @@ async function archive(
   }
 }
 
-function openedBackup({ job, source, run, attempt }: Attempt, world: World, lease: Lease): Backup {
-  return {
-    id: world.newId() as BackupId,
-    run: run.id,
-    runName: run.name,
-    job: job.id,
-    organization: job.organization,
-    app: job.app,
-    source: source.name,
-    sourceKind: source.kind,
-    group: source.group,
-    slot: run.slot,
-    attempt,
-    trigger: run.trigger,
-    status: 'running',
-    instance: world.instance,
-    fence: lease.fence,
-    startedAt: world.now(),
-    finishedAt: null,
-    storedBytes: null,
-    contentBytes: null,
-    error: null,
-    warnings: [],
-  }
-}
-
 async function write(
   backup: Backup,
   { job, source }: Attempt,
   world: World,
   signal: AbortSignal,
 ): Promise<Written> {
-  if (job.targets.length === 0) throw new SourceFailed(job.noTarget ?? `job ${job.id} has no target`)
+  if (job.targets.length === 0)
+    throw new SourceFailed(job.noTarget ?? `job ${job.id} has no target`)
   const plugin = await openSource(world, job, source)
   await using scratch = await makeScratch(world, backup.id)
   const leaveOut = ownPaths(world)
-  await using dump = await plugin.dump({ scratch: scratch.path, leaveOut, token: backup.id }, signal)
+  await using dump = await plugin.dump(
+    { scratch: scratch.path, leaveOut, token: backup.id },
+    signal,
+  )
   const layers = layersOf(plugin.layer, job.compression, job.encryption)
   const key = archiveKey(job, source, backup.startedAt, extensionOf(layers, plugin.extension))
   return await writeCopies({ backup, job, key, layer: plugin.layer, dump }, world, signal)
@@ -152,7 +145,7 @@ async function write(
 export function ownPaths(world: World): readonly string[] {
   const { dataDir, scratchDir, targets } = world.desired
   const local = targets.flatMap(({ kind, options }) =>
-    kind === 'local' && typeof options['path'] === 'string' ? [options['path']] : [],
+    kind === 'local' && typeof options.path === 'string' ? [options.path] : [],
   )
   return [dataDir, scratchDir, ...local]
 }
@@ -167,7 +160,14 @@ async function closeFailed(backup: Backup, world: World, cause: unknown): Promis
       return failed
     }),
   )
-  const end = { status: 'failed', finishedAt, storedBytes: null, contentBytes: null, error, warnings: [] } as const
+  const end = {
+    status: 'failed',
+    finishedAt,
+    storedBytes: null,
+    contentBytes: null,
+    error,
+    warnings: [],
+  } as const
   await world.store.closeBackup(backup.id, end)
   return { backup: { ...backup, ...end }, copies, cause }
 }
@@ -180,7 +180,9 @@ function tell({ backup, copies, cause }: BackupOutcome, world: World): void {
     backup: backup.id,
     durationMs: (backup.finishedAt ?? world.now()) - backup.startedAt,
   }
-  for (const copy of copies.filter(({ status }) => status === 'failed' && backup.status === 'success')) {
+  for (const copy of copies.filter(
+    ({ status }) => status === 'failed' && backup.status === 'success',
+  )) {
     world.report({
       event: 'copy.failed',
       level: 'error',
@@ -212,7 +214,8 @@ function tell({ backup, copies, cause }: BackupOutcome, world: World): void {
 }
 
 function statusOf(backups: readonly BackupOutcome[], owed: number): RunStatus {
-  if (backups.length < owed || backups.some(({ backup }) => backup.status !== 'success')) return 'failed'
+  if (backups.length < owed || backups.some(({ backup }) => backup.status !== 'success'))
+    return 'failed'
   const partial = backups.some(({ copies }) => copies.some(({ status }) => status !== 'complete'))
   return partial ? 'partial' : 'success'
 }

@@ -2,12 +2,12 @@ import { Readable } from 'node:stream'
 import { manifestKey } from '../core/archive-key.ts'
 import { MANIFEST_VERSION, type Manifest } from '../core/manifest.ts'
 import type { Backup, Bytes, Copy, TargetId } from '../core/model.ts'
-import { Failure, messageOf } from '../lib/errors.ts'
 import type { Lease } from '../leases/lease.ts'
+import { Failure, messageOf } from '../lib/errors.ts'
+import { openTarget, type World } from '../observe/world.ts'
 import { signManifest } from '../stream/signature.ts'
 import type { Target } from '../targets/target.ts'
 import type { Attempt, BackupOutcome } from './backup.ts'
-import { openTarget, type World } from '../observe/world.ts'
 import type { Written, WrittenCopy } from './write-copies.ts'
 
 const TAKE_BACK_LIMIT = 60_000
@@ -65,7 +65,11 @@ export async function commitCopies(
   return { backup: { ...backup, ...end }, copies, cause: null }
 }
 
-function manifestOf({ backup, written, source }: Commit, world: World, finished: Manifest['finished']): Manifest {
+function manifestOf(
+  { backup, written, source }: Commit,
+  world: World,
+  finished: Manifest['finished'],
+): Manifest {
   const { origin, deployment } = world.desired
   return {
     version: MANIFEST_VERSION,
@@ -99,10 +103,15 @@ function requireQuorum(have: number, need: number, copies: readonly WrittenCopy[
     copy.kind === 'failed' ? [`${copy.target}: ${messageOf(copy.error)}`] : [],
   )
   const cause = copies.find((copy) => copy.kind === 'failed')
-  const code = cause?.kind === 'failed' && cause.error instanceof Failure ? cause.error.code : 'quorum'
-  throw new Failure(code, `${have} of the ${need} targets needed hold the archive: ${why.join('; ')}`, {
-    cause: cause?.kind === 'failed' ? cause.error : undefined,
-  })
+  const code =
+    cause?.kind === 'failed' && cause.error instanceof Failure ? cause.error.code : 'quorum'
+  throw new Failure(
+    code,
+    `${have} of the ${need} targets needed hold the archive: ${why.join('; ')}`,
+    {
+      cause: cause?.kind === 'failed' ? cause.error : undefined,
+    },
+  )
 }
 
 interface Manifested {
@@ -134,7 +143,12 @@ async function commitCopy(
   try {
     const target = await openTarget(world, written.target)
     await proveSize(target, written.target, manifest, signal)
-    await target.put(manifestKey(manifest.key), Readable.from([Buffer.from(text)]), backup.id, signal)
+    await target.put(
+      manifestKey(manifest.key),
+      Readable.from([Buffer.from(text)]),
+      backup.id,
+      signal,
+    )
     return { ...copy, status: 'complete', readback: written.stored.readback, error: null }
   } catch (error) {
     return { ...copy, status: 'failed', readback: null, error: messageOf(error) }

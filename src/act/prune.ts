@@ -2,9 +2,9 @@ import type { DebrisAction, MissingAction } from '../core/action.ts'
 import { manifestKey, pinKey } from '../core/archive-key.ts'
 import type { Copy } from '../core/model.ts'
 import type { Lease } from '../leases/lease.ts'
+import { openTarget, type World } from '../observe/world.ts'
 import type { JournalEntry } from '../state/store.ts'
 import type { Target } from '../targets/target.ts'
-import { openTarget, type World } from '../observe/world.ts'
 
 /** What a batch of deletions came to. */
 export interface Pruned {
@@ -44,7 +44,7 @@ export async function prune(
       backup: copy.backup,
     }
     await world.store.openJournal(entry)
-    await remove(entry, copy, target, world, signal)
+    await remove({ entry, copy, target }, world, signal)
     deleted.push(copy)
   }
   return { deleted, spared }
@@ -53,18 +53,26 @@ export async function prune(
 export type DeleteEntry = Extract<JournalEntry, { kind: 'delete' }>
 
 /** Finishes a deletion that a crash cut short: its manifest may be gone already, so only onward is safe. */
-export async function finishDelete(entry: DeleteEntry, world: World, signal: AbortSignal): Promise<void> {
+export async function finishDelete(
+  entry: DeleteEntry,
+  world: World,
+  signal: AbortSignal,
+): Promise<void> {
   const copies = await world.store.copies(entry.backup)
   const copy = copies.find(({ target, key }) => target === entry.target && key === entry.key)
   const target = await openTarget(world, entry.target)
-  if (copy) await remove(entry, copy, target, world, signal)
+  if (copy) await remove({ entry, copy, target }, world, signal)
   else await world.store.closeJournal(entry.id)
 }
 
+interface Deletion {
+  readonly entry: DeleteEntry
+  readonly copy: Copy
+  readonly target: Target
+}
+
 async function remove(
-  entry: DeleteEntry,
-  copy: Copy,
-  target: Target,
+  { entry, copy, target }: Deletion,
   world: World,
   signal: AbortSignal,
 ): Promise<void> {
@@ -75,7 +83,11 @@ async function remove(
 }
 
 /** Removes what an attempt of ours left unfinished. */
-export async function removeDebris(action: DebrisAction, world: World, signal: AbortSignal): Promise<void> {
+export async function removeDebris(
+  action: DebrisAction,
+  world: World,
+  signal: AbortSignal,
+): Promise<void> {
   const target = await openTarget(world, action.subject)
   if (action.object.kind === 'unfinished') {
     await target.abort(action.object.unfinished, signal)
@@ -83,7 +95,9 @@ export async function removeDebris(action: DebrisAction, world: World, signal: A
     // A manifest that came since the listing makes the archive count: it is left for `adopt`.
     await target.remove(action.object.key, signal)
   }
-  const copy = (await world.store.copies(action.backup)).find(({ target: id }) => id === action.subject)
+  const copy = (await world.store.copies(action.backup)).find(
+    ({ target: id }) => id === action.subject,
+  )
   if (copy?.status === 'writing') {
     await world.store.saveCopy({ ...copy, status: 'failed', error: copy.error ?? 'never finished' })
   }

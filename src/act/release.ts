@@ -3,8 +3,8 @@ import { basename } from 'node:path'
 import { archiveOfPin } from '../core/archive-key.ts'
 import type { Restore } from '../core/model.ts'
 import { ObjectMissing } from '../lib/errors.ts'
-import { readText } from '../stream/text.ts'
 import { openTarget, type World } from '../observe/world.ts'
+import { readText } from '../stream/text.ts'
 
 /**
  * A baseline after the restore is complete: the data from before goes, and so do the pins that the
@@ -16,12 +16,18 @@ export async function release(restore: Restore, world: World, signal: AbortSigna
   }
   if (restore.previous !== null && isOurs(restore.previous)) {
     await rm(restore.previous, { recursive: true, force: true })
-    for (const suffix of ['-wal', '-shm', '-journal']) await rm(restore.previous + suffix, { force: true })
+    for (const suffix of ['-wal', '-shm', '-journal'])
+      await rm(restore.previous + suffix, { force: true })
   }
   await world.store.releaseRestore(restore.id)
 }
 
-async function unpinOf(restore: Restore, id: Restore['target'], world: World, signal: AbortSignal): Promise<void> {
+async function unpinOf(
+  restore: Restore,
+  id: Restore['target'],
+  world: World,
+  signal: AbortSignal,
+): Promise<void> {
   if (id === null || restore.group === null) return
   const target = await openTarget(world, id)
   for await (const { key } of target.list(`${restore.group}/`, signal)) {

@@ -34,7 +34,9 @@ export async function resolveRequest(
   const request = parseRestoreRequest(value)
   switch (request.kind) {
     case 's3':
-      throw new NotAvailable('restore from s3:', { hint: 'download the archive and use file:<path>' })
+      throw new NotAvailable('restore from s3:', {
+        hint: 'download the archive and use file:<path>',
+      })
     case 'file': {
       const archive = await archiveOfFile(request.path, world, signal)
       return placed(await orderOfFile(archive, value, world))
@@ -49,7 +51,8 @@ export async function resolveRequest(
 }
 
 function placed(order: RestoreOrder, by: RestoreOrder['by'] = 'boot'): PlacedOrder {
-  if (order.place === null) throw new RestoreFailed(`${order.reference} belongs to no declared source`)
+  if (order.place === null)
+    throw new RestoreFailed(`${order.reference} belongs to no declared source`)
   return { ...order, by, place: order.place }
 }
 
@@ -66,21 +69,30 @@ export async function resolveReference(
   const archive = await firstReadable(choice, world, signal)
   const place = placeOf(choice.backup.job, choice.backup.source, world)
   if (place === null && options.to === null) {
-    throw new RestoreFailed(`${choice.backup.job}/${choice.backup.source} is not declared any more`, {
-      hint: `restore it elsewhere with: holdfast restore ${text} --to PATH`,
-    })
+    throw new RestoreFailed(
+      `${choice.backup.job}/${choice.backup.source} is not declared any more`,
+      {
+        hint: `restore it elsewhere with: holdfast restore ${text} --to PATH`,
+      },
+    )
   }
-  const source = place ? await openSource(world, place.job, place.source) : await sourceOf(archive, world)
+  const source = place
+    ? await openSource(world, place.job, place.source)
+    : await sourceOf(archive, world)
   const before = newestBefore(choice, history.copies)
   const pins = archive.copy ? [archive.copy, ...(before ? [before] : [])] : []
-  return { ...options, reference: text, by: 'command', archive, source, place, pins: options.to === null ? pins : [] }
+  return {
+    ...options,
+    reference: text,
+    by: 'command',
+    archive,
+    source,
+    place,
+    pins: options.to === null ? pins : [],
+  }
 }
 
-async function firstReadable(
-  choice: Choice,
-  world: World,
-  signal: AbortSignal,
-): Promise<Archive> {
+async function firstReadable(choice: Choice, world: World, signal: AbortSignal): Promise<Archive> {
   const failures: string[] = []
   for (const copy of choice.copies) {
     try {
@@ -102,27 +114,50 @@ function newestBefore(choice: Choice, copies: readonly Copy[]): Copy | null {
       copy.verify !== 'failed' &&
       copy.takenAt < choice.takenAt,
   )
-  return older.reduce<Copy | null>((best, copy) => (best && best.takenAt >= copy.takenAt ? best : copy), null)
+  return older.reduce<Copy | null>(
+    (best, copy) => (best && best.takenAt >= copy.takenAt ? best : copy),
+    null,
+  )
 }
 
 /** The manifest decides whose archive it is; without one, the only source of a fitting type. */
-async function orderOfFile(archive: Archive, reference: string, world: World): Promise<RestoreOrder> {
+async function orderOfFile(
+  archive: Archive,
+  reference: string,
+  world: World,
+): Promise<RestoreOrder> {
   const named = archive.manifest
     ? placeOf(archive.manifest.job, archive.manifest.source.name, world)
     : null
   const place = named ?? onlyFitting(archive, world)
   const source = await openSource(world, place.job, place.source)
-  return { reference, by: 'boot', archive, source, place, to: null, only: null, force: false, pins: [] }
+  return {
+    reference,
+    by: 'boot',
+    archive,
+    source,
+    place,
+    to: null,
+    only: null,
+    force: false,
+    pins: [],
+  }
 }
 
 function placeOf(jobId: JobId, sourceName: string, world: World): Place | null {
-  const job = world.desired.jobs.find(({ id, renamedFrom }) => id === jobId || renamedFrom === jobId)
+  const job = world.desired.jobs.find(
+    ({ id, renamedFrom }) => id === jobId || renamedFrom === jobId,
+  )
   const source = job?.sources.find(({ name }) => name === sourceName)
   return job && source ? { job, source } : null
 }
 
 /** Kind of source that takes archives of an innermost layer. */
-const KIND_OF_LAYER: Readonly<Record<string, string>> = { tar: 'directory', sqlite: 'sqlite', raw: 'command' }
+const KIND_OF_LAYER: Readonly<Record<string, string>> = {
+  tar: 'directory',
+  sqlite: 'sqlite',
+  raw: 'command',
+}
 
 function onlyFitting(archive: Archive, world: World): Place {
   const kind = archive.manifest?.source.type ?? KIND_OF_LAYER[archive.layers[0] ?? '']
@@ -132,7 +167,8 @@ function onlyFitting(archive: Archive, world: World): Place {
   const [only, ...others] = places
   if (only && others.length === 0) return only
   const names = places.map(({ job, source }) => `${job.id}/${source.name}`)
-  const which = names.length === 0 ? `no ${kind} source is declared` : `it may belong to ${names.join(' or ')}`
+  const which =
+    names.length === 0 ? `no ${kind} source is declared` : `it may belong to ${names.join(' or ')}`
   throw new RestoreFailed(`nothing beside ${archive.name} says whose it is, and ${which}`, {
     at: archive.name,
     hint: 'keep its .manifest.json beside it, or declare a single source of that type',

@@ -1,16 +1,16 @@
-import type { Copy, DesiredJob, DesiredSource, Restore, RestoreId } from '../core/model.ts'
 import type { EventName } from '../core/event.ts'
+import type { Copy, DesiredJob, DesiredSource, Restore, RestoreId } from '../core/model.ts'
 import { messageOf, RestoreFailed } from '../lib/errors.ts'
+import type { World } from '../observe/world.ts'
 import type { Source, Staged, Staging } from '../sources/source.ts'
 import { loadIdentities } from '../stream/keys.ts'
 import { readThrough, unseal } from '../stream/unseal.ts'
 import type { Archive } from './archive.ts'
+import { ownPaths } from './backup.ts'
 import { pin } from './pin.ts'
 import { makeScratch } from './scratch.ts'
 import { swap } from './swap.ts'
 import { proveStored, type StoredFacts } from './verify.ts'
-import { ownPaths } from './backup.ts'
-import type { World } from '../observe/world.ts'
 
 /** What is to be restored, from where, to where: everything resolved. */
 export interface RestoreOrder {
@@ -38,13 +38,22 @@ export interface Restored {
  * Replaces all or nothing: reads the whole archive into a place beside, proves and checks it, then
  * swaps by a journal. Until the swap nothing live is touched; a failure in it puts the old data back.
  */
-export async function restore(order: RestoreOrder, world: World, signal: AbortSignal): Promise<Restored> {
+export async function restore(
+  order: RestoreOrder,
+  world: World,
+  signal: AbortSignal,
+): Promise<Restored> {
   const row = openedRow(order, world)
   await world.store.openRestore(row)
   try {
     for (const copy of order.pins) await pin(copy, `restore:${row.id}`, world, signal)
     const staged = await stageAndSwap(order, row, world, signal)
-    const end = { status: 'success', finishedAt: world.now(), error: null, previous: staged.previous } as const
+    const end = {
+      status: 'success',
+      finishedAt: world.now(),
+      error: null,
+      previous: staged.previous,
+    } as const
     await world.store.closeRestore(row.id, end)
     return { restore: { ...row, ...end }, staged }
   } catch (error) {
@@ -102,7 +111,12 @@ async function stageAndSwap(
     tell('restore.download', `reading ${order.archive.name}`, order, world)
     if (staging.immediate) await prove(order, world, signal)
     const staged = await fill(staging, order, world, signal)
-    tell('restore.verified', `${order.archive.name} is whole and checked: ${staged.summary}`, order, world)
+    tell(
+      'restore.verified',
+      `${order.archive.name} is whole and checked: ${staged.summary}`,
+      order,
+      world,
+    )
     await swap(
       {
         kind: 'swap',
@@ -134,7 +148,12 @@ async function fill(
   const { archive } = order
   const keys = await identities(order, world)
   const body = await archive.open(signal)
-  const read = await unseal(body, { layers: archive.layers, keys, onBytes: progressOf(order, world) }, staging.sink, signal)
+  const read = await unseal(
+    body,
+    { layers: archive.layers, keys, onBytes: progressOf(order, world) },
+    staging.sink,
+    signal,
+  )
   proveStored(about(archive), stored(archive), read.stored)
   const staged = await staging.finish(read.exit, signal)
   if (staged.moves.length === 0 && !staging.immediate) {
@@ -148,7 +167,11 @@ async function prove(order: RestoreOrder, world: World, signal: AbortSignal): Pr
   const { archive } = order
   const keys = await identities(order, world)
   const body = await archive.open(signal)
-  const read = await readThrough(body, { layers: archive.layers, keys, onBytes: progressOf(order, world) }, signal)
+  const read = await readThrough(
+    body,
+    { layers: archive.layers, keys, onBytes: progressOf(order, world) },
+    signal,
+  )
   proveStored(about(archive), stored(archive), read.stored)
 }
 
@@ -167,7 +190,13 @@ function about(archive: Archive): { key: string; target: Copy['target'] } {
 
 function progressOf({ archive }: RestoreOrder, world: World): (bytes: number) => void {
   return (bytes) =>
-    world.progress({ what: 'restore', subject: archive.name, bytes, total: archive.bytes, done: false })
+    world.progress({
+      what: 'restore',
+      subject: archive.name,
+      bytes,
+      total: archive.bytes,
+      done: false,
+    })
 }
 
 function tell(event: EventName, message: string, order: RestoreOrder, world: World): void {
@@ -181,4 +210,3 @@ function tell(event: EventName, message: string, order: RestoreOrder, world: Wor
     ...(order.archive.bytes === null ? {} : { bytes: order.archive.bytes }),
   })
 }
-

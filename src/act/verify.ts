@@ -1,13 +1,13 @@
-import type { Copy } from '../core/model.ts'
 import { manifestKey } from '../core/archive-key.ts'
 import type { Manifest } from '../core/manifest.ts'
+import type { Copy } from '../core/model.ts'
 import { ArchiveDamaged, messageOf, ObjectMissing } from '../lib/errors.ts'
+import { openTarget, type World } from '../observe/world.ts'
 import { loadIdentities } from '../stream/keys.ts'
 import { readManifest } from '../stream/signature.ts'
 import { readText } from '../stream/text.ts'
 import { hashThrough, readThrough } from '../stream/unseal.ts'
 import type { Target } from '../targets/target.ts'
-import { openTarget, type World } from '../observe/world.ts'
 
 /** What a verify learned. */
 export interface Verified {
@@ -27,17 +27,27 @@ export interface Verified {
  * Throws `ArchiveDamaged` for an archive that is not what its manifest says, and leaves the history
  * alone when the target could not be read: that is no verdict on the archive.
  */
-export async function verify(copy: Copy, jobId: string, world: World, signal: AbortSignal): Promise<Verified> {
+export async function verify(
+  copy: Copy,
+  jobId: string,
+  world: World,
+  signal: AbortSignal,
+): Promise<Verified> {
   const target = await openTarget(world, copy.target)
   try {
     const manifest = await manifestOf(copy, target, world, signal)
-    const read = await readArchive(copy, manifest, target, { world, jobId }, signal)
+    const read = await readArchive({ copy, manifest, target, jobId }, world, signal)
     const verified: Copy = { ...copy, verify: 'ok', verifiedAt: world.now(), error: null }
     await world.store.saveCopy(verified)
     return { ...read, copy: verified }
   } catch (error) {
     if (error instanceof ArchiveDamaged) {
-      await world.store.saveCopy({ ...copy, verify: 'failed', verifiedAt: world.now(), error: messageOf(error) })
+      await world.store.saveCopy({
+        ...copy,
+        verify: 'failed',
+        verifiedAt: world.now(),
+        error: messageOf(error),
+      })
     }
     throw error
   }
@@ -60,28 +70,48 @@ async function manifestOf(
   })
   const found = await readManifest(text, world.desired.signing, world.desired.deployment)
   if (found.kind === 'foreign') {
-    throw new ArchiveDamaged(`the manifest of ${copy.key} on ${copy.target} does not count: ${found.why}`, { at: copy.key })
+    throw new ArchiveDamaged(
+      `the manifest of ${copy.key} on ${copy.target} does not count: ${found.why}`,
+      { at: copy.key },
+    )
   }
   return found.manifest
 }
 
+interface Reading {
+  readonly copy: Copy
+  readonly manifest: Manifest
+  readonly target: Target
+  readonly jobId: string
+}
+
 async function readArchive(
-  copy: Copy,
-  manifest: Manifest,
-  target: Target,
-  { world, jobId }: { readonly world: World; readonly jobId: string },
+  { copy, manifest, target, jobId }: Reading,
+  world: World,
   signal: AbortSignal,
 ): Promise<Omit<Verified, 'copy'>> {
   const job = world.desired.jobs.find(({ id }) => id === jobId)
   const keys = await loadIdentities([job?.encryption ?? null, world.desired.encryption])
   const onBytes = (bytes: number) =>
-    world.progress({ what: 'verify', subject: copy.key, bytes, total: manifest.stored.bytes, done: false })
+    world.progress({
+      what: 'verify',
+      subject: copy.key,
+      bytes,
+      total: manifest.stored.bytes,
+      done: false,
+    })
   const body = await open(copy, target, signal)
   // Without an identity the stored bytes can still be held against the hash made at the write.
   if (manifest.encryption && keys.length === 0) {
     const stored = await hashThrough(body, onBytes, signal)
     proveStored(copy, manifest.stored, stored)
-    return { depth: 'stored', bytes: stored.bytes, contentBytes: null, contentSha256: null, entries: null }
+    return {
+      depth: 'stored',
+      bytes: stored.bytes,
+      contentBytes: null,
+      contentSha256: null,
+      entries: null,
+    }
   }
   const read = await readThrough(body, { layers: manifest.layers, keys, onBytes }, signal)
   proveStored(copy, manifest.stored, read.stored)
@@ -97,7 +127,9 @@ async function readArchive(
 async function open(copy: Copy, target: Target, signal: AbortSignal) {
   return await target.get(copy.key, 0, signal).catch((error) => {
     if (error instanceof ObjectMissing) {
-      throw new ArchiveDamaged(`the archive ${copy.key} is missing on target ${copy.target}`, { at: copy.key })
+      throw new ArchiveDamaged(`the archive ${copy.key} is missing on target ${copy.target}`, {
+        at: copy.key,
+      })
     }
     throw error
   })

@@ -1,12 +1,12 @@
-import { encryptionOf } from '../stream/keys.ts'
-import { fanOut } from '../stream/fan-out.ts'
-import { seal } from '../stream/seal.ts'
-import type { Backup, Copy, DesiredJob, TargetId } from '../core/model.ts'
 import type { ManifestEncryption } from '../core/manifest.ts'
+import type { Backup, Copy, DesiredJob, TargetId } from '../core/model.ts'
 import { messageOf, TargetUnreachable } from '../lib/errors.ts'
-import type { Dump, SourceReport } from '../sources/source.ts'
-import type { Stored } from '../targets/target.ts'
 import { openTarget, type World } from '../observe/world.ts'
+import type { Dump, SourceReport } from '../sources/source.ts'
+import { fanOut } from '../stream/fan-out.ts'
+import { encryptionOf } from '../stream/keys.ts'
+import { seal } from '../stream/seal.ts'
+import type { Stored } from '../targets/target.ts'
 
 export interface Writing {
   readonly backup: Backup
@@ -35,7 +35,11 @@ export type WrittenCopy = { readonly target: TargetId } & (
  * Reads the source once and writes to every target of the job at once. A target that fails is
  * dropped and does not stop the others; throws when the source fails or every target does.
  */
-export async function writeCopies(writing: Writing, world: World, signal: AbortSignal): Promise<Written> {
+export async function writeCopies(
+  writing: Writing,
+  world: World,
+  signal: AbortSignal,
+): Promise<Written> {
   const { backup, job, key, dump } = writing
   const encryption = await encryptionOf(job.encryption)
   let report: SourceReport | null = null
@@ -49,7 +53,13 @@ export async function writeCopies(writing: Writing, world: World, signal: AbortS
       nice: world.desired.limits.nice,
       throttle: world.throttle,
       onBytes: (bytes) =>
-        world.progress({ what: 'backup', subject: `${job.id}/${backup.source}`, bytes, total: null, done: false }),
+        world.progress({
+          what: 'backup',
+          subject: `${job.id}/${backup.source}`,
+          bytes,
+          total: null,
+          done: false,
+        }),
     },
     async (exit) => {
       report = await dump.finish(exit)
@@ -110,7 +120,9 @@ async function writeCopy(
     return { target, kind: 'stored', stored: await opened.put(key, body, backup.id, signal) }
   } catch (error) {
     // Tells the fan-out that nobody reads on.
-    await body[Symbol.asyncIterator]().return?.().catch(() => {})
+    await body[Symbol.asyncIterator]()
+      .return?.()
+      .catch(() => {})
     await world.store.saveCopy({ ...copy, status: 'failed', error: messageOf(error) })
     return { target, kind: 'failed', error }
   }

@@ -1,10 +1,10 @@
-import { type JobOwned } from '../act/act.ts'
+import type { JobOwned } from '../act/act.ts'
+import type { DesiredJob } from '../core/model.ts'
 import { applyConfig } from '../daemon/apply.ts'
-import { deliverNotifications } from '../daemon/notifier.ts'
+import { deliverNotifications } from '../act/announce.ts'
 import { refuseUnavailable } from '../daemon/reload.ts'
 import { EVERY_KIND, takeTurn } from '../daemon/turn.ts'
 import { exitCodeOf, LeaseBusy, messageOf, reportOf } from '../lib/errors.ts'
-import type { DesiredJob } from '../core/model.ts'
 import type { World } from '../observe/world.ts'
 import { renderPlan } from '../view/human.ts'
 import { confirm } from './confirm.ts'
@@ -37,15 +37,26 @@ export async function apply(
   await confirm('Do it?', flags, context)
   const changes = await applyConfig(world, context.interrupted)
   let code = 0
-  for (const job of desired.jobs) code = Math.max(code, await applyJob(job, world, context.interrupted))
+  for (const job of desired.jobs)
+    code = Math.max(code, await applyJob(job, world, context.interrupted))
   await deliverNotifications(world, context.interrupted).catch(() => {})
-  if (flags.json) context.out(JSON.stringify({ applied: changes.map(({ kind, subject }) => ({ kind, subject })) }, null, 2))
+  if (flags.json)
+    context.out(
+      JSON.stringify({ applied: changes.map(({ kind, subject }) => ({ kind, subject })) }, null, 2),
+    )
   return code
 }
 
 async function applyJob(job: DesiredJob, world: World, signal: AbortSignal): Promise<number> {
   const turn = await takeTurn(
-    { job: job.id, first: null, kinds: EVERY_KIND, pruneConfirmed: false, giveWay: signal, patience: PATIENCE },
+    {
+      job: job.id,
+      first: null,
+      kinds: EVERY_KIND,
+      pruneConfirmed: false,
+      giveWay: signal,
+      patience: PATIENCE,
+    },
     world,
     signal,
   )
@@ -65,5 +76,10 @@ async function applyJob(job: DesiredJob, world: World, signal: AbortSignal): Pro
 }
 
 function tellFailed(action: JobOwned, error: unknown, world: World): void {
-  world.report({ event: 'pass.failed', level: 'error', message: `${action.kind} of ${action.subject} failed: ${messageOf(error)}`, error: reportOf(error) })
+  world.report({
+    event: 'pass.failed',
+    level: 'error',
+    message: `${action.kind} of ${action.subject} failed: ${messageOf(error)}`,
+    error: reportOf(error),
+  })
 }

@@ -1,14 +1,14 @@
-import { act, type JobOwned } from '../act/act.ts'
-import { backup, type BackupOutcome } from '../act/backup.ts'
+import type { act, JobOwned } from '../act/act.ts'
+import { type BackupOutcome, backup } from '../act/backup.ts'
 import type { ActionKind, BackupAction } from '../core/action.ts'
-import { takeTurn, type Outcome } from '../daemon/turn.ts'
-import { deliverNotifications } from '../daemon/notifier.ts'
+import { deliverNotifications } from '../act/announce.ts'
+import { refuseUnavailable } from '../daemon/reload.ts'
+import { type Outcome, takeTurn } from '../daemon/turn.ts'
 import { exitCodeOf, LeaseBusy, messageOf, Refused, reportOf } from '../lib/errors.ts'
 import type { World } from '../observe/world.ts'
 import { backupRow } from '../view/backups.ts'
 import type { Context, GlobalFlags } from './context.ts'
 import { openForWork } from './opened.ts'
-import { refuseUnavailable } from '../daemon/reload.ts'
 import { PATIENCE } from './patience.ts'
 import { type Subject, subjectsOf } from './subjects.ts'
 
@@ -17,7 +17,13 @@ export interface CreateFlags {
 }
 
 /** What follows a backup in its turn: retention and the release of restores, never another backup. */
-const AFTER: ReadonlySet<ActionKind> = new Set(['prune', 'prune-blocked', 'release', 'abandon', 'adopt'])
+const AFTER: ReadonlySet<ActionKind> = new Set([
+  'prune',
+  'prune-blocked',
+  'release',
+  'abandon',
+  'adopt',
+])
 
 /** `backup create [job[/source]…] [--name]`: runs them now, under the same leases as the daemon. */
 export async function backupCreate(
@@ -29,12 +35,24 @@ export async function backupCreate(
   const { world, desired } = opened
   refuseUnavailable(desired)
   const subjects = subjectsOf(words, desired.jobs)
-  if (subjects.length === 0) throw new Refused('no job is declared', { hint: 'write one into the config' })
+  if (subjects.length === 0)
+    throw new Refused('no job is declared', { hint: 'write one into the config' })
   const results: BackupOutcome[] = []
-  for (const subject of subjects) results.push(...(await create(subject, flags, world, context.interrupted)))
+  for (const subject of subjects)
+    results.push(...(await create(subject, flags, world, context.interrupted)))
   await deliverNotifications(world, context.interrupted).catch(() => {})
   if (flags.json) {
-    context.out(JSON.stringify({ backups: results.flatMap((one) => one.copies.map((copy) => backupRow(one.backup, copy, [], false))) }, null, 2))
+    context.out(
+      JSON.stringify(
+        {
+          backups: results.flatMap((one) =>
+            one.copies.map((copy) => backupRow(one.backup, copy, [], false)),
+          ),
+        },
+        null,
+        2,
+      ),
+    )
   }
   return codeOf(results)
 }
@@ -61,14 +79,26 @@ async function create(
     return { action: action as JobOwned, kind: 'done', deed: { kind: 'ran', outcome } }
   }
   const turn = await takeTurn(
-    { job: job.id, first, kinds: AFTER, pruneConfirmed: false, giveWay: signal, patience: PATIENCE },
+    {
+      job: job.id,
+      first,
+      kinds: AFTER,
+      pruneConfirmed: false,
+      giveWay: signal,
+      patience: PATIENCE,
+    },
     world,
     signal,
   )
   if (turn.kind === 'busy') throw new LeaseBusy(`job ${job.id}`, turn.holder)
   for (const outcome of turn.value) {
     if (outcome.kind === 'failed') {
-      world.report({ event: 'pass.failed', level: 'warn', message: `${outcome.action.kind} after the backup failed: ${messageOf(outcome.error)}`, error: reportOf(outcome.error) })
+      world.report({
+        event: 'pass.failed',
+        level: 'warn',
+        message: `${outcome.action.kind} after the backup failed: ${messageOf(outcome.error)}`,
+        error: reportOf(outcome.error),
+      })
     }
   }
   return results

@@ -1,6 +1,6 @@
 import type { Backup } from '../core/model.ts'
 import { knownJobs, parseReference } from '../core/reference.ts'
-import { backupsTable, backupRow } from '../view/backups.ts'
+import { backupRow, backupsTable } from '../view/backups.ts'
 import type { Context, GlobalFlags } from './context.ts'
 import { lookAround } from './look.ts'
 import { open } from './opened.ts'
@@ -22,18 +22,36 @@ export async function backupList(
   const { observed, plan } = await lookAround(world, context, null)
   const { history } = observed
   const [word] = words
-  const wanted = word === undefined ? null : parseReference(word, knownJobs(world.desired.jobs, history))
+  const wanted =
+    word === undefined ? null : parseReference(word, knownJobs(world.desired.jobs, history))
   const backups = new Map<string, Backup>(history.backups.map((one) => [one.id, one]))
-  const kept = new Map(plan.kept.map(({ copy, reasons }) => [`${copy.target} ${copy.key}`, reasons]))
+  const kept = new Map(
+    plan.kept.map(({ copy, reasons }) => [`${copy.target} ${copy.key}`, reasons]),
+  )
   const rows = history.copies
     .flatMap((copy) => {
       const backup = backups.get(copy.backup)
-      if (!backup || (wanted && (backup.job !== wanted.job || (wanted.source ?? backup.source) !== backup.source))) return []
-      if (!flags.all && copy.status !== 'complete' && copy.status !== 'writing' && copy.status !== 'missing') return []
+      if (
+        !backup ||
+        (wanted &&
+          (backup.job !== wanted.job || (wanted.source ?? backup.source) !== backup.source))
+      )
+        return []
+      if (
+        !flags.all &&
+        copy.status !== 'complete' &&
+        copy.status !== 'writing' &&
+        copy.status !== 'missing'
+      )
+        return []
       const reasons = kept.get(`${copy.target} ${copy.key}`) ?? []
       return [backupRow(backup, copy, reasons, reasons.includes('pinned'))]
     })
     .sort((a, b) => (a.startedAt < b.startedAt ? 1 : a.startedAt > b.startedAt ? -1 : 0))
-  context.out(flags.json ? JSON.stringify({ backups: rows }, null, 2) : backupsTable(rows, { color: context.terminal.color && flags.color }))
+  context.out(
+    flags.json
+      ? JSON.stringify({ backups: rows }, null, 2)
+      : backupsTable(rows, { color: context.terminal.color && flags.color }),
+  )
   return 0
 }

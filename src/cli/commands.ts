@@ -40,7 +40,10 @@ function commands(run: Run, context: Context): Command {
     .option('-q, --quiet', 'warnings and errors only')
     .option('--no-color', 'no colours')
     .exitOverride()
-    .configureOutput({ writeOut: (text) => context.out(text.trimEnd()), writeErr: (text) => context.err(text.trimEnd()) })
+    .configureOutput({
+      writeOut: (text) => context.out(text.trimEnd()),
+      writeErr: (text) => context.err(text.trimEnd()),
+    })
     .showSuggestionAfterError()
   addConfigVerbs(program, run, context)
   addBackupVerbs(program, run)
@@ -52,86 +55,156 @@ function commands(run: Run, context: Context): Command {
 }
 
 function addConfigVerbs(program: Command, run: Run, context: Context): void {
-  program.command('validate').description('check the config; every fault with its place')
+  program
+    .command('validate')
+    .description('check the config; every fault with its place')
     .action(run(async () => (await import('./validate.ts')).validate))
-  program.command('plan').argument('[job…]').description('what would be done, and why; changes nothing')
+  program
+    .command('plan')
+    .argument('[job…]')
+    .description('what would be done, and why; changes nothing')
     .option('--offline', 'from the file alone, looking at nothing')
     .option('--against <file>', 'with --offline: what changes from that file to this one')
     .option('--markdown', 'for a pull request')
     .option('--exit-code', '2 when the config, drift or deletions change something')
     .action(run(async () => (await import('./plan.ts')).plan))
-  program.command('apply').description('do the plan once: what is new, due and owed')
-    .option('-f, --file <file>', 'the config').option('-y, --yes', 'do not ask')
+  program
+    .command('apply')
+    .description('do the plan once: what is new, due and owed')
+    .option('-f, --file <file>', 'the config')
+    .option('-y, --yes', 'do not ask')
     .action(run(async () => (await import('./apply.ts')).apply))
-  program.command('daemon').description('keep the world as the file says, until told to stop')
+  program
+    .command('daemon')
+    .description('keep the world as the file says, until told to stop')
     .action(run(async () => (await import('./daemon.ts')).daemon))
   const config = program.command('config').description('the config itself')
-  config.command('show').description('with every default filled in; secrets print ***')
+  config
+    .command('show')
+    .description('with every default filled in; secrets print ***')
     .action(run(async () => (await import('./config.ts')).configShow))
-  config.command('init').argument('[file]').description('write a commented starter file')
+  config
+    .command('init')
+    .argument('[file]')
+    .description('write a commented starter file')
     .action(run(async () => (await import('./config.ts')).configInit))
-  config.command('schema').description('the JSON Schema of the config')
+  config
+    .command('schema')
+    .description('the JSON Schema of the config')
     .action(run(async () => (await import('./config.ts')).configSchema))
-  program.command('completion').argument('<shell>', 'bash, zsh or fish').description('print a completion script')
+  program
+    .command('completion')
+    .argument('<shell>', 'bash, zsh or fish')
+    .description('print a completion script')
     .action((shell: string) => context.out(completionScript(shell, program)))
 }
 
 function addBackupVerbs(program: Command, run: Run): void {
   const backup = program.command('backup').description('backups and their copies')
-  backup.command('create').argument('[job/source…]').description('back up now; none named: all')
+  backup
+    .command('create')
+    .argument('[job/source…]')
+    .description('back up now; none named: all')
     .option('--name <name>', 'a name for the run')
     .action(run(async () => (await import('./backup-create.ts')).backupCreate))
-  backup.command('list').argument('[job/source]').description('a row a copy, and why each is kept')
+  backup
+    .command('list')
+    .argument('[job/source]')
+    .description('a row a copy, and why each is kept')
     .option('--all', 'also what failed, was skipped or pruned')
     .action(run(async () => (await import('./backup-list.ts')).backupList))
-  backup.command('show').argument('<ref>').description('a backup with its copies and manifest')
+  backup
+    .command('show')
+    .argument('<ref>')
+    .description('a backup with its copies and manifest')
     .option('--contents', 'what the archive holds')
     .action(run(async () => (await import('./backup-show.ts')).backupShow))
-  backup.command('verify').argument('[ref]').description('re-read archives from their targets to their end')
-    .option('--all', 'every copy').option('--name <name>', 'the copies of a named run')
+  backup
+    .command('verify')
+    .argument('[ref]')
+    .description('re-read archives from their targets to their end')
+    .option('--all', 'every copy')
+    .option('--name <name>', 'the copies of a named run')
     .action(run(async () => (await import('./verify.ts')).verify))
-  backup.command('prune').argument('[job…]').description('delete what retention does not keep; shows it first and asks')
-    .option('--older-than <age>', 'by age: 60d').option('-y, --yes', 'do not ask')
+  backup
+    .command('prune')
+    .argument('[job…]')
+    .description('delete what retention does not keep; shows it first and asks')
+    .option('--older-than <age>', 'by age: 60d')
+    .option('-y, --yes', 'do not ask')
     .action(run(async () => (await import('./prune.ts')).prune))
-  backup.command('download').argument('<ref>').argument('[file]').description('the archive as stored, and its manifest')
+  backup
+    .command('download')
+    .argument('<ref>')
+    .argument('[file]')
+    .description('the archive as stored, and its manifest')
     .action(run(async () => (await import('./backup-show.ts')).backupDownload))
-  backup.command('pin').argument('<ref>').description('keep it whatever retention says')
+  backup
+    .command('pin')
+    .argument('<ref>')
+    .description('keep it whatever retention says')
     .option('--reason <text>', 'why')
     .action(run(async () => (await import('./backup-show.ts')).backupPin))
-  backup.command('unpin').argument('<ref>').description('give it back to retention')
+  backup
+    .command('unpin')
+    .argument('<ref>')
+    .description('give it back to retention')
     .action(run(async () => (await import('./backup-show.ts')).backupUnpin))
 }
 
 function addOtherVerbs(program: Command, run: Run): void {
-  program.command('restore').argument('[ref…]').description('put a backup back: all or nothing')
+  program
+    .command('restore')
+    .argument('[ref…]')
+    .description('put a backup back: all or nothing')
     .option('--to <path>', 'elsewhere, not over the source')
     .option('--only <path>', 'one file or folder of a directory')
     .option('--force', 'although the data is in use')
     .option('-y, --yes', 'do not ask')
-    .addOption(new Option('--boot', 'do what HQL_BACKUP_RESTORE asks for, then become the command behind --'))
+    .addOption(
+      new Option(
+        '--boot',
+        'do what HQL_BACKUP_RESTORE asks for, then become the command behind --',
+      ),
+    )
     .passThroughOptions()
     .action(run(async () => (await import('./restore.ts')).restore))
   program.enablePositionalOptions()
-  program.command('status').description('jobs, targets, what runs, what deserves a look')
+  program
+    .command('status')
+    .description('jobs, targets, what runs, what deserves a look')
     .action(run(async () => (await import('./status.ts')).status))
   const job = program.command('job').description('the declared jobs')
-  job.command('list').description('with their next slot')
+  job
+    .command('list')
+    .description('with their next slot')
     .action(run(async () => (await import('./job.ts')).jobList))
-  job.command('run').argument('<job…>').description('the same as backup create')
+  job
+    .command('run')
+    .argument('<job…>')
+    .description('the same as backup create')
     .option('--name <name>', 'a name for the run')
     .action(run(async () => (await import('./backup-create.ts')).backupCreate))
   const target = program.command('target').description('the declared targets')
-  target.command('list').description('what each holds, and its room')
+  target
+    .command('list')
+    .description('what each holds, and its room')
     .action(run(async () => (await import('./target-list.ts')).targetList))
   const state = program.command('state').description('what Holdfast remembers')
-  state.command('adopt').description('rebuild the history from the manifests on the targets')
+  state
+    .command('adopt')
+    .description('rebuild the history from the manifests on the targets')
     .action(run(async () => (await import('./state-adopt.ts')).stateAdopt))
 }
 
 function addLater(program: Command, name: string): void {
-  program.command(name, { hidden: true }).allowUnknownOption().argument('[words…]').action(() => {
-    throw new NotAvailable(`holdfast ${name}`)
-  })
+  program
+    .command(name, { hidden: true })
+    .allowUnknownOption()
+    .argument('[words…]')
+    .action(() => {
+      throw new NotAvailable(`holdfast ${name}`)
+    })
 }
 
 function everyCommand(command: Command): readonly Command[] {

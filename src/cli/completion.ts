@@ -23,17 +23,28 @@ interface Path {
 }
 
 function pathsOf(command: Command, words: readonly string[]): readonly Path[] {
-  const subcommands = command.createHelp().visibleCommands(command).filter((one) => one.name() !== 'help')
-  const options = command.options.flatMap(({ long, description }) => (long ? [{ word: long, about: description }] : []))
+  const subcommands = command
+    .createHelp()
+    .visibleCommands(command)
+    .filter((one) => one.name() !== 'help')
+  const options = command.options.flatMap(({ long, description }) =>
+    long ? [{ word: long, about: description }] : [],
+  )
   const here: Path = {
     words,
-    next: [...subcommands.map((one) => ({ word: one.name(), about: one.description() })), ...options],
+    next: [
+      ...subcommands.map((one) => ({ word: one.name(), about: one.description() })),
+      ...options,
+    ],
   }
   return [here, ...subcommands.flatMap((one) => pathsOf(one, [...words, one.name()]))]
 }
 
 function bash(paths: readonly Path[]): string {
-  const cases = paths.map(({ words, next }) => `    '${words.join(' ')}') words='${next.map(({ word }) => word).join(' ')}' ;;`)
+  const cases = paths.map(
+    ({ words, next }) =>
+      `    '${words.join(' ')}') words='${next.map(({ word }) => word).join(' ')}' ;;`,
+  )
   return [
     '_holdfast() {',
     `  local current="\${COMP_WORDS[COMP_CWORD]}" path='' word words=''`,
@@ -53,7 +64,10 @@ function fish(paths: readonly Path[]): string {
   return paths
     .flatMap(({ words, next }) =>
       next.map(({ word, about }) => {
-        const when = words.length === 0 ? '__fish_use_subcommand' : `__fish_seen_subcommand_from ${words.at(-1)}`
+        const when =
+          words.length === 0
+            ? '__fish_use_subcommand'
+            : `__fish_seen_subcommand_from ${words.at(-1)}`
         const what = word.startsWith('--') ? `-l ${word.slice(2)}` : `-a ${word}`
         return `complete -c holdfast -n '${when}' ${what} -d '${about.replaceAll("'", "\\'")}'`
       }),

@@ -8,23 +8,38 @@ import type { Context, GlobalFlags } from './context.ts'
 import { load } from './opened.ts'
 
 /** `config show`: the config with every default filled in, as JSON; secrets print `***`. */
-export async function configShow(_words: readonly string[], flags: GlobalFlags, context: Context): Promise<number> {
+export async function configShow(
+  _words: readonly string[],
+  flags: GlobalFlags,
+  context: Context,
+): Promise<number> {
   context.out(JSON.stringify(showConfig(await load(flags, context)), null, 2))
   return 0
 }
 
 /** `config schema`: the JSON Schema that the loader checks by and editors explain with. */
-export async function configSchema(_words: readonly string[], _flags: GlobalFlags, context: Context): Promise<number> {
+export async function configSchema(
+  _words: readonly string[],
+  _flags: GlobalFlags,
+  context: Context,
+): Promise<number> {
   context.out(JSON.stringify(await readSchema(), null, 2))
   return 0
 }
 
 /** `config init [FILE]`: a starter file, commented; never over one that is there. */
-export async function configInit(words: readonly string[], _flags: GlobalFlags, context: Context): Promise<number> {
+export async function configInit(
+  words: readonly string[],
+  _flags: GlobalFlags,
+  context: Context,
+): Promise<number> {
   const path = resolve(context.cwd, words[0] ?? 'holdfast.yml')
   await writeFile(path, initialConfig(), { flag: 'wx', mode: 0o644 }).catch((cause) => {
     const there = (cause as NodeJS.ErrnoException).code === 'EEXIST'
-    throw new Refused(there ? `${path} is there already` : `cannot write ${path}: ${messageOf(cause)}`, { cause })
+    throw new Refused(
+      there ? `${path} is there already` : `cannot write ${path}: ${messageOf(cause)}`,
+      { cause },
+    )
   })
   context.out(`wrote ${path}; edit it, then: holdfast validate && holdfast plan`)
   return 0

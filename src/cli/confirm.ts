@@ -8,7 +8,8 @@ export async function confirm(
   context: Context,
 ): Promise<void> {
   if (flags.yes) return
-  if (!context.ask) throw new Refused('this needs a yes, and there is no terminal to ask on', { hint: 'add --yes' })
+  if (!context.ask)
+    throw new Refused('this needs a yes, and there is no terminal to ask on', { hint: 'add --yes' })
   const answer = (await context.ask(`${question} [y/N] `)).trim().toLowerCase()
   if (answer !== 'y' && answer !== 'yes') throw new Refused('not confirmed: nothing was done')
 }

@@ -1,5 +1,5 @@
-import type { Plugins } from '../observe/world.ts'
 import type { Instant } from '../core/model.ts'
+import type { Plugins } from '../observe/world.ts'
 
 /** What a verb may use of the world outside; made by main, replaced by tests. */
 export interface Context {
@@ -37,4 +37,8 @@ export interface GlobalFlags {
 }
 
 /** A verb: parse, call, print. Resolves with the exit code. */
-export type Verb<Flags> = (args: readonly string[], flags: Flags & GlobalFlags, context: Context) => Promise<number>
+export type Verb<Flags> = (
+  args: readonly string[],
+  flags: Flags & GlobalFlags,
+  context: Context,
+) => Promise<number>

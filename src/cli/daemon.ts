@@ -4,7 +4,11 @@ import { createLog } from './log.ts'
 import { listenToSignals } from './signals.ts'
 
 /** Runs the daemon until it is told to stop. 0 after a clean drain, 130 or 143 when work was cut short. */
-export async function daemon(_args: readonly string[], flags: GlobalFlags, context: Context): Promise<number> {
+export async function daemon(
+  _args: readonly string[],
+  flags: GlobalFlags,
+  context: Context,
+): Promise<number> {
   const { env, cwd, now, version, plugins } = context
   const report = createLog(context, flags)
   const signals = listenToSignals()

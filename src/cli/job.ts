@@ -26,7 +26,13 @@ export async function jobList(
   })
   if (flags.json) context.out(JSON.stringify({ jobs: rows }, null, 2))
   else {
-    const cells = rows.map((row) => [row.id, row.enabled ? (row.schedule ?? 'on request') : 'disabled', row.nextSlot ?? '-', row.sources.join(', '), row.targets.join(', ') || 'none'])
+    const cells = rows.map((row) => [
+      row.id,
+      row.enabled ? (row.schedule ?? 'on request') : 'disabled',
+      row.nextSlot ?? '-',
+      row.sources.join(', '),
+      row.targets.join(', ') || 'none',
+    ])
     context.out(table(['JOB', 'SCHEDULE', 'NEXT', 'SOURCES', 'TARGETS'], cells))
   }
   return 0

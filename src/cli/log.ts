@@ -1,6 +1,5 @@
-import type { Event } from '../core/event.ts'
-import type { Report } from '../core/event.ts'
 import { pino } from 'pino'
+import type { Event, Report } from '../core/event.ts'
 import type { Context, GlobalFlags } from './context.ts'
 
 const COLORS = { debug: 2, info: 32, warn: 33, error: 31 } as const
@@ -30,9 +29,10 @@ function readable(context: Context, flags: GlobalFlags): Report {
     if (event.level === 'debug' || (flags.quiet && event.level === 'info')) return
     const time = new Date(context.now()).toISOString().slice(11, 19)
     const name = event.event.padEnd(18)
-    const line = context.terminal.color && flags.color
-      ? `\u001b[2m${time}\u001b[0m \u001b[${COLORS[event.level]}m${name}\u001b[0m ${event.message}`
-      : `${time} ${name} ${event.message}`
+    const line =
+      context.terminal.color && flags.color
+        ? `\u001b[2m${time}\u001b[0m \u001b[${COLORS[event.level]}m${name}\u001b[0m ${event.message}`
+        : `${time} ${name} ${event.message}`
     context.out(line + hintOf(event))
   }
 }

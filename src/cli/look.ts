@@ -13,7 +13,12 @@ export async function lookAround(
   context: Context,
   jobs: readonly JobId[] | null,
 ): Promise<{ readonly observed: Observed; readonly plan: Plan }> {
-  const scope = { jobs, depth: jobs ? 'groups' : 'all', pruneConfirmed: false, restoreRequested: requestedRestore(context.env) } as const
+  const scope = {
+    jobs,
+    depth: jobs ? 'groups' : 'all',
+    pruneConfirmed: false,
+    restoreRequested: requestedRestore(context.env),
+  } as const
   const observed = await observe(scope, world, context.interrupted)
   return { observed, plan: plan(world.desired, observed, world.now()) }
 }

@@ -43,11 +43,23 @@ export async function openForWork(flags: GlobalFlags, context: Context): Promise
 
 function ambientOf(context: Context, flags: GlobalFlags, progress: ProgressView): Ambient {
   const { env, cwd, now, version, plugins } = context
-  return { env, cwd, now, version, plugins, report: linesOf(context, flags, progress), progress: progress.show }
+  return {
+    env,
+    cwd,
+    now,
+    version,
+    plugins,
+    report: linesOf(context, flags, progress),
+    progress: progress.show,
+  }
 }
 
 /** Events as lines on stderr. Quiet leaves warnings and errors. */
-function linesOf(context: Context, flags: GlobalFlags, progress: ProgressView): (event: Event) => void {
+function linesOf(
+  context: Context,
+  flags: GlobalFlags,
+  progress: ProgressView,
+): (event: Event) => void {
   return ({ level, message }) => {
     if (level === 'debug' || (flags.quiet && level === 'info')) return
     progress.clear()

@@ -1,14 +1,15 @@
+import { resolve } from 'node:path'
 import { loadConfig } from '../config/load.ts'
 import type { Plan } from '../core/action.ts'
-import type { Desired, JobId } from '../core/model.ts'
-import { plan as planActions, wantsExitCode2 } from '../core/plan.ts'
 import { appliedAfter } from '../core/applied.ts'
+import type { Desired, JobId } from '../core/model.ts'
 import type { Observed } from '../core/observed.ts'
+import { plan as planActions } from '../core/plan.ts'
+import { wantsExitCode2 } from '../core/plan-exit.ts'
+import { Refused } from '../lib/errors.ts'
 import { renderPlan } from '../view/human.ts'
 import { planJson } from '../view/json.ts'
 import { planMarkdown } from '../view/markdown.ts'
-import { Refused } from '../lib/errors.ts'
-import { resolve } from 'node:path'
 import type { Context, GlobalFlags } from './context.ts'
 import { lookAround } from './look.ts'
 import { load, open } from './opened.ts'
@@ -31,7 +32,9 @@ export async function plan(
   if (flags.against !== undefined && !flags.offline) {
     throw new Refused('--against compares two files and goes with --offline')
   }
-  const { plan: made, desired } = flags.offline ? await planOffline(flags, context) : await planOnline(words, flags, context)
+  const { plan: made, desired } = flags.offline
+    ? await planOffline(flags, context)
+    : await planOnline(words, flags, context)
   context.out(render(made, desired, flags, context))
   return flags.exitCode && wantsExitCode2(made) ? 2 : 0
 }
@@ -39,7 +42,8 @@ export async function plan(
 async function planOnline(words: readonly string[], flags: GlobalFlags, context: Context) {
   await using opened = await open(flags, context)
   const { world, desired } = opened
-  const jobs: readonly JobId[] | null = words.length === 0 ? null : subjectsOf(words, desired.jobs).map(({ job }) => job.id)
+  const jobs: readonly JobId[] | null =
+    words.length === 0 ? null : subjectsOf(words, desired.jobs).map(({ job }) => job.id)
   const { plan: made } = await lookAround(world, context, jobs)
   return { plan: made, desired }
 }
@@ -47,7 +51,14 @@ async function planOnline(words: readonly string[], flags: GlobalFlags, context:
 /** From two files alone: what a change of the config means, without looking at anything. */
 async function planOffline(flags: PlanFlags & GlobalFlags, context: Context) {
   const desired = await load(flags, context)
-  const before = flags.against === undefined ? null : await loadConfig({ path: resolve(context.cwd, flags.against), env: context.env, cwd: context.cwd })
+  const before =
+    flags.against === undefined
+      ? null
+      : await loadConfig({
+          path: resolve(context.cwd, flags.against),
+          env: context.env,
+          cwd: context.cwd,
+        })
   const now = context.now()
   const observed: Observed = {
     applied: before && appliedAfter(before, null, now),
@@ -61,9 +72,16 @@ async function planOffline(flags: PlanFlags & GlobalFlags, context: Context) {
   return { plan: planActions(desired, observed, now), desired }
 }
 
-function render(made: Plan, desired: Desired, flags: PlanFlags & GlobalFlags, context: Context): string {
+function render(
+  made: Plan,
+  desired: Desired,
+  flags: PlanFlags & GlobalFlags,
+  context: Context,
+): string {
   if (flags.json) return JSON.stringify(planJson(made), null, 2)
-  const notes = desired.unavailable.map(({ path, what }) => `${path}: ${what}: not available in this version`)
+  const notes = desired.unavailable.map(
+    ({ path, what }) => `${path}: ${what}: not available in this version`,
+  )
   if (flags.markdown) return planMarkdown(made, notes)
   const color = context.terminal.color && flags.color
   return [renderPlan(made, { color }), ...notes, ...desired.notices].join('\n')

@@ -1,19 +1,19 @@
+import { act } from '../act/act.ts'
 import type { Action } from '../core/action.ts'
 import type { Instant, JobId } from '../core/model.ts'
 import { plan, pruneOlderThan } from '../core/plan.ts'
-import { act } from '../act/act.ts'
+import { holdPatiently, type Lease } from '../leases/lease.ts'
 import { LeaseBusy, Refused } from '../lib/errors.ts'
 import { parseDuration } from '../lib/time.ts'
-import { holdPatiently, type Lease } from '../leases/lease.ts'
 import { observe } from '../observe/observe.ts'
 import type { World } from '../observe/world.ts'
 import { renderActions } from '../view/human.ts'
+import { planJson } from '../view/json.ts'
 import { confirm } from './confirm.ts'
 import type { Context, GlobalFlags } from './context.ts'
 import { openForWork } from './opened.ts'
 import { PATIENCE } from './patience.ts'
 import { subjectsOf } from './subjects.ts'
-import { planJson } from '../view/json.ts'
 
 export interface PruneFlags {
   readonly olderThan?: string
@@ -37,22 +37,27 @@ export async function prune(
   const color = context.terminal.color && flags.color
   const jobs = subjectsOf(words, world.desired.jobs).map(({ job }) => job.id)
   const shown = await look(jobs, before, world, context.interrupted)
-  if (flags.json) context.out(JSON.stringify(planJson({ actions: shown, warnings: [], kept: [] }), null, 2))
+  if (flags.json)
+    context.out(JSON.stringify(planJson({ actions: shown, warnings: [], kept: [] }), null, 2))
   else context.out(shown.length === 0 ? 'nothing to prune' : renderActions(shown, { color }))
-  if (shown.every(({ kind }) => kind === 'prune-blocked')) return shown.length === 0 ? 0 : refuseBlocked()
+  if (shown.every(({ kind }) => kind === 'prune-blocked'))
+    return shown.length === 0 ? 0 : refuseBlocked()
   await confirm('Delete these copies?', flags, context)
   for (const job of jobs) await pruneJob(job, before, world, context.interrupted)
   return 0
 }
 
 function refuseBlocked(): never {
-  throw new Refused('everything that retention would delete is blocked', { hint: 'take a backup that succeeds first: holdfast backup create' })
+  throw new Refused('everything that retention would delete is blocked', {
+    hint: 'take a backup that succeeds first: holdfast backup create',
+  })
 }
 
 function cutoff({ olderThan }: PruneFlags, context: Context): Instant | null {
   if (olderThan === undefined) return null
   const age = parseDuration(olderThan)
-  if (age === null) throw new Refused(`"${olderThan}" is no duration`, { hint: 'write it as 60d, 2w or 12mo' })
+  if (age === null)
+    throw new Refused(`"${olderThan}" is no duration`, { hint: 'write it as 60d, 2w or 12mo' })
   return (context.now() - age) as Instant
 }
 
@@ -83,7 +88,8 @@ async function pruneJob(
 ): Promise<void> {
   const asked = { leases: world.leases, patience: PATIENCE }
   const turn = await holdPatiently(asked, `job:${job}`, signal, async (lease: Lease, held) => {
-    for (const action of await look([job], before, world, held)) await act(action, world, lease, held)
+    for (const action of await look([job], before, world, held))
+      await act(action, world, lease, held)
   })
   if (turn.kind === 'busy') throw new LeaseBusy(`job ${job}`, turn.holder)
 }

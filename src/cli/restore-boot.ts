@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { bootRestore, requestedRestore, RESTORE_VARIABLES } from '../daemon/boot.ts'
+import { bootRestore, RESTORE_VARIABLES, requestedRestore } from '../daemon/boot.ts'
 import { recover } from '../daemon/recover.ts'
 import { openSession } from '../daemon/session.ts'
 import { Refused } from '../lib/errors.ts'
@@ -20,14 +20,24 @@ export async function bootAndBecome(
 ): Promise<number> {
   const [program, ...args] = command
   if (program === undefined) {
-    throw new Refused('say which command to become', { hint: 'holdfast restore --boot -- my-server --port 80' })
+    throw new Refused('say which command to become', {
+      hint: 'holdfast restore --boot -- my-server --port 80',
+    })
   }
   const request = requestedRestore(context.env)
   if (request) {
     const desired = await load(flags, context)
     const { env, cwd, now, version, plugins } = context
     const report = createLog(context, flags)
-    await using session = await openSession(desired, { env, cwd, now, version, plugins, report, progress: () => {} })
+    await using session = await openSession(desired, {
+      env,
+      cwd,
+      now,
+      version,
+      plugins,
+      report,
+      progress: () => {},
+    })
     const world = session.world(desired)
     await recover(world, context.interrupted)
     await bootRestore(request, world, context.interrupted)

@@ -1,11 +1,11 @@
+import { resolve } from 'node:path'
 import { type RestoreOptions, resolveReference } from '../act/resolve.ts'
-import { restore as restoreOrder, type RestoreOrder } from '../act/restore.ts'
-import { LeaseBusy, Refused, messageOf, reportOf } from '../lib/errors.ts'
+import { type RestoreOrder, restore as restoreOrder } from '../act/restore.ts'
+import { holdPatiently } from '../leases/lease.ts'
+import { LeaseBusy, messageOf, Refused, reportOf } from '../lib/errors.ts'
 import { formatBytes } from '../lib/size.ts'
 import { iso } from '../lib/time.ts'
-import { holdPatiently } from '../leases/lease.ts'
 import type { World } from '../observe/world.ts'
-import { resolve } from 'node:path'
 import { confirm } from './confirm.ts'
 import type { Context, GlobalFlags } from './context.ts'
 import { openForWork } from './opened.ts'
@@ -29,7 +29,9 @@ export async function restore(
   if (flags.boot) return await bootAndBecome(words, flags, context)
   const [reference, ...rest] = words
   if (reference === undefined || rest.length > 0) {
-    throw new Refused('say what to restore', { hint: 'holdfast restore job/source@latest; look at what there is with: holdfast backup list' })
+    throw new Refused('say what to restore', {
+      hint: 'holdfast restore job/source@latest; look at what there is with: holdfast backup list',
+    })
   }
   await using opened = await openForWork(flags, context)
   const { world } = opened
@@ -42,14 +44,35 @@ export async function restore(
   await show(order, context, flags)
   if (order.to === null) await confirm('Replace it?', flags, context)
   const done = await underLease(order, world, context.interrupted)
-  if (flags.json) context.out(JSON.stringify({ restore: { id: done.restore.id, key: done.restore.key, to: done.restore.to, previous: done.restore.previous, summary: done.staged.summary, warnings: done.staged.warnings } }, null, 2))
+  if (flags.json)
+    context.out(
+      JSON.stringify(
+        {
+          restore: {
+            id: done.restore.id,
+            key: done.restore.key,
+            to: done.restore.to,
+            previous: done.restore.previous,
+            summary: done.staged.summary,
+            warnings: done.staged.warnings,
+          },
+        },
+        null,
+        2,
+      ),
+    )
   else tellDone(done, order, context)
   return 0
 }
 
 async function show(order: RestoreOrder, context: Context, flags: GlobalFlags): Promise<void> {
   const { archive, source } = order
-  const task = { to: order.to, only: order.only, facts: archive.manifest?.source.facts ?? {}, force: order.force }
+  const task = {
+    to: order.to,
+    only: order.only,
+    facts: archive.manifest?.source.facts ?? {},
+    force: order.force,
+  }
   const now = await source.describe(task, context.interrupted)
   if (flags.json || flags.quiet) return
   const taken = archive.manifest ? `, taken ${iso(archive.manifest.finished)}` : ''
@@ -65,7 +88,12 @@ async function underLease(order: RestoreOrder, world: World, signal: AbortSignal
     try {
       return await restoreOrder(order, world, held)
     } catch (error) {
-      world.report({ event: 'restore.failed', level: 'error', message: `the restore of ${order.archive.name} failed: ${messageOf(error)}`, error: reportOf(error) })
+      world.report({
+        event: 'restore.failed',
+        level: 'error',
+        message: `the restore of ${order.archive.name} failed: ${messageOf(error)}`,
+        error: reportOf(error),
+      })
       throw error
     }
   }
@@ -85,6 +113,9 @@ function tellDone(
   context.out(`restored ${staged.summary} to ${done.to}`)
   for (const warning of staged.warnings) context.out(`  ${warning}`)
   if (to !== null || place === null) return
-  if (done.previous !== null) context.out(`what was there is kept at ${done.previous} until the next successful backup`)
-  context.out(`a new baseline is owed: the daemon takes it, or: holdfast backup create ${place.job.id}/${place.source.name}`)
+  if (done.previous !== null)
+    context.out(`what was there is kept at ${done.previous} until the next successful backup`)
+  context.out(
+    `a new baseline is owed: the daemon takes it, or: holdfast backup create ${place.job.id}/${place.source.name}`,
+  )
 }

@@ -18,12 +18,23 @@ export async function stateAdopt(
     const adopted = plan.actions.filter((action) => action.kind === 'adopt')
     for (const action of adopted) {
       await adopt(action, world)
-      world.report({ event: 'adopt.done', level: 'info', message: `adopted ${action.key} on ${action.subject}`, target: action.subject, key: action.key, backup: action.manifest.backup })
+      world.report({
+        event: 'adopt.done',
+        level: 'info',
+        message: `adopted ${action.key} on ${action.subject}`,
+        target: action.subject,
+        key: action.key,
+        backup: action.manifest.backup,
+      })
     }
-    const unreachable = [...observed.listings].flatMap(([id, listing]) => (listing.kind === 'unreachable' ? [{ target: id, error: listing.error }] : []))
+    const unreachable = [...observed.listings].flatMap(([id, listing]) =>
+      listing.kind === 'unreachable' ? [{ target: id, error: listing.error }] : [],
+    )
     const foreign = [...observed.listings].flatMap(([id, listing]) =>
       listing.kind === 'listed'
-        ? [...listing.manifests].flatMap(([key, found]) => (found.kind === 'foreign' ? [{ target: id, key, why: found.why }] : []))
+        ? [...listing.manifests].flatMap(([key, found]) =>
+            found.kind === 'foreign' ? [{ target: id, key, why: found.why }] : [],
+          )
         : [],
     )
     return { adopted, unreachable, foreign }
@@ -31,11 +42,23 @@ export async function stateAdopt(
   if (turn.kind === 'busy') throw new LeaseBusy('the deployment', turn.holder)
   const { adopted, unreachable, foreign } = turn.value
   if (flags.json) {
-    context.out(JSON.stringify({ adopted: adopted.map(({ subject, key }) => ({ target: subject, key })), unreachable, foreign }, null, 2))
+    context.out(
+      JSON.stringify(
+        {
+          adopted: adopted.map(({ subject, key }) => ({ target: subject, key })),
+          unreachable,
+          foreign,
+        },
+        null,
+        2,
+      ),
+    )
   } else {
     context.out(`adopted ${adopted.length} archives`)
-    for (const { target, key, why } of foreign) context.out(`  foreign on ${target}: ${key}: ${why}`)
-    for (const { target, error } of unreachable) context.out(`  could not look at ${target}: ${error}`)
+    for (const { target, key, why } of foreign)
+      context.out(`  foreign on ${target}: ${key}: ${why}`)
+    for (const { target, error } of unreachable)
+      context.out(`  could not look at ${target}: ${error}`)
   }
   return unreachable.length > 0 ? 13 : 0
 }

@@ -9,7 +9,10 @@ export interface Subject {
 }
 
 /** What `job[/source]…` names among the declared; nothing named is everything. Throws `ReferenceUnknown`. */
-export function subjectsOf(words: readonly string[], jobs: readonly DesiredJob[]): readonly Subject[] {
+export function subjectsOf(
+  words: readonly string[],
+  jobs: readonly DesiredJob[],
+): readonly Subject[] {
   const all = (job: DesiredJob) => job.sources.map(({ name }) => name)
   if (words.length === 0) return jobs.map((job) => ({ job, sources: all(job) }))
   const known = jobs.map((job) => ({ id: job.id, sources: all(job) }))
@@ -23,5 +26,8 @@ export function subjectsOf(words: readonly string[], jobs: readonly DesiredJob[]
     for (const name of reference.source === null ? all(job) : [reference.source]) sources.add(name)
     found.set(job, sources)
   }
-  return [...found].map(([job, names]) => ({ job, sources: all(job).filter((name) => names.has(name)) }))
+  return [...found].map(([job, names]) => ({
+    job,
+    sources: all(job).filter((name) => names.has(name)),
+  }))
 }

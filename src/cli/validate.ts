@@ -8,9 +8,24 @@ export async function validate(
   context: Context,
 ): Promise<number> {
   const { origin, jobs, targets, notices, unavailable } = await load(flags, context)
-  const later = unavailable.map(({ path, what }) => `${path}: ${what}: not available in this version`)
+  const later = unavailable.map(
+    ({ path, what }) => `${path}: ${what}: not available in this version`,
+  )
   if (flags.json) {
-    context.out(JSON.stringify({ valid: true, path: origin.path, jobs: jobs.length, targets: targets.length, notices, unavailable }, null, 2))
+    context.out(
+      JSON.stringify(
+        {
+          valid: true,
+          path: origin.path,
+          jobs: jobs.length,
+          targets: targets.length,
+          notices,
+          unavailable,
+        },
+        null,
+        2,
+      ),
+    )
     return 0
   }
   context.out(`${origin.path} is valid: ${jobs.length} jobs, ${targets.length} targets`)

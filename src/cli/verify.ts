@@ -3,9 +3,16 @@ import { chooseBackups } from '../core/choose.ts'
 import type { Copy, JobId } from '../core/model.ts'
 import type { History } from '../core/observed.ts'
 import { knownJobs, parseReference } from '../core/reference.ts'
-import { ArchiveDamaged, exitCodeOf, LeaseBusy, messageOf, Refused, reportOf } from '../lib/errors.ts'
-import { formatBytes } from '../lib/size.ts'
 import { holdPatiently } from '../leases/lease.ts'
+import {
+  ArchiveDamaged,
+  exitCodeOf,
+  LeaseBusy,
+  messageOf,
+  Refused,
+  reportOf,
+} from '../lib/errors.ts'
+import { formatBytes } from '../lib/size.ts'
 import type { World } from '../observe/world.ts'
 import type { Context, GlobalFlags } from './context.ts'
 import { openForWork } from './opened.ts'
@@ -52,7 +59,9 @@ function wantedCopies(
 ): readonly Wanted[] {
   const known = knownJobs(world.desired.jobs, history)
   const targets = new Set(world.desired.targets.map(({ id }) => id))
-  const complete = history.copies.filter(({ status, target }) => status === 'complete' && targets.has(target))
+  const complete = history.copies.filter(
+    ({ status, target }) => status === 'complete' && targets.has(target),
+  )
   const backups = new Map(history.backups.map((one) => [one.id, one]))
   const all = complete.flatMap((copy) => {
     const backup = backups.get(copy.backup)
@@ -62,35 +71,76 @@ function wantedCopies(
   if (flags.name !== undefined) {
     const named = all.filter(({ runName }) => runName === flags.name)
     if (named.length > 0) return named
-    throw new Refused(`no run is called ${flags.name}`, { hint: 'look at the names with: holdfast backup list' })
+    throw new Refused(`no run is called ${flags.name}`, {
+      hint: 'look at the names with: holdfast backup list',
+    })
   }
   const [word] = words
-  if (word === undefined) throw new Refused('say what to verify', { hint: 'holdfast backup verify --all, or a reference: job/source@latest' })
+  if (word === undefined)
+    throw new Refused('say what to verify', {
+      hint: 'holdfast backup verify --all, or a reference: job/source@latest',
+    })
   return chooseBackups(history, parseReference(word, known)).flatMap(({ backup, copies }) =>
     copies.filter(({ target }) => targets.has(target)).map((copy) => ({ copy, job: backup.job })),
   )
 }
 
 /** Null for a sound archive, else why not. */
-async function verifyOne({ copy, job }: Wanted, world: World, signal: AbortSignal): Promise<unknown> {
+async function verifyOne(
+  { copy, job }: Wanted,
+  world: World,
+  signal: AbortSignal,
+): Promise<unknown> {
   const began = world.now()
   const about = { job, target: copy.target, key: copy.key, backup: copy.backup }
   try {
-    const turn = await holdPatiently({ leases: world.leases, patience: PATIENCE }, `job:${job}`, signal, (_lease, held) => verifyCopy(copy, job, world, held))
+    const turn = await holdPatiently(
+      { leases: world.leases, patience: PATIENCE },
+      `job:${job}`,
+      signal,
+      (_lease, held) => verifyCopy(copy, job, world, held),
+    )
     if (turn.kind === 'busy') throw new LeaseBusy(`job ${job}`, turn.holder)
     const { depth, bytes } = turn.value
-    const how = depth === 'content' ? 'read to its end' : 'stored bytes only: no identity is configured'
-    world.report({ event: 'verify.done', level: 'info', message: `verified ${copy.key} on ${copy.target} (${formatBytes(bytes)}, ${how})`, ...about, bytes, durationMs: world.now() - began })
+    const how =
+      depth === 'content' ? 'read to its end' : 'stored bytes only: no identity is configured'
+    world.report({
+      event: 'verify.done',
+      level: 'info',
+      message: `verified ${copy.key} on ${copy.target} (${formatBytes(bytes)}, ${how})`,
+      ...about,
+      bytes,
+      durationMs: world.now() - began,
+    })
     return null
   } catch (error) {
     signal.throwIfAborted()
-    world.report({ event: 'verify.failed', level: 'error', message: `verify of ${copy.key} on ${copy.target} failed: ${messageOf(error)}`, ...about, error: reportOf(error) })
+    world.report({
+      event: 'verify.failed',
+      level: 'error',
+      message: `verify of ${copy.key} on ${copy.target} failed: ${messageOf(error)}`,
+      ...about,
+      error: reportOf(error),
+    })
     return error
   }
 }
 
-function row({ wanted: { copy, job }, error }: { readonly wanted: Wanted; readonly error: unknown }) {
-  return { job, target: copy.target, storagePath: copy.key, backup: copy.backup, ok: error === null, error: error === null ? null : reportOf(error) }
+function row({
+  wanted: { copy, job },
+  error,
+}: {
+  readonly wanted: Wanted
+  readonly error: unknown
+}) {
+  return {
+    job,
+    target: copy.target,
+    storagePath: copy.key,
+    backup: copy.backup,
+    ok: error === null,
+    error: error === null ? null : reportOf(error),
+  }
 }
 
 function summary(sound: number, all: number): string {

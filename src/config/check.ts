@@ -31,6 +31,9 @@ export async function checkSchema(tree: MapTree, faults: Faults): Promise<void> 
 // Our branches of `if` name keys of the block around them.
 const LENIENCE = { strictTypes: false, strictRequired: false, allowUnionTypes: true } as const
 
+/** A list of keys that is longer than this is not read by anybody. */
+const MOST_KNOWN = 12
+
 const ANNOTATIONS = ['x-secret', 'x-path', 'x-unit', 'x-message', 'x-unavailable', 'x-foreign']
 
 function report(problem: Problem, root: MapTree, faults: Faults): void {
@@ -152,7 +155,9 @@ function unknownHint({ keyword, parentSchema }: Problem, key: string): string | 
   const spellings = Object.keys(ALIASES).filter((one) => known.includes(ALIASES[one]?.means ?? ''))
   const near = suggest(key, [...known, ...spellings])
   const meant = near === null || known.includes(near) ? near : (ALIASES[near]?.means ?? near)
-  return didYouMean(meant) ?? (known.length === 0 ? null : `known here: ${known.join(', ')}`)
+  if (meant !== null) return didYouMean(meant)
+  const isShort = known.length > 0 && known.length <= MOST_KNOWN
+  return isShort ? `known here: ${known.join(', ')}` : 'all keys: docs/reference/config.md'
 }
 
 function didYouMean(word: string | null): string | null {

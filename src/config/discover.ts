@@ -25,7 +25,7 @@ export async function findConfig(
   { path, env, cwd }: Search,
   systemFolder = '/etc/holdfast',
 ): Promise<string> {
-  const named = path ?? (env.HOLDFAST_CONFIG || null)
+  const named = path || env.HOLDFAST_CONFIG || null
   if (named !== null) return resolve(cwd, named)
   const folder = resolve(cwd, env.VARDO_CONFIG_DIR || '.')
   for (const place of [folder, systemFolder]) {
@@ -60,6 +60,6 @@ function twoConfigs(folder: string, names: readonly string[]): ConfigError {
 
 function noConfig(folder: string, systemFolder: string): ConfigError {
   const message = `no config: none of ${NAMES.join(', ')} here or in ${systemFolder}`
-  const hint = 'make one with: holdfast config init > holdfast.yml'
+  const hint = 'make one with: holdfast config init'
   return new ConfigError([{ at: folder, path: '', message, hint }])
 }

@@ -5,6 +5,8 @@ import { emptyMap, joinPath, withoutKeys } from './tree.ts'
 /** Blocks whose keys are names: several documents of a file may add to them. */
 const NAMED = ['targets', 'jobs', 'notify', 'organizations']
 
+const HINT = 'see an example with: holdfast config init'
+
 /** What a Wardengate document has around its `spec`. */
 const ENVELOPE = ['apiVersion', 'kind', 'metadata', 'spec']
 
@@ -18,7 +20,7 @@ export function mergeDocuments(documents: readonly Tree[], file: string, faults:
     if (document.kind === 'map') {
       const own = document.entries.has('kind') ? fromWardengate(document, faults) : document
       whole = { ...whole, entries: mergeEntries(whole, own, faults) }
-    } else faults.add(document.place, '', 'must be a map of sections', 'holdfast config init')
+    } else faults.add(document.place, '', 'must be a map of sections', HINT)
   }
   return whole
 }

@@ -1,6 +1,8 @@
 /** A commented config to begin with. It is valid as it stands, with relative paths only. */
 export function initialConfig(): string {
-  return `# yaml-language-server: $schema=schema/holdfast.schema.json
+  return `# yaml-language-server: $schema=holdfast.schema.json
+# (an editor explains each key with: holdfast config schema > holdfast.schema.json)
+#
 # What is backed up, where, when, and for how long. Relative paths start at this file.
 # Look at what would happen with: holdfast plan
 

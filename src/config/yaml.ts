@@ -8,6 +8,11 @@ type Parsed = ReturnType<typeof parseAllDocuments>[number]
 
 const MOST_VALUES = 100_000
 const MOST_ALIASES = 10_000
+const DEEPEST = 100
+/** Characters below which a text cannot do harm. */
+const LARGE = 10_000
+/** Blanks, a comment, a key, a colon, quotes, an end of line. */
+const TOKENS_A_VALUE = 8
 
 /** What a syntax fault is in words. The library's own words may quote the line, and so a secret. */
 const WORDS: Readonly<Record<string, string>> = {
@@ -38,8 +43,9 @@ const WORDS: Readonly<Record<string, string>> = {
  * `<<` are followed, and counted: they cannot blow up the memory. Faults never quote the text.
  */
 export function parseYaml(text: string, file: string, faults: Faults): readonly Tree[] | null {
-  if (hasTooManyTokens(text)) {
-    faults.add({ file, line: 0, col: 0 }, '', tooMany(), 'a config is a few hundred lines')
+  const excess = excessOf(text)
+  if (excess !== null) {
+    faults.add({ file, line: 0, col: 0 }, '', excess, 'a config is a few hundred lines')
     return null
   }
   const lines = new LineCounter()
@@ -79,18 +85,21 @@ function tooMany(): string {
   return `expands to more than ${MOST_VALUES.toLocaleString('en')} values`
 }
 
-/** Looks at the tokens of a large text one by one, before anything is built of them. */
-function hasTooManyTokens(text: string): boolean {
-  if (text.length < 2 * MOST_ALIASES) return false
+/** What a large text has too much of, by its tokens: nothing is built of them yet. */
+function excessOf(text: string): string | null {
+  if (text.length < LARGE) return null
   let aliases = 0
   let tokens = 0
+  let depth = 0
   for (const token of new Lexer().lex(text)) {
     tokens += 1
     if (token.startsWith('*')) aliases += 1
-    // A value takes up to eight tokens: blanks, a comment, a key, a colon, quotes, an end of line.
-    if (aliases > MOST_ALIASES || tokens > 8 * MOST_VALUES) return true
+    else if (token === '[' || token === '{') depth += 1
+    else if (token === ']' || token === '}') depth -= 1
+    if (aliases > MOST_ALIASES || tokens > TOKENS_A_VALUE * MOST_VALUES) return tooMany()
+    if (depth > DEEPEST) return 'is nested too deep'
   }
-  return false
+  return null
 }
 
 function isEmpty(node: ParsedNode | null): boolean {

@@ -1,7 +1,7 @@
+import { unreachable } from '../lib/unreachable.ts'
 import type { Action } from './action.ts'
 import type { JobId } from './model.ts'
 import type { Observed } from './observed.ts'
-import { unreachable } from '../lib/unreachable.ts'
 
 /** The job under whose lease an action belongs, or null for what concerns the config as a whole. */
 export function ownerOf(action: Action, observed: Observed): JobId | null {

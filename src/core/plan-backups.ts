@@ -80,11 +80,14 @@ function ofSources(scene: Scene, job: DesiredJob, slot: Slot): BackupAction | nu
   if (error !== null) {
     const { attempt } = owed
     const because = { rule: 'retry', slot: at, attempt, of: job.retry.attempts, error } as const
-    return backup(job, owed, at, 'retry', because)
+    return backup(job, owed, { slot: at, trigger: 'retry', because })
   }
-  return missed > 0
-    ? backup(job, owed, at, 'catch-up', { rule: 'missed-slots', slot: at, missed })
-    : backup(job, owed, at, 'schedule', { rule: 'slot-due', slot: at })
+  if (missed > 0) {
+    const because = { rule: 'missed-slots', slot: at, missed } as const
+    return backup(job, owed, { slot: at, trigger: 'catch-up', because })
+  }
+  const because = { rule: 'slot-due', slot: at } as const
+  return backup(job, owed, { slot: at, trigger: 'schedule', because })
 }
 
 /** A restored source is archived anew: until then, what is kept for a way back stays pinned. */
@@ -97,7 +100,8 @@ function ofRestore(scene: Scene, job: DesiredJob): BackupAction | null {
   })
   const restore = owed && latestRestore(scene, job, owed.sources)
   if (owed === null || !restore) return null
-  return backup(job, owed, null, 'baseline', { rule: 'after-restore', restore: restore.id })
+  const because = { rule: 'after-restore', restore: restore.id } as const
+  return backup(job, owed, { slot: null, trigger: 'baseline', because })
 }
 
 function ofFirstRun(scene: Scene, job: DesiredJob): BackupAction | null {
@@ -108,7 +112,8 @@ function ofFirstRun(scene: Scene, job: DesiredJob): BackupAction | null {
   const owed = owedSources(scene, job, null, (source) =>
     scene.attemptsOf(job.id).filter((one) => one.source === source.name && one.startedAt >= since),
   )
-  return owed && backup(job, owed, null, 'first-run', { rule: 'first-run' })
+  const because = { rule: 'first-run' } as const
+  return owed && backup(job, owed, { slot: null, trigger: 'first-run', because })
 }
 
 interface Owed {
@@ -175,14 +180,10 @@ function latestRestore(
     )
 }
 
-function backup(
-  job: DesiredJob,
-  { sources, attempt }: Owed,
-  slot: Instant | null,
-  trigger: BackupAction['trigger'],
-  because: BackupAction['because'],
-): BackupAction {
-  return { kind: 'backup', subject: job.id, sources, slot, attempt, trigger, because }
+type Occasion = Pick<BackupAction, 'slot' | 'trigger' | 'because'>
+
+function backup(job: DesiredJob, { sources, attempt }: Owed, occasion: Occasion): BackupAction {
+  return { kind: 'backup', subject: job.id, sources, attempt, ...occasion }
 }
 
 function skip(job: DesiredJob, slot: Instant, because: SkipAction['because']): SkipAction {

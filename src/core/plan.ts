@@ -7,7 +7,7 @@ import { planBackups } from './plan-backups.ts'
 import { planJobs, planTargets } from './plan-config.ts'
 import { planDebris, planMissing } from './plan-objects.ts'
 import { planReleases } from './plan-restores.ts'
-import { type Pruning, planOlderThan, planPrune } from './plan-retention.ts'
+import { planOlderThan, planPrune } from './plan-retention.ts'
 import { planVerify } from './plan-verify.ts'
 import { inOrder, planWarnings } from './plan-warnings.ts'
 import { sceneOf } from './scene.ts'
@@ -53,6 +53,7 @@ export function plan(desired: Desired, observed: Observed, now: Instant): Plan {
  * What `backup prune --older-than` would delete: copies taken before `before`, of these jobs or of
  * all, under the floors and guards of every other deletion.
  */
+// biome-ignore lint/complexity/useMaxParams: the three of every plan, and the two that a person named
 export function pruneOlderThan(
   desired: Desired,
   observed: Observed,
@@ -61,7 +62,7 @@ export function pruneOlderThan(
   jobs: readonly JobId[] | null = null,
 ): Plan {
   const settled = settleAttempts(desired, observed, now)
-  const pruning: Pruning = planOlderThan(sceneOf(desired, observed, settled, now), before, jobs)
+  const pruning = planOlderThan(sceneOf(desired, observed, settled, now), before, jobs)
   const warnings = [...planWarnings(desired, observed), ...pruning.warnings]
   return { actions: pruning.actions, warnings: inOrder(warnings), kept: pruning.kept }
 }

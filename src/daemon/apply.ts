@@ -1,8 +1,8 @@
 import type { Action } from '../core/action.ts'
 import { appliedAfter } from '../core/applied.ts'
 import { plan } from '../core/plan.ts'
-import { LeaseBusy } from '../lib/errors.ts'
 import { hold } from '../leases/lease.ts'
+import { LeaseBusy } from '../lib/errors.ts'
 import { observe } from '../observe/observe.ts'
 import type { World } from '../observe/world.ts'
 
@@ -17,7 +17,12 @@ export function isConfigAction(action: Action): boolean {
  */
 export async function applyConfig(world: World, signal: AbortSignal): Promise<readonly Action[]> {
   const turn = await hold(world.leases, 'deployment', signal, async (_lease, held) => {
-    const scope = { jobs: null, depth: 'history', pruneConfirmed: false, restoreRequested: null } as const
+    const scope = {
+      jobs: null,
+      depth: 'history',
+      pruneConfirmed: false,
+      restoreRequested: null,
+    } as const
     const observed = await observe(scope, world, held)
     const now = world.now()
     const changes = plan(world.desired, observed, now).actions.filter(isConfigAction)

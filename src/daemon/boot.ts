@@ -1,10 +1,10 @@
-import type { RestoreRequest } from '../core/observed.ts'
-import { messageOf, reportOf, RestoreFailed } from '../lib/errors.ts'
-import { hold } from '../leases/lease.ts'
-import type { World } from '../observe/world.ts'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { resolveRequest } from '../act/resolve.ts'
 import { restore } from '../act/restore.ts'
-import { setTimeout as sleep } from 'node:timers/promises'
+import type { RestoreRequest } from '../core/observed.ts'
+import { hold } from '../leases/lease.ts'
+import { messageOf, RestoreFailed, reportOf } from '../lib/errors.ts'
+import type { World } from '../observe/world.ts'
 
 /** Variables that ask for a restore at boot; the first that is set and not empty counts. */
 export const RESTORE_VARIABLES = ['HQL_BACKUP_RESTORE', 'HOLDFAST_RESTORE'] as const
@@ -13,7 +13,9 @@ const LOOK_AGAIN = 1000
 const WAIT_AT_MOST = 60 * 60_000
 
 /** What the environment asks for, or null. Both set to different values is refused: nobody can tell which is meant. */
-export function requestedRestore(env: Readonly<Record<string, string | undefined>>): RestoreRequest | null {
+export function requestedRestore(
+  env: Readonly<Record<string, string | undefined>>,
+): RestoreRequest | null {
   const set = RESTORE_VARIABLES.flatMap((variable) => {
     const value = env[variable]
     return value ? [{ variable, value }] : []
@@ -37,21 +39,47 @@ export async function bootRestore(
   signal: AbortSignal,
 ): Promise<void> {
   const about = { detail: { variable: request.variable } }
-  world.report({ event: 'restore.requested', level: 'warn', message: `${request.variable} asks for a restore of ${request.value}`, ...about })
+  world.report({
+    event: 'restore.requested',
+    level: 'warn',
+    message: `${request.variable} asks for a restore of ${request.value}`,
+    ...about,
+  })
   try {
     const order = await resolveRequest(request.value, world, signal)
     const once = `restore.once:${order.archive.sha256}`
     if (world.desired.restore.once && (await world.store.fact(once)) !== null) {
-      world.report({ event: 'restore.skipped', level: 'warn', message: `${order.archive.name} was restored before and restore.once is set: starting without`, key: order.archive.name, ...about })
+      world.report({
+        event: 'restore.skipped',
+        level: 'warn',
+        message: `${order.archive.name} was restored before and restore.once is set: starting without`,
+        key: order.archive.name,
+        ...about,
+      })
       return
     }
     const began = world.now()
     await underLease(order.place.job.id, world, signal, (held) => restore(order, world, held))
     await world.store.saveFact(once, new Date(world.now()).toISOString())
-    world.report({ event: 'restore.done', level: 'info', message: `restored ${order.archive.name} into ${order.place.job.id}/${order.place.source.name}`, job: order.place.job.id, source: order.place.source.name, key: order.archive.name, durationMs: world.now() - began, ...about })
+    world.report({
+      event: 'restore.done',
+      level: 'info',
+      message: `restored ${order.archive.name} into ${order.place.job.id}/${order.place.source.name}`,
+      job: order.place.job.id,
+      source: order.place.source.name,
+      key: order.archive.name,
+      durationMs: world.now() - began,
+      ...about,
+    })
     tellToUnset(request, world)
   } catch (error) {
-    world.report({ event: 'restore.failed', level: 'error', message: `the restore that ${request.variable} asks for failed: ${messageOf(error)}`, error: reportOf(error), ...about })
+    world.report({
+      event: 'restore.failed',
+      level: 'error',
+      message: `the restore that ${request.variable} asks for failed: ${messageOf(error)}`,
+      error: reportOf(error),
+      ...about,
+    })
     throw error
   }
 }
@@ -77,9 +105,15 @@ async function underLease<T>(
   for (;;) {
     const turn = await hold(world.leases, `job:${job}`, signal, (_lease, held) => work(held))
     if (turn.kind === 'held') return turn.value
-    if (performance.now() > until) throw new RestoreFailed(`job ${job} is still held by ${turn.holder}`)
+    if (performance.now() > until)
+      throw new RestoreFailed(`job ${job} is still held by ${turn.holder}`)
     if (world.news('restore.waiting', turn.holder)) {
-      world.report({ event: 'restore.waiting', level: 'warn', message: `waiting for ${turn.holder}, who holds job ${job}`, job })
+      world.report({
+        event: 'restore.waiting',
+        level: 'warn',
+        message: `waiting for ${turn.holder}, who holds job ${job}`,
+        job,
+      })
     }
     await sleep(LOOK_AGAIN, undefined, { signal })
   }

@@ -1,13 +1,13 @@
+import { join } from 'node:path'
+import { deliverNotifications } from '../act/announce.ts'
 import type { RestoreRequest } from '../core/observed.ts'
+import { lockDaemon } from '../leases/machine.ts'
 import { ConfigError, Interrupted, messageOf, reportOf } from '../lib/errors.ts'
 import { formatDuration } from '../lib/time.ts'
-import { lockDaemon } from '../leases/machine.ts'
 import type { World } from '../observe/world.ts'
-import { join } from 'node:path'
 import { applyConfig } from './apply.ts'
 import { bootRestore, requestedRestore, tellToUnset } from './boot.ts'
 import { createDispatch, type Dispatch } from './dispatch.ts'
-import { deliverNotifications } from './notifier.ts'
 import { recover } from './recover.ts'
 import { firstGeneration, type Generation, refuseUnavailable, reload } from './reload.ts'
 import { type Ambient, openSession, type Session, sweepScratch } from './session.ts'
@@ -94,7 +94,7 @@ async function live(life: Life): Promise<'drained' | 'aborted'> {
   const cut = new AbortController()
   const wake = createWake()
   const stop = AbortSignal.any([orders.stop, cut.signal])
-  const dispatch = createDispatch(() => running.world, wake, stop)
+  const dispatch = createDispatch({ world: () => running.world, wake, stop })
   let changed = false
   const lookAtConfig = () => {
     changed = true
@@ -143,7 +143,11 @@ async function takeReload({ running, session, ambient, lifetime }: Life): Promis
   const found = await reload(running.generation, ambient, lifetime)
   if (found.kind === 'unchanged') {
     if (running.world.news('config.rejected', '')) {
-      ambient.report({ event: 'config.reloaded', level: 'info', message: 'the config is again the one that runs' })
+      ambient.report({
+        event: 'config.reloaded',
+        level: 'info',
+        message: 'the config is again the one that runs',
+      })
     }
     return false
   }

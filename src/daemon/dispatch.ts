@@ -1,4 +1,4 @@
-import { skip } from '../act/act.ts'
+import { skip } from '../act/skip.ts'
 import type { Action } from '../core/action.ts'
 import type { Instant, JobId } from '../core/model.ts'
 import { ownerOf } from '../core/owner.ts'
@@ -37,23 +37,32 @@ export interface Dispatch {
   settle(): Promise<void>
 }
 
+interface Surroundings {
+  /** Asked for at each pass: a reload makes a new one. */
+  readonly world: () => World
+  readonly wake: Wake
+  readonly stop: AbortSignal
+}
+
 /**
  * Gives turns to jobs, as many at once as `limits.concurrency` says, each job at most one.
  *
- * A job is `idle`, or has a worker; a failed turn makes it `cooling` until an instant, so that the
- * loop never spins on what it cannot do. `world` is asked for at each pass: a reload is a new one.
+ * A job is idle, or has a worker; a failed turn makes it `cooling` until an instant, so that the
+ * loop never spins on what it cannot do.
  */
-export function createDispatch(world: () => World, wake: Wake, stop: AbortSignal): Dispatch {
+export function createDispatch({ world, wake, stop }: Surroundings): Dispatch {
   const workers = new Map<JobId, Worker>()
   const cooling = new Map<JobId, Cooling>()
   const wanted = new Set<JobId>()
-  let inventoryAt = 0
-  let inventory: Promise<void> | null = null
+  const stock = createStock({ world, wake, stop }, wanted)
 
   const start = (job: JobId, actions: readonly Action[]): void => {
     const giveWay = new AbortController()
     const done = turn(job, giveWay.signal, world(), stop)
-      .then((result) => cool(job, result))
+      .then((result) => {
+        if (result === 'well') cooling.delete(job)
+        else cooling.set(job, cooled(cooling.get(job), result))
+      })
       .finally(() => {
         workers.delete(job)
         wake.wake()
@@ -61,47 +70,15 @@ export function createDispatch(world: () => World, wake: Wake, stop: AbortSignal
     workers.set(job, { done, giveWay, patient: actions.every(({ kind }) => kind === 'verify') })
   }
 
-  const cool = (job: JobId, result: TurnResult): void => {
-    if (result === 'well') cooling.delete(job)
-    else cooling.set(job, cooled(cooling.get(job), result))
-  }
-
-  const look = async (): Promise<ReadonlyMap<JobId, readonly Action[]>> => {
-    const scope = { jobs: null, depth: 'history', pruneConfirmed: false, restoreRequested: null } as const
-    const observed = await observe(scope, world(), stop)
-    const owed = new Map<JobId, Action[]>([...wanted].map((job) => [job, []]))
-    for (const action of plan(world().desired, observed, world().now()).actions) {
-      const owner = ownerOf(action, observed)
-      if (owner === null || !EVERY_KIND.has(action.kind)) continue
-      // Its job holds the lease and runs: the slot is recorded from here, not under that lease.
-      if (action.kind === 'skip' && workers.has(owner)) await skip(action, world())
-      else owed.set(owner, [...(owed.get(owner) ?? []), action])
-    }
-    return owed
-  }
-
-  const takeStock = async (): Promise<void> => {
-    try {
-      const found = await takeInventory(world(), stop)
-      for (const job of found.jobs) wanted.add(job)
-    } catch (error) {
-      if (!stop.aborted) tellBroken('the inventory', error, world())
-    } finally {
-      inventory = null
-      wake.wake()
-    }
-  }
-
   return {
     async pass() {
-      if (inventory === null && performance.now() >= inventoryAt) {
-        inventoryAt = performance.now() + INVENTORY_EVERY
-        inventory = takeStock()
-      }
-      const owed = await look()
+      stock.takeWhenDue()
+      const owed = await look(world(), { workers, wanted }, stop)
       for (const [job, actions] of urgentFirst(owed)) {
         const worker = workers.get(job)
-        if (worker?.patient && isUrgent(actions)) worker.giveWay.abort(new Interrupted('a backup is due'))
+        if (worker?.patient && isUrgent(actions)) {
+          worker.giveWay.abort(new Interrupted('a backup is due'))
+        }
         if (worker || isCooling(cooling.get(job), actions)) continue
         if (workers.size >= world().desired.limits.concurrency) break
         wanted.delete(job)
@@ -109,13 +86,76 @@ export function createDispatch(world: () => World, wake: Wake, stop: AbortSignal
       }
     },
     pause: () => wake.wait(untilNext(world()), stop),
-    askInventory() {
-      inventoryAt = 0
-    },
+    askInventory: stock.ask,
     async settle() {
-      for (const { giveWay } of workers.values()) giveWay.abort(new Interrupted('the daemon drains'))
+      for (const { giveWay } of workers.values())
+        giveWay.abort(new Interrupted('the daemon drains'))
       await Promise.all([...workers.values()].map(({ done }) => done))
-      await inventory
+      await stock.taken()
+    },
+  }
+}
+
+/** The jobs that are owed a turn, with what the history alone says they are owed. */
+async function look(
+  world: World,
+  {
+    workers,
+    wanted,
+  }: { readonly workers: ReadonlyMap<JobId, Worker>; readonly wanted: Iterable<JobId> },
+  signal: AbortSignal,
+): Promise<ReadonlyMap<JobId, readonly Action[]>> {
+  const observed = await observe(HISTORY, world, signal)
+  const owed = new Map<JobId, Action[]>([...wanted].map((job) => [job, []]))
+  for (const action of plan(world.desired, observed, world.now()).actions) {
+    const owner = ownerOf(action, observed)
+    if (owner === null || !EVERY_KIND.has(action.kind)) continue
+    // Its job holds the lease and runs: the slot is recorded from here, not under that lease.
+    if (action.kind === 'skip' && workers.has(owner)) await skip(action, world)
+    else owed.set(owner, [...(owed.get(owner) ?? []), action])
+  }
+  return owed
+}
+
+const HISTORY = {
+  jobs: null,
+  depth: 'history',
+  pruneConfirmed: false,
+  restoreRequested: null,
+} as const
+
+/** The look at whole targets, beside the passes, so that a slow target delays no backup. */
+interface Stock {
+  takeWhenDue(): void
+  ask(): void
+  taken(): Promise<void>
+}
+
+function createStock({ world, wake, stop }: Surroundings, wanted: Set<JobId>): Stock {
+  let dueAt = 0
+  let underWay: Promise<void> | null = null
+  const take = async (): Promise<void> => {
+    try {
+      const found = await takeInventory(world(), stop)
+      for (const job of found.jobs) wanted.add(job)
+    } catch (error) {
+      if (!stop.aborted) tellBroken('the inventory', error, world())
+    } finally {
+      underWay = null
+      wake.wake()
+    }
+  }
+  return {
+    takeWhenDue() {
+      if (underWay !== null || performance.now() < dueAt) return
+      dueAt = performance.now() + INVENTORY_EVERY
+      underWay = take()
+    },
+    ask() {
+      dueAt = 0
+    },
+    async taken() {
+      await underWay
     },
   }
 }
@@ -137,8 +177,14 @@ interface Cooling {
 function cooled(before: Cooling | undefined, result: Exclude<TurnResult, 'well'>): Cooling {
   const failures = (before?.failures ?? 0) + (result === 'busy' ? 0 : 1)
   const wait =
-    result === 'busy' ? COOLDOWN.busy : Math.min(COOLDOWN.first * 2 ** (failures - 1), COOLDOWN.most)
-  return { until: performance.now() + wait, failures, spares: result === 'failed' ? 'backups' : 'nothing' }
+    result === 'busy'
+      ? COOLDOWN.busy
+      : Math.min(COOLDOWN.first * 2 ** (failures - 1), COOLDOWN.most)
+  return {
+    until: performance.now() + wait,
+    failures,
+    spares: result === 'failed' ? 'backups' : 'nothing',
+  }
 }
 
 async function turn(
@@ -148,7 +194,14 @@ async function turn(
   stop: AbortSignal,
 ): Promise<TurnResult> {
   try {
-    const request = { job, first: null, kinds: EVERY_KIND, pruneConfirmed: false, giveWay, patience: 0 }
+    const request = {
+      job,
+      first: null,
+      kinds: EVERY_KIND,
+      pruneConfirmed: false,
+      giveWay,
+      patience: 0,
+    }
     const result = await takeTurn(request, world, stop)
     if (result.kind === 'busy') return 'busy'
     const failed = result.value.flatMap((one) =>
@@ -163,19 +216,24 @@ async function turn(
 }
 
 function tellFailed({ action, error }: Extract<Outcome, { kind: 'failed' }>, world: World): void {
-  const copy = 'copy' in action ? { target: action.copy.target, key: action.copy.key, backup: action.copy.backup } : {}
+  // A verify tells its own failure, with the copy's name.
+  if (action.kind === 'verify') return
   world.report({
-    event: action.kind === 'verify' ? 'verify.failed' : 'pass.failed',
+    event: 'pass.failed',
     level: 'error',
     message: `${action.kind} of ${action.subject} failed: ${messageOf(error)}`,
-    job: action.kind === 'verify' ? action.subject : String(action.subject),
-    ...copy,
     error: reportOf(error),
+    detail: { action: action.kind, subject: action.subject },
   })
 }
 
 function tellBroken(what: string, error: unknown, world: World): void {
-  world.report({ event: 'pass.failed', level: 'error', message: `${what} broke off: ${messageOf(error)}`, error: reportOf(error) })
+  world.report({
+    event: 'pass.failed',
+    level: 'error',
+    message: `${what} broke off: ${messageOf(error)}`,
+    error: reportOf(error),
+  })
 }
 
 function isUrgent(actions: readonly Action[]): boolean {
@@ -186,7 +244,10 @@ function urgentFirst(
   owed: ReadonlyMap<JobId, readonly Action[]>,
 ): readonly (readonly [JobId, readonly Action[]])[] {
   const entries = [...owed]
-  return [...entries.filter(([, actions]) => isUrgent(actions)), ...entries.filter(([, actions]) => !isUrgent(actions))]
+  return [
+    ...entries.filter(([, actions]) => isUrgent(actions)),
+    ...entries.filter(([, actions]) => !isUrgent(actions)),
+  ]
 }
 
 function isCooling(state: Cooling | undefined, actions: readonly Action[]): boolean {

@@ -7,7 +7,13 @@ import { hold } from '../leases/lease.ts'
 import { observe } from '../observe/observe.ts'
 import type { World } from '../observe/world.ts'
 
-const DRIFT: ReadonlySet<Action['kind']> = new Set(['adopt', 'missing', 'debris', 'prune', 'prune-blocked'])
+const DRIFT: ReadonlySet<Action['kind']> = new Set([
+  'adopt',
+  'missing',
+  'debris',
+  'prune',
+  'prune-blocked',
+])
 
 /** Jobs that an inventory found work for. */
 export interface Inventory {
@@ -21,7 +27,12 @@ export interface Inventory {
  */
 export async function takeInventory(world: World, signal: AbortSignal): Promise<Inventory> {
   const turn = await hold(world.leases, 'deployment', signal, async (lease, held) => {
-    const scope = { jobs: null, depth: 'all', pruneConfirmed: false, restoreRequested: null } as const
+    const scope = {
+      jobs: null,
+      depth: 'all',
+      pruneConfirmed: false,
+      restoreRequested: null,
+    } as const
     const observed = await observe(scope, world, held)
     const { actions, warnings } = plan(world.desired, observed, world.now())
     const declared = new Set(world.desired.jobs.map(({ id }) => id))
@@ -34,12 +45,22 @@ export async function takeInventory(world: World, signal: AbortSignal): Promise<
     tellDrift(actions, world)
     for (const warning of warnings) {
       if (!world.news(`warning ${warning.rule} ${warning.subject}`, warning.message)) continue
-      world.report({ event: 'drift.found', level: 'warn', message: warning.message, detail: { ...warning } })
+      world.report({
+        event: 'drift.found',
+        level: 'warn',
+        message: warning.message,
+        detail: { ...warning },
+      })
     }
     for (const [id, listing] of observed.listings) {
       const state = listing.kind === 'unreachable' ? listing.error : 'listed'
       if (!world.news(`target ${id}`, state) || listing.kind !== 'unreachable') continue
-      world.report({ event: 'drift.found', level: 'error', message: `target ${id} cannot be looked at: ${listing.error}`, target: id })
+      world.report({
+        event: 'drift.found',
+        level: 'error',
+        message: `target ${id} cannot be looked at: ${listing.error}`,
+        target: id,
+      })
     }
     return { jobs }
   })
@@ -56,5 +77,10 @@ function tellDrift(actions: readonly Action[], world: World): void {
   for (const { kind } of drift) counts[kind] = (counts[kind] ?? 0) + 1
   if (drift.length === 0 || !world.news('drift', JSON.stringify(counts))) return
   const words = Object.entries(counts).map(([kind, count]) => `${count} ${kind}`)
-  world.report({ event: 'drift.found', level: 'info', message: `the world differs from the file: ${words.join(', ')}; look with: holdfast plan`, detail: counts })
+  world.report({
+    event: 'drift.found',
+    level: 'info',
+    message: `the world differs from the file: ${words.join(', ')}; look with: holdfast plan`,
+    detail: counts,
+  })
 }

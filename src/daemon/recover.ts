@@ -17,7 +17,12 @@ export async function recover(world: World, signal: AbortSignal): Promise<void> 
     await recoverEntry(entry, world, signal)
   }
   for (const id of restores.dead) {
-    const ended = { status: 'failed', finishedAt: world.now(), error: 'the process that ran it ended without a word; nothing was replaced', previous: null } as const
+    const ended = {
+      status: 'failed',
+      finishedAt: world.now(),
+      error: 'the process that ran it ended without a word; nothing was replaced',
+      previous: null,
+    } as const
     await world.store.closeRestore(id, ended)
   }
 }
@@ -31,7 +36,9 @@ async function openRestores(world: World) {
     if (await world.leases.isAlive(restore.instance)) alive.add(restore.id)
     else dead.push(restore.id)
   }
-  const swapped = new Set((await world.store.journal()).map((entry) => (entry.kind === 'swap' ? entry.restore : null)))
+  const swapped = new Set(
+    (await world.store.journal()).map((entry) => (entry.kind === 'swap' ? entry.restore : null)),
+  )
   return { alive, dead: dead.filter((id) => !swapped.has(id)) }
 }
 
@@ -42,7 +49,13 @@ async function recoverEntry(entry: JournalEntry, world: World, signal: AbortSign
     else unreachable(entry)
   } catch (error) {
     // The entry stays and is tried again at the next start; nothing is lost by that.
-    world.report({ event: 'pass.failed', level: 'error', message: `could not finish what a crash cut short: ${messageOf(error)}`, error: reportOf(error), detail: { journal: entry.id, kind: entry.kind } })
+    world.report({
+      event: 'pass.failed',
+      level: 'error',
+      message: `could not finish what a crash cut short: ${messageOf(error)}`,
+      error: reportOf(error),
+      detail: { journal: entry.id, kind: entry.kind },
+    })
   }
 }
 

@@ -66,7 +66,12 @@ function refuseMoved(running: Desired, desired: Desired): void {
   if (running.dataDir === desired.dataDir && running.deployment === desired.deployment) return
   const moved = running.dataDir === desired.dataDir ? 'deployment' : 'data_dir'
   throw new ConfigError([
-    { at: desired.origin.path, path: moved, message: `${moved} cannot change while the daemon runs`, hint: 'restart the daemon' },
+    {
+      at: desired.origin.path,
+      path: moved,
+      message: `${moved} cannot change while the daemon runs`,
+      hint: 'restart the daemon',
+    },
   ])
 }
 

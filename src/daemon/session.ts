@@ -1,9 +1,9 @@
 import { mkdir, readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Event } from '../core/event.ts'
-import type { Desired, Instant, InstanceId } from '../core/model.ts'
-import { messageOf, StateRefused } from '../lib/errors.ts'
+import type { Desired, InstanceId, Instant } from '../core/model.ts'
 import { openMachineLeases } from '../leases/machine.ts'
+import { messageOf, StateRefused } from '../lib/errors.ts'
 import type { Plugins, Progress, World } from '../observe/world.ts'
 import { newId } from '../platform/ids.ts'
 import { openSqliteStore } from '../state/sqlite.ts'
@@ -55,7 +55,7 @@ export async function openSession(desired: Desired, ambient: Ambient): Promise<S
       throttle: wanted.limits.bandwidth === null ? null : throttle(wanted.limits.bandwidth),
       report: ambient.report,
       progress: ambient.progress,
-      allowLocal: !['false', '0'].includes(ambient.env['ALLOW_LOCAL_BACKUPS'] ?? ''),
+      allowLocal: !['false', '0'].includes(ambient.env.ALLOW_LOCAL_BACKUPS ?? ''),
       news: (key, value) => told.get(key) !== value && Boolean(told.set(key, value)),
     }),
     async [Symbol.asyncDispose]() {

@@ -63,11 +63,19 @@ async function converge(
   world: World,
   signal: AbortSignal,
 ): Promise<'settled' | 'again'> {
-  const scope = { jobs: [request.job], depth: 'groups', pruneConfirmed: request.pruneConfirmed, restoreRequested: null } as const
+  const scope = {
+    jobs: [request.job],
+    depth: 'groups',
+    pruneConfirmed: request.pruneConfirmed,
+    restoreRequested: null,
+  } as const
   const observed = await observe(scope, world, signal)
   const tried = new Set(outcomes.map(({ action }) => nameOf(action)))
-  const actions = owned(plan(world.desired, observed, world.now()).actions, request, observed)
-    .filter((action) => !tried.has(nameOf(action)))
+  const actions = owned(
+    plan(world.desired, observed, world.now()).actions,
+    request,
+    observed,
+  ).filter((action) => !tried.has(nameOf(action)))
   for (const action of actions) {
     if (request.giveWay.aborted) return 'settled'
     outcomes.push(await attempt(action, request, { world, lease }, signal))
@@ -129,5 +137,14 @@ function nameOf(action: JobOwned): string {
 
 /** Everything that a daemon does for a job by itself. */
 export const EVERY_KIND: ReadonlySet<ActionKind> = new Set([
-  'backup', 'skip', 'abandon', 'adopt', 'missing', 'debris', 'verify', 'prune', 'prune-blocked', 'release',
+  'backup',
+  'skip',
+  'abandon',
+  'adopt',
+  'missing',
+  'debris',
+  'verify',
+  'prune',
+  'prune-blocked',
+  'release',
 ])

@@ -1,7 +1,11 @@
 import { TimeLimit } from './errors.ts'
 
 /** `signal`, narrowed so that it also aborts with `TimeLimit` after `millis`; null leaves it as it is. */
-export function withTimeLimit(signal: AbortSignal, millis: number | null, what: string): AbortSignal {
+export function withTimeLimit(
+  signal: AbortSignal,
+  millis: number | null,
+  what: string,
+): AbortSignal {
   if (millis === null) return signal
   const limit = new AbortController()
   const timer = setTimeout(

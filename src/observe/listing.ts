@@ -23,7 +23,11 @@ export interface Look {
 }
 
 /** What a target holds under `prefixes`. A target that cannot be listed is a value, not an error. */
-export async function observeTarget(look: Look, world: World, signal: AbortSignal): Promise<Listing> {
+export async function observeTarget(
+  look: Look,
+  world: World,
+  signal: AbortSignal,
+): Promise<Listing> {
   try {
     const objects = new Map<string, StoredObject>()
     const unfinished: UnfinishedObject[] = []
@@ -33,7 +37,15 @@ export async function observeTarget(look: Look, world: World, signal: AbortSigna
     }
     const manifests = await readUnknown(look, objects, world, signal)
     const pins = await readPins(look, objects, signal)
-    return { kind: 'listed', prefixes: look.prefixes, at: world.now(), objects, unfinished, manifests, pins }
+    return {
+      kind: 'listed',
+      prefixes: look.prefixes,
+      at: world.now(),
+      objects,
+      unfinished,
+      manifests,
+      pins,
+    }
   } catch (error) {
     signal.throwIfAborted()
     return { kind: 'unreachable', error: messageOf(error) }
@@ -66,7 +78,10 @@ function matching(found: FoundManifest, key: string, bytes: number): FoundManife
   const { manifest } = found
   if (manifest.key !== key) return { kind: 'foreign', why: `it is about ${manifest.key}` }
   if (manifest.stored.bytes !== bytes) {
-    return { kind: 'foreign', why: `it tells of ${manifest.stored.bytes} bytes, the archive has ${bytes}` }
+    return {
+      kind: 'foreign',
+      why: `it tells of ${manifest.stored.bytes} bytes, the archive has ${bytes}`,
+    }
   }
   return found
 }

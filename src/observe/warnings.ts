@@ -30,10 +30,10 @@ async function sharedDevices(desired: Desired): Promise<readonly Warning[]> {
   for (const job of desired.jobs) {
     for (const { target: id } of job.targets) {
       const target = desired.targets.find((one) => one.id === id)
-      const device = await deviceOf(target?.kind === 'local' ? target.options['path'] : null)
+      const device = await deviceOf(target?.kind === 'local' ? target.options.path : null)
       if (device === null) continue
       for (const source of job.sources) {
-        if ((await deviceOf(source.options['path'])) !== device) continue
+        if ((await deviceOf(source.options.path)) !== device) continue
         warnings.push({
           rule: 'same-device',
           subject: `${job.id}/${source.name}`,

@@ -1,8 +1,16 @@
 import type { Event } from '../core/event.ts'
-import type { Desired, DesiredJob, DesiredSource, DesiredTarget, Instant, InstanceId, TargetId } from '../core/model.ts'
+import type {
+  Desired,
+  DesiredJob,
+  DesiredSource,
+  DesiredTarget,
+  InstanceId,
+  Instant,
+  TargetId,
+} from '../core/model.ts'
 import { section } from '../core/section.ts'
-import { Failure, NotAvailable } from '../lib/errors.ts'
 import type { Leases } from '../leases/lease.ts'
+import { Failure, NotAvailable } from '../lib/errors.ts'
 import type { Source, SourceKind } from '../sources/source.ts'
 import type { Store } from '../state/store.ts'
 import type { Throttle } from '../stream/throttle.ts'
@@ -55,13 +63,20 @@ export async function configureTarget(world: World, target: DesiredTarget): Prom
   const load = world.plugins.targets.get(target.kind)
   if (!load) throw new NotAvailable(`target type ${target.kind}`, { at: `targets.${target.name}` })
   const kind = await load()
-  return kind.configure(section(`targets.${target.name}`, target.options), { allowLocal: world.allowLocal })
+  return kind.configure(section(`targets.${target.name}`, target.options), {
+    allowLocal: world.allowLocal,
+  })
 }
 
 /** A declared source, configured. Throws `NotAvailable` for a kind that is not built. */
-export async function openSource(world: World, job: DesiredJob, source: DesiredSource): Promise<Source> {
+export async function openSource(
+  world: World,
+  job: DesiredJob,
+  source: DesiredSource,
+): Promise<Source> {
   const load = world.plugins.sources.get(source.kind)
-  if (!load) throw new NotAvailable(`source type ${source.kind}`, { at: `jobs.${job.name}.sources` })
+  if (!load)
+    throw new NotAvailable(`source type ${source.kind}`, { at: `jobs.${job.name}.sources` })
   const kind = await load()
   return kind.configure(section(`jobs.${job.name}.sources.${source.name}`, source.options))
 }

@@ -53,6 +53,8 @@ export function startProgram(
     detached: true,
   })
   if (child.pid !== undefined && nice > 0) addNiceness(child.pid, nice)
+  // At its end Node throws away what nobody began to read yet; it knows of the output by this entry.
+  child.stdio[1] = null
   // Its end shows in the exit; unheard, an EPIPE would end us.
   child.stdin?.on('error', () => {})
   const started = new Promise<void>((resolve, reject) => {
@@ -115,7 +117,7 @@ function exitOf(child: ChildProcess): Promise<readonly [number | null, string | 
 function atMost(work: Promise<void>, millis: number): Promise<void> {
   return new Promise((resolve) => {
     const timer = setTimeout(resolve, millis)
-    work.then(() => {
+    void work.then(() => {
       clearTimeout(timer)
       resolve()
     })

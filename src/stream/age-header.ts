@@ -71,11 +71,10 @@ export async function openHeader(
     const fileKey = await openByIdentities(header, keys)
     if (fileKey) return fileKey
   }
+  const kinds = [...new Set(stanzas)].join(', ')
   throw notForUs(
-    `is encrypted to ${count(stanzas.length, 'recipient')} (${[...new Set(stanzas)].join(', ')})`,
-    keys.length === 0
-      ? 'no identity is configured'
-      : `the ${count(keys.length, 'configured identity', 'configured identities')} cannot open it`,
+    `is encrypted to ${stanzas.length} recipient${stanzas.length === 1 ? '' : 's'} (${kinds})`,
+    ifNoneFits(keys.length),
     'identity_file',
   )
 }
@@ -135,6 +134,8 @@ function notForUs(what: string, why: string, key: string): CannotDecrypt {
   })
 }
 
-function count(number: number, one: string, many = `${one}s`): string {
-  return `${number} ${number === 1 ? one : many}`
+function ifNoneFits(identities: number): string {
+  if (identities === 0) return 'no identity is configured'
+  if (identities === 1) return 'the configured identity does not open it'
+  return `none of the ${identities} configured identities opens it`
 }

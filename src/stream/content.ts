@@ -127,10 +127,22 @@ export async function feed(chain: Chain, input: AsyncIterable<Uint8Array>): Prom
   let open = true
   for await (const chunk of input) {
     if (open) open = await offer(stdin, chunk)
-    if (!open && (await chain.exits).some(({ code }) => code !== 0)) return false
+    if (!open && !leftInPeace(await chain.exits)) return false
   }
   stdin.end()
   return true
+}
+
+/** True when the last program was content with what it had got, and the others died of that alone. */
+function leftInPeace(exits: readonly Exit[]): boolean {
+  const others = exits.slice(0, -1)
+  return exits.at(-1)?.code === 0 && others.every((exit) => exit.code === 0 || lostReader(exit))
+}
+
+/** Between programs lie sockets: one whose reader left with bytes unread is told of a reset instead. */
+function lostReader(exit: Exit): boolean {
+  const complaint = exit.stderr.join('\n')
+  return exit.signal === 'SIGPIPE' || /Broken pipe|reset by peer/i.test(complaint)
 }
 
 /**

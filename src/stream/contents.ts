@@ -14,7 +14,8 @@ export async function* listContents(
   signal: AbortSignal,
 ): AsyncGenerator<string> {
   const { content } = tellApart(opening.layers)
-  if (content !== 'tar') throw new Refused(`the archive is one ${content} file: it has no list of contents`)
+  if (content !== 'tar')
+    throw new Refused(`the archive is one ${content} file: it has no list of contents`)
   const args = ['--list', '--verbose', '--numeric-owner', '--quoting-style=escape', '--file=-']
   const chain = await startChain([{ command: 'tar', args }], { stdin: 'pipe', signal })
   const feeding = feed(chain, contentOf(body, opening, signal, meter()))
@@ -24,7 +25,11 @@ export async function* listContents(
     await feeding
     const [exit] = await chain.exits
     const failure = exit ? failureOf(exit) : null
-    if (failure) throw new ArchiveDamaged(`the tar in the archive cannot be read to its end: ${failure.tail}`, { cause: failure })
+    if (failure)
+      throw new ArchiveDamaged(
+        `the tar in the archive cannot be read to its end: ${failure.tail}`,
+        { cause: failure },
+      )
   } finally {
     await chain.stop()
   }

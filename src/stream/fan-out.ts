@@ -1,13 +1,26 @@
 /** Chunks that the fastest consumer may be ahead of the slowest. */
 const AHEAD = 4
 
+interface Fan {
+  readonly source: AsyncIterator<Uint8Array>
+  readonly branches: readonly Branch[]
+  /** True while the source is being asked. */
+  reading: boolean
+  /** How the source ended, once it did. */
+  end: End | null
+}
+
 interface Branch {
   readonly queue: Uint8Array[]
-  readonly waiting: ((result: Promise<IteratorResult<Uint8Array>>) => void)[]
+  /** Asked for more than there is in the queue. */
+  readonly waiting: ((result: Promise<Result>) => void)[]
   dropped: boolean
 }
 
+type Result = IteratorResult<Uint8Array>
 type End = { readonly kind: 'done' } | { readonly kind: 'failed'; readonly error: unknown }
+
+const DONE: End = { kind: 'done' }
 
 /**
  * One body to `count` consumers, each to be read once. It is read once and no faster than the
@@ -21,94 +34,87 @@ export function fanOut(
 ): readonly AsyncIterable<Uint8Array>[] {
   const source = body[Symbol.asyncIterator]()
   const branches = Array.from({ length: count }, newBranch)
-  let reading = false
-  let end: End | null = null
-
-  const finish = (how: End) => {
-    end ??= how
-    for (const branch of branches) {
-      for (const resolve of branch.waiting.splice(0)) resolve(ended(end))
-      if (end.kind === 'failed') branch.queue.length = 0
+  const fan: Fan = { source, branches, reading: false, end: null }
+  return branches.map((branch) => {
+    const iterator: AsyncIterator<Uint8Array> = {
+      next: () => next(fan, branch),
+      async return() {
+        await drop(fan, branch)
+        return { done: true, value: undefined }
+      },
     }
-  }
-  const hand = (chunk: Uint8Array) => {
-    for (const branch of branches) {
-      const waiter = branch.waiting.shift()
-      if (waiter) waiter(Promise.resolve({ done: false, value: chunk }))
-      else if (!branch.dropped) branch.queue.push(chunk)
-    }
-  }
-  const hungry = () => {
-    const live = branches.filter(({ dropped }) => !dropped)
-    return live.length > 0 && live.every(({ queue }) => queue.length < AHEAD)
-  }
-  const pump = async () => {
-    if (reading) return
-    reading = true
-    try {
-      while (end === null && hungry()) {
-        const next = await source.next()
-        if (next.done) finish({ kind: 'done' })
-        else hand(next.value)
-      }
-    } catch (error) {
-      finish({ kind: 'failed', error })
-    } finally {
-      reading = false
-    }
-  }
-  const drop = async (branch: Branch) => {
-    if (branch.dropped) return
-    branch.dropped = true
-    branch.queue.length = 0
-    for (const resolve of branch.waiting.splice(0)) resolve(ended({ kind: 'done' }))
-    if (!branches.every(({ dropped }) => dropped)) return void pump()
-    if (end !== null) return
-    end = { kind: 'done' }
-    // What the body still has to say concerns nobody any more.
-    await source.return?.().catch(() => {})
-  }
-  const next = (branch: Branch): Promise<IteratorResult<Uint8Array>> => {
-    const chunk = branch.queue.shift()
-    if (chunk) {
-      void pump()
-      return Promise.resolve({ done: false, value: chunk })
-    }
-    if (branch.dropped || end !== null) return ended(branch.dropped ? { kind: 'done' } : end)
-    const result = new Promise<IteratorResult<Uint8Array>>((resolve) =>
-      branch.waiting.push(resolve),
-    )
-    void pump()
-    return result
-  }
-  return branches.map((branch) =>
-    iterable(
-      () => next(branch),
-      () => drop(branch),
-    ),
-  )
+    return { [Symbol.asyncIterator]: () => iterator }
+  })
 }
 
 function newBranch(): Branch {
   return { queue: [], waiting: [], dropped: false }
 }
 
-function ended(end: End | null): Promise<IteratorResult<Uint8Array>> {
-  return end?.kind === 'failed'
-    ? Promise.reject(end.error)
-    : Promise.resolve({ done: true, value: undefined })
+function next(fan: Fan, branch: Branch): Promise<Result> {
+  if (branch.dropped) return told(DONE)
+  const chunk = branch.queue.shift()
+  if (chunk === undefined && fan.end !== null) return told(fan.end)
+  const result =
+    chunk === undefined
+      ? new Promise<Result>((resolve) => branch.waiting.push(resolve))
+      : Promise.resolve({ done: false, value: chunk })
+  void pump(fan)
+  return result
 }
 
-function iterable(
-  next: () => Promise<IteratorResult<Uint8Array>>,
-  drop: () => Promise<void>,
-): AsyncIterable<Uint8Array> {
-  const iterator: AsyncIterator<Uint8Array> = {
-    next,
-    async return() {
-      await drop()
-      return { done: true, value: undefined }
-    },
+/** Reads on while every consumer that is left has room. Never rejects. */
+async function pump(fan: Fan): Promise<void> {
+  if (fan.reading) return
+  fan.reading = true
+  try {
+    while (fan.end === null && hasRoom(fan)) {
+      const read = await fan.source.next()
+      if (read.done) finish(fan, DONE)
+      else hand(fan, read.value)
+    }
+  } catch (error) {
+    finish(fan, { kind: 'failed', error })
+  } finally {
+    fan.reading = false
   }
-  return { [Symbol.asyncIterator]: () => iterator }
+}
+
+function hasRoom({ branches }: Fan): boolean {
+  const left = branches.filter(({ dropped }) => !dropped)
+  return left.length > 0 && left.every(({ queue }) => queue.length < AHEAD)
+}
+
+function hand({ branches }: Fan, chunk: Uint8Array): void {
+  for (const branch of branches) {
+    const waiter = branch.waiting.shift()
+    if (waiter) waiter(Promise.resolve({ done: false, value: chunk }))
+    else if (!branch.dropped) branch.queue.push(chunk)
+  }
+}
+
+function finish(fan: Fan, how: End): void {
+  fan.end ??= how
+  for (const branch of fan.branches) {
+    if (fan.end.kind === 'failed') branch.queue.length = 0
+    for (const resolve of branch.waiting.splice(0)) resolve(told(fan.end))
+  }
+}
+
+async function drop(fan: Fan, branch: Branch): Promise<void> {
+  if (branch.dropped) return
+  branch.dropped = true
+  branch.queue.length = 0
+  for (const resolve of branch.waiting.splice(0)) resolve(told(DONE))
+  if (!fan.branches.every(({ dropped }) => dropped)) return void pump(fan)
+  if (fan.end !== null) return
+  fan.end = DONE
+  // What the body still has to say concerns nobody any more.
+  await fan.source.return?.().catch(() => {})
+}
+
+function told(end: End): Promise<Result> {
+  return end.kind === 'failed'
+    ? Promise.reject(end.error)
+    : Promise.resolve({ done: true, value: undefined })
 }

@@ -78,7 +78,8 @@ export async function loadIdentityFiles(
   const warnings: KeyWarning[] = []
   const load = async (file: string, read: () => Promise<readonly Identity[]>) => {
     try {
-      identities.push(...(await read()))
+      const known = new Set(identities.map(({ secret }) => secret.reveal()))
+      identities.push(...(await read()).filter(({ secret }) => !known.has(secret.reveal())))
       warnings.push(...(await readableByOthers(file)))
     } catch (cause) {
       warnings.push({ file, message: messageOf(cause), hint: HINT })

@@ -3,7 +3,7 @@ import { type FileHandle, open } from 'node:fs/promises'
 import { dirname, isAbsolute, resolve } from 'node:path'
 import type { Readable } from 'node:stream'
 import type { Bytes, Instant } from '../core/model.ts'
-import type { StoredObject } from '../core/observed.ts'
+import type { StoredObject, UnfinishedObject } from '../core/observed.ts'
 import type { Section } from '../core/section.ts'
 import { ConfigError, ObjectMissing } from '../lib/errors.ts'
 import { exists, freeBytes, isGone } from '../platform/files.ts'
@@ -12,7 +12,7 @@ import { walkFiles } from '../platform/walk.ts'
 import { checkKey, checkPrefix, partName, readPartName } from './keys.ts'
 import { lookAt, type Place, refuseDetours, trouble } from './local-place.ts'
 import { begin, erase, publish, seal } from './local-write.ts'
-import type { Target, TargetKind } from './target.ts'
+import type { Stored, Target, TargetKind } from './target.ts'
 
 const READ_SIZE = 1024 * 1024
 
@@ -42,32 +42,9 @@ function fault({ path }: Section, key: string, message: string): ConfigError {
 }
 
 function localTarget(place: Place): Target {
-  const { root } = place
-  const reach = <T>(attempt: string, work: Promise<T>): Promise<T> =>
-    work.catch((error: unknown) => {
-      throw trouble(root, attempt, error)
-    })
-
+  const reach = <T>(attempt: string, work: Promise<T>) => reaching(place, attempt, work)
   return {
-    async put(key, body, token, signal) {
-      const attempt = `write ${key}`
-      const part = partPath(root, key, token)
-      const file = await reach(attempt, begin(place, key, part, signal)).catch((error: unknown) => {
-        letGo(body)
-        throw error
-      })
-      try {
-        const write = (batch: readonly Uint8Array[]) => reach(attempt, writeAll(file, batch))
-        const bytes = await pour(body, write, signal)
-        await reach(attempt, seal(file, bytes))
-        signal.throwIfAborted()
-        return await reach(attempt, publish(place, key, part, bytes))
-      } catch (error) {
-        await file.close().catch(() => {})
-        await erase(place, part).catch(() => {}) // `unfinished` tells of it once the disk is back
-        throw error
-      }
-    },
+    put: (key, body, token, signal) => putObject(place, { key, body, token }, signal),
 
     async get(key, start, signal) {
       checkKey(key)
@@ -84,24 +61,8 @@ function localTarget(place: Place): Target {
       return reach(`look at ${key}`, statObject(place, key))
     },
 
-    async *list(prefix, signal) {
-      for await (const files of walk(place, prefix, signal)) {
-        for (const file of files) {
-          const found = isPart(file) ? null : statFile(root, file)
-          if (found && file.startsWith(prefix)) yield { key: file, ...found }
-        }
-      }
-    },
-
-    async *unfinished(prefix, signal) {
-      for await (const files of walk(place, prefix, signal)) {
-        for (const file of files) {
-          const part = isPart(file) ? readPart(file) : null
-          const found = part?.key.startsWith(prefix) ? statFile(root, file) : null
-          if (part && found) yield { ...part, bytes: found.bytes }
-        }
-      }
-    },
+    list: (prefix, signal) => listObjects(place, prefix, signal),
+    unfinished: (prefix, signal) => listParts(place, prefix, signal),
 
     async remove(key, signal) {
       checkKey(key)
@@ -110,7 +71,7 @@ function localTarget(place: Place): Target {
     },
 
     async abort({ key, token }, signal) {
-      const part = partPath(root, key, token)
+      const part = partPath(place.root, key, token)
       signal.throwIfAborted()
       await reach(`remove the unfinished ${key}`, removePart(place, key, part))
     },
@@ -119,6 +80,42 @@ function localTarget(place: Place): Target {
       signal.throwIfAborted()
       return reach('ask for free space', freeSpace(place))
     },
+  }
+}
+
+/** `work` on the disk, its system errors told as what they mean. Errors of a body never pass here. */
+function reaching<T>({ root }: Place, attempt: string, work: Promise<T>): Promise<T> {
+  return work.catch((error: unknown) => {
+    throw trouble(root, attempt, error)
+  })
+}
+
+interface Delivery {
+  readonly key: string
+  readonly body: AsyncIterable<Uint8Array>
+  readonly token: string
+}
+
+async function putObject(
+  place: Place,
+  { key, body, token }: Delivery,
+  signal: AbortSignal,
+): Promise<Stored> {
+  const reach = <T>(work: Promise<T>) => reaching(place, `write ${key}`, work)
+  const part = partPath(place.root, key, token)
+  const file = await reach(begin(place, key, part, signal)).catch((error: unknown) => {
+    letGo(body)
+    throw error
+  })
+  try {
+    const bytes = await pour(body, (batch) => reach(writeAll(file, batch)), signal)
+    await reach(seal(file, bytes))
+    signal.throwIfAborted()
+    return await reach(publish(place, key, part, bytes))
+  } catch (error) {
+    await file.close().catch(() => {})
+    await erase(place, part).catch(() => {}) // `unfinished` tells of it once the disk is back
+    throw error
   }
 }
 
@@ -152,6 +149,33 @@ function statFile(root: string, file: string): Omit<StoredObject, 'key'> | null 
   } catch (error) {
     if (isGone(error)) return null
     throw trouble(root, `look at ${file}`, error)
+  }
+}
+
+async function* listObjects(
+  place: Place,
+  prefix: string,
+  signal: AbortSignal,
+): AsyncGenerator<StoredObject> {
+  for await (const files of walk(place, prefix, signal)) {
+    for (const file of files) {
+      const found = isPart(file) ? null : statFile(place.root, file)
+      if (found && file.startsWith(prefix)) yield { key: file, ...found }
+    }
+  }
+}
+
+async function* listParts(
+  place: Place,
+  prefix: string,
+  signal: AbortSignal,
+): AsyncGenerator<UnfinishedObject> {
+  for await (const files of walk(place, prefix, signal)) {
+    for (const file of files) {
+      const part = isPart(file) ? readPart(file) : null
+      const found = part?.key.startsWith(prefix) ? statFile(place.root, file) : null
+      if (part && found) yield { ...part, bytes: found.bytes }
+    }
   }
 }
 

@@ -143,6 +143,13 @@ describe('startChain', () => {
     expect((await chain.exits).map(({ code }) => code)).toEqual([0, 0, 0])
   })
 
+  it('loses nothing of an output that is read only after its end', async () => {
+    const chain = await startChain([sh('head -c 90000 /dev/zero')], { stdin: null, signal: never })
+    await chain.exits
+    await new Promise(setImmediate)
+    expect((await output(chain)).length).toBe(90_000)
+  })
+
   it('takes a file as input and a file as output', async () => {
     await writeFile(join(root, 'in'), 'from a file')
     const [input, out] = [await open(join(root, 'in')), await open(join(root, 'out'), 'wx')]

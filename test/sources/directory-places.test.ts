@@ -1,6 +1,6 @@
-import { chmod, mkdir, readdir, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, readdir, rm, stat, writeFile } from 'node:fs/promises'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { fill, taskOf } from '../contract/source.ts'
+import { taskOf } from '../contract/source.ts'
 import { type Bench, makeBench, sourceOf } from '../support/directories.ts'
 import { mountTmpfs, text } from '../support/trees.ts'
 
@@ -55,22 +55,6 @@ describe('a restore at a mount point', () => {
       /name is not UTF-8/,
     )
     expect(await readdir(bench.live)).toHaveLength(1)
-  })
-
-  it('undoes all of it when its moves are made backwards', async () => {
-    await using _ = await mountTmpfs(bench.live)
-    await bench.write({ a: '1', 'b/c': '1', 'cache/x': '1' })
-    const facts = await bench.archive(sourceOf(bench.live, { exclude: ['cache'] }))
-    await bench.write({ a: '2', 'b/c': '2', 'cache/x': '2' })
-    const before = await bench.read()
-    const staging = await sourceOf(bench.live).stage(taskOf({ facts }), bench.context, NEVER)
-    const { moves } = await staging.finish(await fill(staging, bench.at('archive.tar')), NEVER)
-    for (const { from, to } of moves) await rename(from, to)
-    expect(await bench.read()).not.toEqual(before)
-    for (const { from, to } of moves.toReversed()) await rename(to, from)
-    await staging.discard()
-    expect(await bench.read()).toEqual(before)
-    expect((await readdir(bench.live)).sort()).toEqual(['a', 'b', 'cache'])
   })
 })
 

@@ -48,8 +48,10 @@ describe('age with recipients', () => {
     for (const size of SIZES) {
       const bytes = randomBytes(size)
       await writeFile(at('sealed'), await seal(sealing, bytes, 100_000))
-      await exec('age', ['-d', '-i', at('id'), '-o', at('open'), at('sealed')])
-      expect((await readFile(at('open'))).equals(bytes)).toBe(true)
+      const { stdout } = await exec('age', ['-d', '-i', at('id'), at('sealed')], {
+        encoding: 'buffer',
+      })
+      expect(stdout.equals(bytes)).toBe(true)
     }
   })
 
@@ -138,7 +140,7 @@ describe('an age file that is not what was written', () => {
     const wrong = await open([other.identity], sealed).catch((cause) => cause)
     expect(wrong).toBeInstanceOf(CannotDecrypt)
     expect(wrong.message).toBe(
-      'the archive is encrypted to 2 recipients (X25519), and the 1 configured identity cannot open it',
+      'the archive is encrypted to 2 recipients (X25519), and the configured identity does not open it',
     )
     expect(wrong.hint).toMatch(/encryption.identity_file/)
     await expect(open([], sealed)).rejects.toThrow(/no identity is configured/)
@@ -223,11 +225,7 @@ describe('key files', () => {
     const first = { ...none, identityFiles: [at('one')] }
     const second = { ...none, identityFiles: [at('one'), at('two')] }
     const loaded = await loadIdentityFiles([first, null, second])
-    expect(loaded.identities.map(({ secret }) => secret.reveal())).toEqual([
-      one.text,
-      two.text,
-      one.text,
-    ])
+    expect(loaded.identities.map(({ secret }) => secret.reveal())).toEqual([one.text, two.text])
     expect(loaded.warnings).toEqual([
       {
         file: at('two'),

@@ -43,7 +43,9 @@ export default class BudgetReporter implements Reporter {
     for (const [suite, spent] of [...seconds].sort(([a], [b]) => (a < b ? -1 : 1))) {
       const budget = BUDGETS[suite] ?? 60
       const over = spent > budget ? '  over budget' : ''
-      console.log(`${suite.padEnd(12)} ${spent.toFixed(1).padStart(7)} ${String(budget).padStart(7)}${over}`)
+      console.log(
+        `${suite.padEnd(12)} ${spent.toFixed(1).padStart(7)} ${String(budget).padStart(7)}${over}`,
+      )
     }
     if (failed > 0) process.exitCode = 1
     console.log(`\n${passed} passed, ${failed} failed`)

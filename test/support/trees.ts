@@ -76,7 +76,12 @@ function blocks(command: string, args: readonly string[], cwd: string): readonly
 /** The output of a program, byte for byte. Throws when it fails. */
 export function text(command: string, args: readonly string[], cwd?: string): string {
   const place = cwd === undefined ? {} : { cwd }
-  return execFileSync(command, args, { encoding: 'latin1', maxBuffer: 2 ** 28, ...place })
+  return execFileSync(command, args, {
+    encoding: 'latin1',
+    maxBuffer: 2 ** 28,
+    stdio: 'pipe',
+    ...place,
+  })
 }
 
 async function hashOf(path: Buffer): Promise<string> {

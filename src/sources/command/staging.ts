@@ -33,7 +33,9 @@ export async function stageCommand(
       hint: 'or write it to a file with --to FILE',
     })
   })
-  const collected = task.facts.collect === true || settings.collect !== null
+  // The archive tells what it is; the present config only where no manifest does.
+  const { collect } = task.facts
+  const collected = typeof collect === 'boolean' ? collect : settings.collect !== null
   return collected
     ? await stageFolder(settings, restore, context)
     : stageInput(settings, restore, context)

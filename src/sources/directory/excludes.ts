@@ -4,13 +4,12 @@ import { besidesDot, formatGlob, globMatches, parseGlob, type Token } from './gl
 const MAX_PATTERNS = 100
 const MAX_LENGTH = 200
 
-/** Our own staging and previous folders, of this source or of one inside it: never content. */
-const OWN = [
-  '.holdfast-staging-*',
-  '.holdfast-previous-*',
-  '.*.holdfast-staging-*',
-  '.*.holdfast-previous-*',
-]
+/** What a folder of ours is for. `parked` holds what is carried over while a swap is made. */
+export type OwnRole = 'staging' | 'previous' | 'parked'
+
+const ROLES: readonly OwnRole[] = ['staging', 'previous', 'parked']
+/** Our own folders, of this source or of one inside it: never content. */
+const OWN = ROLES.flatMap((role) => [`.holdfast-${role}-*`, `.*.holdfast-${role}-*`])
 
 /** One thing to leave out: a name at any depth, or a path from the root of the source on. */
 export interface Pattern {
@@ -90,12 +89,12 @@ export function excluder(
   }
 }
 
-/** Whether `name` is that of a staging or previous folder of ours. */
+/** Whether `name` is that of a folder of ours. */
 export function isOwnFolder(name: string): boolean {
   return OWN_NAME.test(name)
 }
 
-const OWN_NAME = /^\.(?:.*\.)?holdfast-(?:staging|previous)-/s
+const OWN_NAME = new RegExp(`^\\.(?:.*\\.)?holdfast-(?:${ROLES.join('|')})-`, 's')
 
 function ownPatterns(): readonly Pattern[] {
   const parsed = parsePatterns(OWN)

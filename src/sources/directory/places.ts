@@ -1,7 +1,7 @@
 import { lstat, opendir, realpath } from 'node:fs/promises'
 import { basename, dirname, join, relative, sep } from 'node:path'
 import { isGone } from '../../platform/files.ts'
-import { isOwnFolder } from './excludes.ts'
+import { isOwnFolder, type OwnRole } from './excludes.ts'
 
 /** The path with every link in it resolved, as far as it exists. */
 export async function realOf(path: string): Promise<string> {
@@ -35,7 +35,7 @@ const MAX_NAME_BYTES = 255
  * The name of our folder of that `role` for `base`: `.app.holdfast-previous-<token>` beside it, or
  * without a base, inside it, `.holdfast-previous-<token>`. Never longer than a name may be.
  */
-export function ownName(role: 'staging' | 'previous', token: string, base: string | null): string {
+export function ownName(role: OwnRole, token: string, base: string | null): string {
   const end = `.holdfast-${role}-${token}`
   if (base === null) return end
   const room = MAX_NAME_BYTES - Buffer.byteLength(end) - 1

@@ -6,6 +6,7 @@ import { exists, makeFolders } from '../../platform/files.ts'
 import type { Exit } from '../../platform/program.ts'
 import type { RestoreTask, SourceContext, Staged, Staging } from '../source.ts'
 import { carriedOver, listOf } from './carry.ts'
+import type { OwnRole } from './excludes.ts'
 import { judgeExtraction, tarExtract } from './extract.ts'
 import { findGoal, type Goal, memberOf } from './goal.ts'
 import { ownName } from './places.ts'
@@ -23,6 +24,7 @@ interface Work {
   /** Root of what is unpacked, in `holder`. */
   readonly tree: string
   readonly previous: string
+  readonly park: string
   /** Folders outside `holder` that were made for this restore; those still empty go with it. */
   readonly made: string[]
 }
@@ -36,13 +38,15 @@ export async function stageDirectory(
 ): Promise<Staging> {
   const goal = await findGoal(settings, task, [...context.leaveOut, context.scratch])
   refuse(goal)
-  const holder = join(goal.home, ownName('staging', context.token, goal.base))
+  const ours = (role: OwnRole) => join(goal.home, ownName(role, context.token, goal.base))
+  const holder = ours('staging')
   const work: Work = {
     goal,
     task,
     holder,
     tree: join(holder, 'tree'),
-    previous: join(goal.home, ownName('previous', context.token, goal.base)),
+    previous: ours('previous'),
+    park: ours('parked'),
     made: [...(await missingAbove(goal.path))],
   }
   try {
@@ -85,9 +89,12 @@ async function open(work: Work, { path }: DirectorySettings): Promise<void> {
 
 /** Removes what a restore that died left behind. Restores of one place exclude each other by lease. */
 async function sweep({ home, base }: Goal): Promise<void> {
-  const start = ownName('staging', '', base)
+  const staging = ownName('staging', '', base)
+  const parked = ownName('parked', '', base)
   for (const name of await readdir(home)) {
-    if (name.startsWith(start)) await removeTree(join(home, name))
+    if (name.startsWith(staging)) await removeTree(join(home, name))
+    // What is parked is live data: only what is empty goes.
+    else if (name.startsWith(parked)) await rmdir(join(home, name)).catch(() => {})
   }
 }
 
@@ -106,14 +113,14 @@ async function requireSpace({ home }: Goal, task: RestoreTask): Promise<void> {
 }
 
 async function finish(work: Work, exit: Exit | null, signal: AbortSignal): Promise<Staged> {
-  const { goal, task, holder, tree, previous } = work
+  const { goal, task, holder, tree } = work
   const only = memberOf(task)
   const said = judgeExtraction(exit, only)
   const scanned = await scan(tree, listOf(task.facts, 'devices'), signal)
   if (only === null) requireAll(scanned.entries, task)
   const carried = await carriedOver(goal, task.facts, signal)
   const origin = join(tree, goal.part)
-  const swap = await planSwap({ goal, holder, origin, previous, carried, made: work.made })
+  const swap = await planSwap({ ...work, origin, carried })
   // After the swap only renames stand between a power cut and the restored data.
   await syncFileSystem(holder, signal)
   return {

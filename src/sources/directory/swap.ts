@@ -8,6 +8,12 @@ import type { Goal } from './goal.ts'
 import { naming } from './names.ts'
 import { LOST_AND_FOUND, within } from './places.ts'
 
+/*
+ * Moves are journaled, and after a crash a look at which paths exist tells how many were made. So no
+ * move may carry the path of another one along unseen: what the backup left out is parked in a folder
+ * of its own before its surroundings move, and put back after them.
+ */
+
 /** What arrived, what it replaces, and what of the live tree is kept. */
 export interface Exchange {
   readonly goal: Goal
@@ -17,9 +23,11 @@ export interface Exchange {
   readonly origin: string
   /** Where the replaced data goes. */
   readonly previous: string
+  /** Where what is carried over waits; never removed while something is in it. */
+  readonly park: string
   /** Paths carried over, from `goal.path` on. */
   readonly carried: readonly string[]
-  /** Takes the folders that are made for the replaced data, the topmost first. */
+  /** Takes the folders that are made for the moves, the topmost first. */
   readonly made: string[]
 }
 
@@ -31,9 +39,16 @@ export interface Swap {
   readonly warnings: readonly string[]
 }
 
+/** What is carried over, on its way out and back. */
+interface Carry {
+  readonly out: readonly Move[]
+  readonly back: readonly Move[]
+  readonly warnings: readonly string[]
+}
+
 /**
- * Plans the swap: the live data out, the restored data in, then what the backup had left out back to
- * its old place. Folders that the moves need are made, all of them inside folders of ours.
+ * Plans the swap: the live data out, the restored data in, and what the backup had left out stays at
+ * its place. Folders that the moves need are made, all of them inside folders of ours.
  */
 export async function planSwap(exchange: Exchange): Promise<Swap> {
   const { goal, origin } = exchange
@@ -48,50 +63,51 @@ export async function planSwap(exchange: Exchange): Promise<Swap> {
 async function swapWhole(exchange: Exchange): Promise<Swap> {
   const { goal, holder, origin } = exchange
   const replaced = goal.inPlace ? exchange.previous : join(holder, 'replaced')
-  const back = await carry(exchange, exchange.carried)
+  const { out, back, warnings } = await carry(exchange, exchange.carried)
   const there = goal.now !== 'nothing'
   return {
     moves: [
+      ...out,
       ...(there ? [{ from: goal.path, to: replaced }] : []),
       { from: origin, to: goal.path },
-      ...back.moves,
+      ...back,
     ],
     previous: there && goal.inPlace ? replaced : null,
-    warnings: back.warnings,
+    warnings,
   }
 }
 
 /** For a mount point, which no rename moves, and around paths that are in use by ourselves. */
 async function swapEntries(exchange: Exchange): Promise<Swap> {
-  const { goal, previous, carried } = exchange
-  // What was left out and holds a path in use stays with it.
-  const holding = carried.filter((path) => goal.stays.some((kept) => within(path, kept) !== null))
-  const stays = [...goal.stays, ...holding]
+  const { goal, carried, previous } = exchange
+  // What was left out simply stays where the folder that it is in stays, or where it holds what does.
+  const unmoved = carried.filter((path) => {
+    const folder = dirname(path)
+    return folder === '.' || holdsStay(goal.stays, folder) || holdsStay(goal.stays, path)
+  })
+  const stays = [...new Set([...goal.stays, ...unmoved])]
   const plan: EntryPlan = { exchange, stays, skipped: [] }
-  const out = await leave(plan, '')
-  const moved = new Set(out.map(({ from }) => from))
-  const back = await carry(
-    exchange,
-    carried.filter((path) => wasMoved(join(goal.path, path), moved)),
-  )
+  const moved = carried.filter((path) => !stays.some((kept) => within(kept, path) !== null))
+  const { out, back, warnings } = await carry(exchange, moved)
+  const leaving = await leave(plan, '')
   // After `carry`, which may have made folders that must go in as well.
-  const into = await enter(plan, '')
+  const entering = await enter(plan, '')
   return {
-    moves: [...out, ...into, ...back.moves],
-    previous: out.length > 0 ? previous : null,
+    moves: [...out, ...leaving, ...entering, ...back],
+    previous: leaving.length > 0 ? previous : null,
     warnings: [
       ...(plan.skipped.length === 0
         ? []
-        : [naming('paths of the archive not restored, because they are in use', plan.skipped)]),
+        : [
+            naming(
+              'paths of the archive not restored, because what is there is kept',
+              plan.skipped,
+            ),
+          ]),
       ...(await ownAttributes(exchange)),
-      ...back.warnings,
+      ...warnings,
     ],
   }
-}
-
-function wasMoved(path: string, moved: ReadonlySet<string>): boolean {
-  for (let at = path; at !== dirname(at); at = dirname(at)) if (moved.has(at)) return true
-  return false
 }
 
 interface EntryPlan {
@@ -109,7 +125,7 @@ async function leave(plan: EntryPlan, way: string): Promise<readonly Move[]> {
   for (const name of await namesIn(join(goal.path, way))) {
     const path = join(way, name)
     if (stayIn(plan, way, name)) continue
-    if (holdsStay(plan, path)) moves.push(...(await leave(plan, path)))
+    if (holdsStay(plan.stays, path)) moves.push(...(await leave(plan, path)))
     else moves.push({ from: join(goal.path, path), to: join(previous, path) })
   }
   return moves
@@ -122,7 +138,7 @@ async function enter(plan: EntryPlan, way: string): Promise<readonly Move[]> {
   for (const name of await namesIn(join(origin, way))) {
     const path = join(way, name)
     const from = join(origin, path)
-    const shared = holdsStay(plan, path)
+    const shared = holdsStay(plan.stays, path)
     if (stayIn(plan, way, name) && (await exists(join(goal.path, path)))) {
       if (name !== LOST_AND_FOUND) plan.skipped.push(path)
     } else if (!shared) moves.push({ from, to: join(goal.path, path) })
@@ -138,7 +154,7 @@ function stayIn({ stays, exchange }: EntryPlan, way: string, name: string): bool
   return isOwnFolder(name) || (name === LOST_AND_FOUND && exchange.goal.base === null)
 }
 
-function holdsStay({ stays }: EntryPlan, path: string): boolean {
+function holdsStay(stays: readonly string[], path: string): boolean {
   return stays.some((kept) => kept.startsWith(`${path}/`))
 }
 
@@ -147,22 +163,29 @@ async function namesIn(path: string): Promise<readonly string[]> {
   return names.map(asText).sort()
 }
 
-/** Moves back what the backup left out, and makes the folders above it where the archive has none. */
+/** Parks what the backup left out and puts it back, in folders that are made where the archive has none. */
 async function carry(
-  { goal, origin, previous }: Exchange,
+  { goal, origin, park, previous, made }: Exchange,
   carried: readonly string[],
-): Promise<{ readonly moves: readonly Move[]; readonly warnings: readonly string[] }> {
-  const moves: Move[] = []
+): Promise<Carry> {
+  const out: Move[] = []
+  const back: Move[] = []
   const lost: string[] = []
   for (const path of carried) {
     const free = !(await exists(join(origin, path)))
     if (free && (await makeParents(goal.path, origin, dirname(path)))) {
-      moves.push({ from: join(previous, path), to: join(goal.path, path) })
+      const parked = join(park, String(out.length))
+      out.push({ from: join(goal.path, path), to: parked })
+      back.push({ from: parked, to: join(goal.path, path) })
     } else lost.push(path)
+  }
+  if (out.length > 0) {
+    await mkdir(park, { mode: 0o700 })
+    made.push(park)
   }
   const what = 'excluded paths not carried over, because something else is in their place'
   const also = `; until the next backup they are in ${previous}`
-  return { moves, warnings: lost.length === 0 ? [] : [naming(what, lost) + also] }
+  return { out, back, warnings: lost.length === 0 ? [] : [naming(what, lost) + also] }
 }
 
 /** Makes the folders of `way` under `origin` as they are under `live`; false when a file is there. */

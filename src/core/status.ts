@@ -1,0 +1,168 @@
+import type {
+  Backup,
+  BackupStatus,
+  Bytes,
+  Desired,
+  DesiredJob,
+  Instant,
+  JobId,
+  Millis,
+  TargetId,
+} from './model.ts'
+import type { Observed, Warning } from './observed.ts'
+import { groupedBy, sortedBy } from './order.ts'
+import { isOpen } from './plan-attempts.ts'
+import { nextSlot } from './schedule.ts'
+
+/** How things stand, for `status`: what somebody asks who has one minute. */
+export interface Status {
+  readonly now: Instant
+  /** By id. */
+  readonly jobs: readonly JobStatus[]
+  /** By id. */
+  readonly targets: readonly TargetStatus[]
+  /** Attempts under way, oldest first. */
+  readonly running: readonly RunningStatus[]
+  /** In-place restores that go on or whose baseline is not complete, oldest first. */
+  readonly restores: readonly RestoreStatus[]
+  readonly warnings: readonly Warning[]
+}
+
+export interface JobStatus {
+  readonly id: JobId
+  readonly title: string
+  readonly enabled: boolean
+  readonly cron: string | null
+  readonly timezone: string | null
+  readonly nextSlot: Instant | null
+  /** When the source that waits longest last succeeded; null when one of them never did. */
+  readonly lastSuccessAt: Instant | null
+  readonly last: {
+    readonly status: BackupStatus
+    readonly at: Instant
+    readonly error: string | null
+  } | null
+  readonly rpo: Millis | null
+  /** Whether the last success is younger than the objective; null without one. */
+  readonly rpoMet: boolean | null
+}
+
+export interface TargetStatus {
+  readonly id: TargetId
+  readonly kind: string
+  readonly state: 'listed' | 'unreachable' | 'unlisted'
+  readonly error: string | null
+  readonly copies: number
+  readonly bytes: Bytes
+}
+
+export interface RunningStatus {
+  readonly job: JobId
+  readonly source: string
+  readonly backup: string
+  readonly startedAt: Instant
+  /** False: whoever began it is gone. */
+  readonly alive: boolean
+}
+
+export interface RestoreStatus {
+  readonly id: string
+  readonly reference: string
+  readonly status: 'running' | 'success' | 'failed'
+  readonly to: string
+  readonly startedAt: Instant
+  /** Where the data from before is kept until then. */
+  readonly previous: string | null
+}
+
+/** Sums up what was declared and seen; `warnings` are those of the plan. */
+export function statusOf(
+  desired: Desired,
+  observed: Observed,
+  warnings: readonly Warning[],
+  now: Instant,
+): Status {
+  const { backups, restores } = observed.history
+  const byJob = groupedBy(backups, (one) => one.job)
+  const open = backups.filter((one) => isOpen(one.status)).sort(oldestFirst)
+  return {
+    now,
+    jobs: sortedBy(desired.jobs, (job) => job.id).map((job) =>
+      jobStatus(job, byJob.get(job.id) ?? [], now),
+    ),
+    targets: targetStatuses(desired, observed),
+    running: open.map(({ job, source, id, startedAt, instance }) => ({
+      job,
+      source,
+      backup: id,
+      startedAt,
+      alive: observed.alive.has(instance),
+    })),
+    restores: restores
+      .filter((one) => one.inPlace && one.status !== 'failed')
+      .toSorted(oldestFirst)
+      .map(({ id, reference, status, to, startedAt, previous }) => ({
+        id,
+        reference,
+        status,
+        to,
+        startedAt,
+        previous,
+      })),
+    warnings,
+  }
+}
+
+function oldestFirst<T extends { readonly startedAt: Instant }>(one: T, other: T): number {
+  return one.startedAt - other.startedAt
+}
+
+function jobStatus(job: DesiredJob, attempts: readonly Backup[], now: Instant): JobStatus {
+  const { id, title, enabled, schedule, objectives } = job
+  const lastSuccessAt = oldestSuccess(job, attempts)
+  const last = attempts.reduce<Backup | null>(
+    (newest, one) => (newest === null || one.startedAt > newest.startedAt ? one : newest),
+    null,
+  )
+  const { rpo } = objectives
+  return {
+    id,
+    title,
+    enabled,
+    cron: schedule?.cron ?? null,
+    timezone: schedule?.timezone ?? null,
+    nextSlot: enabled && schedule !== null ? nextSlot(schedule, now) : null,
+    lastSuccessAt,
+    last: last && { status: last.status, at: last.finishedAt ?? last.startedAt, error: last.error },
+    rpo,
+    rpoMet: rpo === null ? null : lastSuccessAt !== null && now - lastSuccessAt <= rpo,
+  }
+}
+
+function oldestSuccess(job: DesiredJob, attempts: readonly Backup[]): Instant | null {
+  const newest = new Map<string, Instant>()
+  for (const { source, status, startedAt, finishedAt } of attempts) {
+    const at = finishedAt ?? startedAt
+    if (status === 'success' && at > (newest.get(source) ?? 0)) newest.set(source, at)
+  }
+  const times = job.sources.map(({ name }) => newest.get(name))
+  if (times.length === 0 || times.includes(undefined)) return null
+  return Math.min(...times.map((at) => at ?? 0)) as Instant
+}
+
+function targetStatuses(desired: Desired, observed: Observed): readonly TargetStatus[] {
+  const complete = observed.history.copies.filter((copy) => copy.status === 'complete')
+  const byTarget = groupedBy(complete, (copy) => copy.target)
+  return sortedBy(desired.targets, (target) => target.id).map(({ id, kind }) => {
+    const listing = observed.listings.get(id)
+    const copies = byTarget.get(id) ?? []
+    return {
+      id,
+      kind,
+      state: listing?.kind ?? 'unlisted',
+      error: listing?.kind === 'unreachable' ? listing.error : null,
+      copies: copies.length,
+      bytes: copies.reduce((sum, copy) => sum + (copy.bytes ?? 0), 0) as Bytes,
+    }
+  })
+}
