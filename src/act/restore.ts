@@ -3,13 +3,14 @@ import type { Copy, DesiredJob, DesiredSource, Restore, RestoreId } from '../cor
 import { messageOf, RestoreFailed } from '../lib/errors.ts'
 import type { World } from '../observe/world.ts'
 import type { Source, Staged, Staging } from '../sources/source.ts'
+import type { Store } from '../state/store.ts'
 import { loadIdentities } from '../stream/keys.ts'
 import { readThrough, unseal } from '../stream/unseal.ts'
 import type { Archive } from './archive.ts'
 import { ownPaths } from './backup.ts'
 import { pin } from './pin.ts'
 import { makeScratch } from './scratch.ts'
-import { swap } from './swap.ts'
+import { type SwapJournal, swap } from './swap.ts'
 import { proveStored, type StoredFacts } from './verify.ts'
 
 /** What is to be restored, from where, to where: everything resolved. */
@@ -44,10 +45,11 @@ export async function restore(
   signal: AbortSignal,
 ): Promise<Restored> {
   const row = openedRow(order, world)
+  const journal = lateJournal(world.store)
   await world.store.openRestore(row)
   try {
     for (const copy of order.pins) await pin(copy, `restore:${row.id}`, world, signal)
-    const staged = await stageAndSwap(order, row, world, signal)
+    const staged = await stageAndSwap({ order, row, journal }, world, signal)
     const end = {
       status: 'success',
       finishedAt: world.now(),
@@ -55,6 +57,7 @@ export async function restore(
       previous: staged.previous,
     } as const
     await world.store.closeRestore(row.id, end)
+    await journal.settle()
     return { restore: { ...row, ...end }, staged }
   } catch (error) {
     const cause = signal.aborted ? signal.reason : error
@@ -64,6 +67,7 @@ export async function restore(
       error: messageOf(cause),
       previous: null,
     })
+    await journal.settle()
     throw cause
   }
 }
@@ -92,9 +96,41 @@ function openedRow(order: RestoreOrder, world: World): Restore {
   }
 }
 
+interface Restoring {
+  readonly order: RestoreOrder
+  readonly row: Restore
+  readonly journal: LateJournal
+}
+
+/** A journal whose entries outlive the swap until the restore's own row is closed. */
+interface LateJournal extends SwapJournal {
+  /** Whether a swap was begun and came to no end. */
+  isOpen(): boolean
+  /** Lets go of what came to its end: a death before leaves it for the next start to look into. */
+  settle(): Promise<void>
+}
+
+function lateJournal(store: Store): LateJournal {
+  const open = new Set<string>()
+  const ended = new Set<string>()
+  return {
+    async openJournal(entry) {
+      await store.openJournal(entry)
+      open.add(entry.id)
+    },
+    async closeJournal(id) {
+      open.delete(id)
+      ended.add(id)
+    },
+    isOpen: () => open.size > 0,
+    async settle() {
+      for (const id of ended) await store.closeJournal(id)
+    },
+  }
+}
+
 async function stageAndSwap(
-  order: RestoreOrder,
-  row: Restore,
+  { order, row, journal }: Restoring,
   world: World,
   signal: AbortSignal,
 ): Promise<Staged> {
@@ -117,23 +153,15 @@ async function stageAndSwap(
       order,
       world,
     )
-    await swap(
-      {
-        kind: 'swap',
-        id: world.newId(),
-        openedAt: world.now(),
-        restore: row.id,
-        moves: staged.moves,
-        leftovers: staged.leftovers,
-        previous: staged.previous,
-      },
-      world.store,
-    )
+    const { moves, leftovers, previous } = staged
+    const at = { kind: 'swap', id: world.newId(), openedAt: world.now(), restore: row.id } as const
+    await swap({ ...at, moves, leftovers, previous }, journal)
     tell('restore.swapped', `restored data is in place at ${row.to}`, order, world)
     await staging.discard()
     return staged
   } catch (error) {
-    await staging.discard().catch(() => {})
+    // What a swap could neither finish nor take back may still need what is staged.
+    if (!journal.isOpen()) await staging.discard().catch(() => {})
     throw error
   }
 }

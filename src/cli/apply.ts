@@ -1,7 +1,7 @@
 import type { JobOwned } from '../act/act.ts'
+import { deliverNotifications } from '../act/announce.ts'
 import type { DesiredJob } from '../core/model.ts'
 import { applyConfig } from '../daemon/apply.ts'
-import { deliverNotifications } from '../act/announce.ts'
 import { refuseUnavailable } from '../daemon/reload.ts'
 import { EVERY_KIND, takeTurn } from '../daemon/turn.ts'
 import { exitCodeOf, LeaseBusy, messageOf, reportOf } from '../lib/errors.ts'

@@ -1,7 +1,7 @@
 import type { act, JobOwned } from '../act/act.ts'
+import { deliverNotifications } from '../act/announce.ts'
 import { type BackupOutcome, backup } from '../act/backup.ts'
 import type { ActionKind, BackupAction } from '../core/action.ts'
-import { deliverNotifications } from '../act/announce.ts'
 import { refuseUnavailable } from '../daemon/reload.ts'
 import { type Outcome, takeTurn } from '../daemon/turn.ts'
 import { exitCodeOf, LeaseBusy, messageOf, Refused, reportOf } from '../lib/errors.ts'

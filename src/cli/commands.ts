@@ -167,9 +167,7 @@ function addOtherVerbs(program: Command, run: Run): void {
         'do what HQL_BACKUP_RESTORE asks for, then become the command behind --',
       ),
     )
-    .passThroughOptions()
     .action(run(async () => (await import('./restore.ts')).restore))
-  program.enablePositionalOptions()
   program
     .command('status')
     .description('jobs, targets, what runs, what deserves a look')

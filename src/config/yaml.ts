@@ -2,7 +2,7 @@ import type { Alias, Node, ParsedNode, YAMLMap } from 'yaml'
 import { isAlias, isMap, isScalar, isSeq, Lexer, LineCounter, parseAllDocuments } from 'yaml'
 import type { Faults } from './faults.ts'
 import type { Entry, Place, Tree } from './tree.ts'
-import { emptyMap, joinPath } from './tree.ts'
+import { joinPath } from './tree.ts'
 
 type Parsed = ReturnType<typeof parseAllDocuments>[number]
 
@@ -162,7 +162,7 @@ function treeBuilder(place: (offset: number) => Place, faults: Faults) {
       open.delete(target)
       return tree
     }
-    return emptyMap(at)
+    return { kind: 'scalar', value: null, place: at, hidden: false }
   }
 
   const map = (node: YAMLMap, at: Place, path: string): Tree => {

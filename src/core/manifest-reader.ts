@@ -1,5 +1,5 @@
 import { ManifestRefused } from '../lib/errors.ts'
-import { parseInstant } from '../lib/time.ts'
+import { iso, parseInstant } from '../lib/time.ts'
 import type { Instant } from './model.ts'
 
 /** A JSON object as read. */
@@ -45,8 +45,10 @@ export function reading(fields: Fields, path = ''): FieldReader {
   const text = (key: string) => typed(key, isText, 'text')
   const name = (key: string) => typed(key, isName, 'a name: not empty, one line, not too long')
   const instant = (key: string) => {
-    const at = parseInstant(text(key))
-    if (at === null) throw refuse(key, 'has to be a time as 2026-11-20T02:00:00.000Z')
+    const written = text(key)
+    const at = parseInstant(written)
+    if (at === null || iso(at) !== written)
+      throw refuse(key, 'has to be a time as 2026-11-20T02:00:00.000Z')
     return at
   }
   const block = (key: string) => reading(typed(key, isFields, 'a block'), `${path}${key}.`)

@@ -63,8 +63,24 @@ async function finishSwap(
   entry: Extract<JournalEntry, { kind: 'swap' }>,
   world: World,
 ): Promise<void> {
-  const how = await recoverSwap(entry, world.store)
-  const done = how.kind === 'forward'
+  const { store } = world
+  const { restores } = await store.history({ depth: 'recent', jobs: null })
+  const isOpen = restores.some(({ id, status }) => id === entry.restore && status === 'running')
+  // The entry goes last here as in a restore: a row that is closed already was closed truly.
+  if (isOpen) {
+    const { openJournal } = store
+    const how = await recoverSwap(entry, { openJournal, closeJournal: async () => {} })
+    await closeRecovered(entry, how.kind, world)
+  }
+  await store.closeJournal(entry.id)
+}
+
+async function closeRecovered(
+  entry: Extract<JournalEntry, { kind: 'swap' }>,
+  how: 'forward' | 'back',
+  world: World,
+): Promise<void> {
+  const done = how === 'forward'
   await world.store.closeRestore(entry.restore, {
     status: done ? 'success' : 'failed',
     finishedAt: world.now(),

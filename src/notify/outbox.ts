@@ -1,34 +1,12 @@
 import { createHash } from 'node:crypto'
 import type { Instant } from '../core/model.ts'
 import { messageOf } from '../lib/errors.ts'
+import type { OutboxMessage, Store } from '../state/store.ts'
 import type { Channel } from './channel.ts'
-import { decideRun, jobStateKey, parseJobState, type Subscriber } from './decide.ts'
-import type { Notification, Outgoing } from './notification.ts'
-import type { RunNews } from './run-notification.ts'
+import type { Notification } from './notification.ts'
 
 /** The part of the store that keeps messages until they are delivered. */
-export interface Outbox {
-  enqueue(message: QueuedMessage): Promise<void>
-  outbox(now: Instant): Promise<readonly QueuedMessage[]>
-  saveMessage(message: QueuedMessage): Promise<void>
-  removeMessage(id: string): Promise<void>
-}
-
-/** The part of the store that remembers how a job stood. */
-export interface Facts {
-  fact(key: string): Promise<string | null>
-  saveFact(key: string, value: string | null): Promise<void>
-}
-
-export interface QueuedMessage {
-  readonly id: string
-  readonly channel: string
-  /** The notification as JSON. */
-  readonly body: string
-  readonly attempts: number
-  readonly nextAt: Instant
-  readonly createdAt: Instant
-}
+export type Outbox = Pick<Store, 'enqueue' | 'outbox' | 'saveMessage' | 'removeMessage'>
 
 /** What became of one message in this round. */
 export type Delivery = { readonly id: string; readonly channel: string; readonly type: string } & (
@@ -47,35 +25,6 @@ const LONGEST = 60 * MINUTE
 /** After this a message is no news any more. */
 const GIVE_UP = 24 * 60 * MINUTE
 const FOREVER = Number.MAX_SAFE_INTEGER as Instant
-
-/**
- * Tells the subscribers of a run that ended: durable once it resolves. Telling it again before it
- * was delivered changes nothing.
- */
-export async function announceRun(
-  store: Outbox & Facts,
-  outcome: RunNews,
-  subscribers: readonly Subscriber[],
-  now: Instant,
-): Promise<void> {
-  const key = jobStateKey(outcome.job.id)
-  const previous = parseJobState(await store.fact(key))
-  const { state, messages } = decideRun(previous, outcome, subscribers)
-  await enqueue(store, messages, now)
-  if (state !== previous) await store.saveFact(key, state)
-}
-
-/** Puts messages into the outbox: durable once it resolves. */
-export async function enqueue(
-  outbox: Outbox,
-  messages: readonly Outgoing[],
-  now: Instant,
-): Promise<void> {
-  for (const { id, channel, notification } of messages) {
-    const body = JSON.stringify(notification)
-    await outbox.enqueue({ id, channel, body, attempts: 0, nextAt: now, createdAt: now })
-  }
-}
 
 /**
  * Sends what is due: the channels at once, the messages of each in order. A failure is tried again
@@ -111,7 +60,7 @@ export async function deliver(
 }
 
 interface Parcel {
-  readonly message: QueuedMessage
+  readonly message: OutboxMessage
   readonly notification: Notification
 }
 
@@ -120,7 +69,7 @@ interface Round {
   readonly signal: AbortSignal
 }
 
-function parcelOf(message: QueuedMessage): Parcel {
+function parcelOf(message: OutboxMessage): Parcel {
   return { message, notification: JSON.parse(message.body) as Notification }
 }
 
@@ -191,7 +140,7 @@ async function deliverOne(
 }
 
 /** A start told late is wrong news. */
-function isWorthAnother(message: QueuedMessage, { type }: Notification, nextAt: Instant): boolean {
+function isWorthAnother(message: OutboxMessage, { type }: Notification, nextAt: Instant): boolean {
   return type !== 'backup.started' && nextAt - message.createdAt < GIVE_UP
 }
 

@@ -50,6 +50,8 @@ function dialect(sqlite: DatabaseSync): Dialect {
       Object.assign(new SqliteDriver({ database: facade(sqlite) }), {
         beginTransaction: (_connection: DatabaseConnection, settings?: TransactionSettings) =>
           settings?.accessMode === 'read only' ? sqlite.exec('begin') : beginWriting(sqlite),
+        // A full disk ends the transaction by itself; a second end would hide why.
+        rollbackTransaction: () => (sqlite.isTransaction ? sqlite.exec('rollback') : undefined),
       }),
     createQueryCompiler: () => new SqliteQueryCompiler(),
     createIntrospector: (db) => new SqliteIntrospector(db),

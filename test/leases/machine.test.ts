@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { InstanceId } from '../../src/core/model.ts'
-import { hold, type Lease, type Leases } from '../../src/leases/lease.ts'
+import type { Lease, Leases } from '../../src/leases/lease.ts'
 import { lockDaemon, openMachineLeases } from '../../src/leases/machine.ts'
 import { LeaseLost, StateRefused } from '../../src/lib/errors.ts'
 import { openSqliteStore } from '../../src/state/sqlite.ts'
@@ -162,6 +162,12 @@ describe('a lease on this machine', () => {
 })
 
 describe('an instance', () => {
+  it('is spared by those that start, and sweep, at the same moment', async () => {
+    const names = ['a', 'b', 'c', 'd', 'e', 'f']
+    await Promise.all(names.map(start))
+    for (const name of names) expect(await leases.isAlive(name as InstanceId)).toBe(true)
+  })
+
   it('is alive until it is killed', async () => {
     const other = await start('there')
     expect(await leases.isAlive('here' as InstanceId)).toBe(true)
@@ -212,48 +218,6 @@ describe('the lock of a daemon', () => {
   it('says so when its folder cannot be one', () => {
     writeFileSync(join(folder, 'file'), '')
     expect(() => lockDaemon(join(folder, 'file'), 'here' as InstanceId)).toThrow(StateRefused)
-  })
-})
-
-describe('hold', () => {
-  const never = new AbortController().signal
-
-  it('gives the result of the work, and the lease back', async () => {
-    const turn = await hold(leases, 'job/a', never, async (lease) => lease.name)
-    expect(turn).toEqual({ kind: 'held', value: 'job/a' })
-    await granted(leases, 'job/a')
-  })
-
-  it('says who is in the way, and does no work', async () => {
-    await granted(leases, 'job/a')
-    const turn = await hold(leases, 'job/a', never, () => Promise.reject(new Error('worked')))
-    expect(turn).toMatchObject({ kind: 'busy', holder: expect.stringContaining('instance here') })
-  })
-
-  it('gives the lease back when the work fails, and lets the failure through', async () => {
-    const work = () => Promise.reject(new Error('disk full'))
-    await expect(hold(leases, 'job/a', never, work)).rejects.toThrow('disk full')
-    await granted(leases, 'job/a')
-  })
-
-  it('stops the work when the lease is lost, and when the caller stops', async () => {
-    const stopped = (held: AbortSignal) =>
-      new Promise((resolve) => held.addEventListener('abort', () => resolve(held.reason)))
-    const lost = await hold(leases, 'job/a', never, async (lease, held) => {
-      const reason = stopped(held)
-      await store.takeFence('job/a', 'thief' as InstanceId)
-      await lease.confirm().catch(() => {})
-      return reason
-    })
-    expect(lost).toMatchObject({ kind: 'held', value: expect.any(LeaseLost) })
-
-    const caller = new AbortController()
-    const told = await hold(leases, 'job/a', caller.signal, async (_lease, held) => {
-      const reason = stopped(held)
-      caller.abort('shutdown')
-      return reason
-    })
-    expect(told).toEqual({ kind: 'held', value: 'shutdown' })
   })
 })
 

@@ -149,8 +149,9 @@ describe('a restore in place', () => {
       { facts },
       { ...context, token: 'token2' },
     )
+    const kept = bench.at('live', 'a', '.holdfast')
     const touched = staged.moves.flatMap(({ from, to }) => [from, to])
-    expect(touched.filter((path) => path.includes('.holdfast/') || path.endsWith('/a'))).toEqual([])
+    expect(touched.filter((path) => `${kept}/`.startsWith(`${path}/`))).toEqual([])
     expect(await bench.read()).toEqual({
       'a/b': '1',
       'a/.holdfast/db': '2',
@@ -188,6 +189,23 @@ describe('a restore in place', () => {
     const facts = { ...(await bench.archive(sourceOf(bench.live))), contentBytes: 2 ** 60 }
     await expect(bench.restore(sourceOf(bench.live), { facts })).rejects.toThrow(/not enough space/)
     expect((await readdir(bench.root)).sort()).toEqual(['archive.tar', 'live'])
+  })
+
+  it('is not ready to swap before the disk has it all', async () => {
+    await bench.write({ a: '1' })
+    const facts = await bench.archive(sourceOf(bench.live))
+    await bench.write({ 'bin/sync': '#!/bin/sh\necho "$@" > "$0.args"\nexit 1\n' }, bench.root)
+    await chmod(bench.at('bin', 'sync'), 0o755)
+    const path = process.env.PATH
+    process.env.PATH = `${bench.at('bin')}:${path}`
+    try {
+      await expect(bench.restore(sourceOf(bench.live), { facts })).rejects.toThrow(/^sync ended/)
+    } finally {
+      process.env.PATH = path
+    }
+    const { 'sync.args': asked } = await bench.read(bench.at('bin'))
+    expect(asked).toBe(`--file-system ${bench.at('.live.holdfast-staging-token2')}\n`)
+    expect(await readdir(bench.root)).not.toContain('.live.holdfast-previous-token2')
   })
 
   it('sweeps what a restore that died left behind, and keeps what others left', async () => {
