@@ -85,9 +85,12 @@ export function planFiles({ bytes, files }: DatasetSize): readonly PlannedFile[]
     bytes: Math.round((bytes * share) / 100),
     seed: index + 1,
   }))
-  const small = MIX.flatMap(({ kind, files: share, bytes: weight }) => {
-    const count = Math.max(1, Math.round(((files - large.length) * share) / 100))
-    return filesOfKind(kind, count, (bytes * weight) / 100)
+  const rest = files - large.length
+  const counts = MIX.map(({ files: share }) => Math.max(1, Math.floor((rest * share) / 100)))
+  const left = rest - counts.reduce((sum, count) => sum + count, 0)
+  const small = MIX.flatMap(({ kind, bytes: share }, index) => {
+    const count = (counts[index] ?? 0) + (index === 0 ? left : 0)
+    return filesOfKind(kind, count, (bytes * share) / 100)
   })
   return [...large, ...small]
 }

@@ -2,10 +2,11 @@ import type { SkipAction } from '../core/action.ts'
 import type { Backup, Copy, DesiredJob, JobId, Occasion, Run } from '../core/model.ts'
 import { messageOf, reportOf } from '../lib/errors.ts'
 import { iso } from '../lib/time.ts'
+import { announceRun as announceOutcome, enqueue } from '../notify/announce.ts'
 import { decideOther, decideStart, type Subscriber } from '../notify/decide.ts'
 import { CHANNEL_KINDS, openChannels, subscribersOf } from '../notify/index.ts'
 import type { OtherNotification } from '../notify/notification.ts'
-import { announceRun as announceOutcome, deliver, enqueue } from '../notify/outbox.ts'
+import { deliver } from '../notify/outbox.ts'
 import type { World } from '../observe/world.ts'
 
 /** A run as it stands, for those who are to hear of it. */

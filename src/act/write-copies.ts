@@ -1,6 +1,6 @@
 import type { ManifestEncryption } from '../core/manifest.ts'
 import type { Backup, Copy, DesiredJob, TargetId } from '../core/model.ts'
-import { messageOf, TargetUnreachable } from '../lib/errors.ts'
+import { Interrupted, messageOf, TargetUnreachable } from '../lib/errors.ts'
 import { openTarget, type World } from '../observe/world.ts'
 import type { Dump, SourceReport } from '../sources/source.ts'
 import { fanOut } from '../stream/fan-out.ts'
@@ -74,7 +74,10 @@ export async function writeCopies(
       return await writeCopy({ backup, key, target, body }, world, signal)
     }),
   )
-  const outcome = await sealed.outcome
+  const outcome = await sealed.outcome.catch((error) => {
+    // When every target let go, what stopped the stream is what stopped the targets.
+    throw error instanceof Interrupted && !signal.aborted ? firstError(copies) : error
+  })
   if (!report) throw new Error('the source was never asked whether its copy is complete')
   if (copies.every(({ kind }) => kind === 'failed')) throw firstError(copies)
   return {

@@ -26,7 +26,7 @@ function revisions(folder: string, object: string, env: Environment): Promise<re
   // Only these: GIT_DIR and its like would speak of another repository.
   const options = { cwd: folder, timeout: TIME_LIMIT, env: { PATH, HOME, LC_ALL: 'C' } }
   return new Promise((done) => {
-    execFile('git', ['rev-parse', '--verify', '-q', 'HEAD', object], options, (error, stdout) => {
+    execFile('git', ['rev-parse', 'HEAD', object], options, (error, stdout) => {
       done(error === null ? stdout.trim().split('\n') : [])
     })
   })

@@ -1,10 +1,14 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: the config's own syntax
 import { describe, expect, it } from 'vitest'
 import { faultsIn, line, SOURCE } from './support.ts'
 
 /** A config whose only job has these lines. */
 const job = (...lines: readonly string[]) =>
   ['targets:', '  disk: { type: local, path: /b }', 'jobs:', '  a:']
-    .concat([`    source: ${SOURCE}`], lines.map((one) => `    ${one}`))
+    .concat(
+      [`    source: ${SOURCE}`],
+      lines.map((one) => `    ${one}`),
+    )
     .join('\n')
 
 describe('a fault of a YAML config names its place, its path and the next step', () => {
@@ -69,11 +73,7 @@ describe('a fault of a YAML config names its place, its path and the next step',
       job('retention: { keep_last: 1, keep_at_least: 0 }'),
       'holdfast.yml:6:47 jobs.a.retention.keep_at_least: must be at least 1',
     ],
-    [
-      'a job without a body',
-      'jobs:\n  a:',
-      'holdfast.yml:2:5 jobs.a: must be a map of keys',
-    ],
+    ['a job without a body', 'jobs:\n  a:', 'holdfast.yml:2:5 jobs.a: must be a map of keys'],
     [
       'a job without sources',
       'jobs:\n  a: { schedule: "@daily" }',
@@ -172,7 +172,6 @@ describe('a fault of a YAML config names its place, its path and the next step',
     [
       'a home that a shell would know',
       'data_dir: ~/holdfast',
-      // biome-ignore lint/suspicious/noTemplateCurlyInString: the config's own syntax
       'holdfast.yml:1:11 data_dir: ~ is not expanded (write ${HOME} instead of ~)',
     ],
     [
@@ -217,9 +216,7 @@ describe('a fault of a YAML config names its place, its path and the next step',
     ],
     [
       'an unset variable',
-      // biome-ignore lint/suspicious/noTemplateCurlyInString: the config's own syntax
       'data_dir: ${NOWHERE}/x',
-      // biome-ignore lint/suspicious/noTemplateCurlyInString: the config's own syntax
       'holdfast.yml:1:11 data_dir: variable NOWHERE is not set (set it, or give it a default: ${NOWHERE:-default})',
     ],
   ]
@@ -280,12 +277,14 @@ describe('faults of every kind', () => {
 
 describe('broken YAML', () => {
   const cases: readonly (readonly [string, string, string])[] = [
-    ['a tab', 'jobs:\n\ta: 1', 'holdfast.yml:2:1 : tabs are not allowed as indentation; use spaces'],
+    [
+      'a tab',
+      'jobs:\n\ta: 1',
+      'holdfast.yml:2:1 : tabs are not allowed as indentation; use spaces',
+    ],
     [
       'a variable without quotes inside braces',
-      // biome-ignore lint/suspicious/noTemplateCurlyInString: the config's own syntax
       'jobs:\n  a: { source: { type: sqlite, path: ${X} } }',
-      // biome-ignore lint/suspicious/noTemplateCurlyInString: the config's own syntax
       'holdfast.yml:2:39 : cannot be understood here (inside { } and [ ] a variable needs quotes: { key: "${NAME}" })',
     ],
     [

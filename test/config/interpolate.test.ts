@@ -1,9 +1,8 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: the config's own syntax
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { interpolate } from '../../src/config/interpolate.ts'
 import { faultsIn, line, loadText, SOURCE } from './support.ts'
-
-/* biome-ignore-all lint/suspicious/noTemplateCurlyInString: the config's own syntax */
 
 describe('a variable', () => {
   const env = { SET: 'value', EMPTY: '', TRICK: '${SET}' }
@@ -61,8 +60,7 @@ describe('what a variable holds', () => {
 
   it('stays one value, whatever it looks like, in YAML and in TOML', async () => {
     const yaml = `jobs:\n  a: { source: ${SOURCE}, name: "\${V}" }`
-    const toml =
-      '[jobs.a]\nname = "${V}"\nsource = { type = "directory", path = "/srv/data" }'
+    const toml = '[jobs.a]\nname = "${V}"\nsource = { type = "directory", path = "/srv/data" }'
     await fc.assert(
       fc.asyncProperty(fc.oneof(value, syntax), async (text) => {
         const [one] = (await loadText(yaml, { V: text })).jobs

@@ -1,3 +1,4 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: the config's own syntax
 import { join } from 'node:path'
 import { inspect } from 'node:util'
 import { describe, expect, it } from 'vitest'
@@ -6,8 +7,6 @@ import { showConfig } from '../../src/config/show.ts'
 import { reportOf } from '../../src/lib/errors.ts'
 import { Secret } from '../../src/lib/secret.ts'
 import { faultsIn, faultsOf, line, loadText, makeFolder, SOURCE } from './support.ts'
-
-/* biome-ignore-all lint/suspicious/noTemplateCurlyInString: the config's own syntax */
 
 const EVERYWHERE = [
   'state: "postgres://u:hunter2@h/db"',
@@ -65,7 +64,10 @@ describe('a secret', () => {
   it('in broken TOML is not quoted by a fault', async () => {
     for (const text of ['state = "hunter2" x', 'state = "hunter2', 'state = hunter2']) {
       const loading = loadText(text, {}, 'holdfast.toml')
-      const error = await loading.then(() => null, (cause: unknown) => cause)
+      const error = await loading.then(
+        () => null,
+        (cause: unknown) => cause,
+      )
       expect(inspect(error) + JSON.stringify(reportOf(error))).not.toContain('hunter2')
     }
   })
@@ -82,7 +84,10 @@ describe('a `_file` twin', () => {
   it('gives the secret without its last line break, and is among the files read', async () => {
     await using folder = await makeFolder()
     await folder.write('hook', 'https://example.com/x\n')
-    const path = await folder.write('holdfast.yml', 'notify: { w: { type: webhook, url_file: hook } }')
+    const path = await folder.write(
+      'holdfast.yml',
+      'notify: { w: { type: webhook, url_file: hook } }',
+    )
     const desired = await loadConfig({ path, env: {}, cwd: '/' })
     expect((desired.channels[0]?.options.url as Secret).reveal()).toBe('https://example.com/x')
     expect(desired.channels[0]?.options).not.toHaveProperty('url_file')
@@ -92,14 +97,15 @@ describe('a `_file` twin', () => {
   it('beside its secret is a fault', async () => {
     const text = 'notify:\n  w: { type: webhook, url: "https://x", url_file: /etc/hostname }'
     const [fault] = await faultsIn(text)
-    expect(fault).toMatchObject({ at: 'holdfast.yml:2:43', path: 'notify.w.url_file' })
+    expect(fault).toMatchObject({ at: 'holdfast.yml:2:41', path: 'notify.w.url_file' })
     expect(fault?.message).toBe('"url" and "url_file" are both set')
   })
 
   it('that is missing or empty is a fault at its place', async () => {
     await using folder = await makeFolder()
     await folder.write('empty', '\n')
-    const text = 'notify:\n  a: { type: ping, url_file: nowhere }\n  b: { type: ping, url_file: empty }'
+    const text =
+      'notify:\n  a: { type: ping, url_file: nowhere }\n  b: { type: ping, url_file: empty }'
     const path = await folder.write('holdfast.yml', text)
     const faults = await faultsOf(loadConfig({ path, env: {}, cwd: folder.path }))
     expect(faults.map(({ at }) => at)).toEqual(['holdfast.yml:2:30', 'holdfast.yml:3:30'])
@@ -136,7 +142,10 @@ describe('vardo.secrets.yml', () => {
 
 describe('the environment', () => {
   it('wins over the file for state and redis, and is not quoted', async () => {
-    const env = { HOLDFAST_STATE: 'postgres://hunter2@h/db', HOLDFAST_REDIS_URL: 'nonsense-hunter2' }
+    const env = {
+      HOLDFAST_STATE: 'postgres://hunter2@h/db',
+      HOLDFAST_REDIS_URL: 'nonsense-hunter2',
+    }
     const faults = await faultsIn('state: sqlite\nredis_file: /nowhere', env)
     expect(faults.map(line)).toEqual([
       'HOLDFAST_REDIS_URL redis: must be an address that begins with redis://, rediss://, sentinel:// or cluster://',

@@ -1,9 +1,12 @@
 import { chmodSync, mkdtempSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { BACKUP_COLUMNS } from '../../src/state/rows.ts'
 import { openSqliteStore } from '../../src/state/sqlite.ts'
 import type { Store } from '../../src/state/store.ts'
+import { backupOf, runOf } from '../contract/history-fixtures.ts'
 import { storeContract } from '../contract/store.ts'
 import { fill } from './fill.ts'
 
@@ -38,6 +41,21 @@ describe('a state in a SQLite file', () => {
     chmodSync(path, 0o644)
     await open()
     expect(statSync(path).mode & 0o777).toBe(0o600)
+  })
+
+  it('guards a slot in the database itself, for programs that do not ask first', async () => {
+    const store = await open()
+    const run = runOf('r1', 'shop', 0)
+    await store.openRun(run)
+    await store.openBackup(backupOf(run))
+    const raw = new DatabaseSync(path)
+    const steal = raw.prepare(
+      `insert into backups select 'thief', run, ${BACKUP_COLUMNS.slice(2).map((name) => `"${name}"`)} from backups`,
+    )
+    expect(() => steal.run()).toThrow('UNIQUE constraint failed')
+    raw.exec(`update backups set status = 'failed'`)
+    steal.run()
+    raw.close()
   })
 
   it('reads a long history quickly, and the recent one at once', async () => {

@@ -1,0 +1,187 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: the config's own syntax
+import { describe, expect, it } from 'vitest'
+import { faultsIn, line, loadText, SOURCE } from './support.ts'
+
+const DAY = 86_400_000
+
+describe("Vardo's backup block", () => {
+  it('is the system target "System default", which jobs without targets take', async () => {
+    const text = `backup: { type: local, path: /b }\njobs:\n  a: { source: ${SOURCE} }`
+    const { targets, jobs } = await loadText(text)
+    expect(targets[0]).toMatchObject({
+      id: 'system-default',
+      name: 'System default',
+      organization: null,
+      isDefault: true,
+      kind: 'local',
+    })
+    expect(jobs[0]?.targets[0]?.target).toBe('system-default')
+  })
+
+  it('is found by its name and by its id, and yields to a default that is declared', async () => {
+    const text = [
+      'backup: { type: local, path: /b }',
+      'targets: { nas: { type: local, path: /n, default: true } }',
+      'jobs:',
+      `  a: { source: ${SOURCE} }`,
+      `  b: { source: ${SOURCE}, targetId: System default }`,
+      `  c: { source: ${SOURCE}, targets: [system-default] }`,
+    ].join('\n')
+    const { jobs } = await loadText(text)
+    const chosen = jobs.map(({ targets }) => targets.map(({ target }) => target))
+    expect(chosen).toEqual([['nas'], ['system-default'], ['system-default']])
+  })
+})
+
+describe("Vardo's words", () => {
+  it('are understood in a job, and make archives that Vardo reads', async () => {
+    const text = [
+      'encryption: { recipients: [age1qqq] }',
+      'targets: { t: { type: local, path: /b, isDefault: true } }',
+      'notify: { ops: { type: webhook, url: "https://h/x", on: [failure, recovery] } }',
+      'jobs:',
+      '  a:',
+      '    name: "Auto: shop"',
+      '    schedule: manual',
+      '    enabled: false',
+      '    targetId: t',
+      '    format: vardo',
+      `    source: ${SOURCE}`,
+      '    keepLast: 1',
+      '    keepDaily: 7',
+      '    keepWeekly: null',
+      '    notifyOnSuccess: true',
+      '    notifyOnFailure: false',
+      '    notify: [ops]',
+    ].join('\n')
+    const [job] = (await loadText(text)).jobs
+    expect(job).toMatchObject({
+      title: 'Auto: shop',
+      schedule: null,
+      enabled: false,
+      compression: { kind: 'gzip', level: 6 },
+      encryption: null,
+      notify: [{ channel: 'ops', on: ['recovery', 'success'] }],
+    })
+    expect(job?.targets[0]?.retention).toMatchObject({
+      keepAll: false,
+      keepLast: 1,
+      keepDaily: 7,
+      keepWeekly: null,
+    })
+  })
+
+  it('that are none of ours are left alone, variables and all', async () => {
+    const sections = ['instance', 'auth', 'email', 'github', 'ssl', 'features', 'project']
+    const text = sections.map((name) => `${name}: { any: [thing, "$\{UNSET}"] }`).join('\n')
+    const desired = await loadText(text)
+    expect(desired.targets).toEqual([])
+    expect(desired.unavailable).toEqual([])
+  })
+
+  it('of `keepAll` keep everything beside other rules', async () => {
+    const text = `targets: { t: { type: local, path: /b } }\njobs: { a: { source: ${SOURCE}, keepAll: true, keepLast: 1 } }`
+    expect((await loadText(text)).jobs[0]?.targets[0]?.retention.keepAll).toBe(true)
+  })
+})
+
+describe("Wardengate's documents", () => {
+  const target = (name: string) =>
+    [
+      'apiVersion: wardengate/v1',
+      'kind: BackupTarget',
+      'metadata:',
+      `  name: ${name}`,
+      'spec:',
+      '  type: s3',
+      '  bucket: wg-backups',
+      '  region: us-east-1',
+      '  prefix: production/',
+      '  serverSideEncryption:',
+      '    kmsKeyId: arn:aws:kms:us-east-1:1:key/a',
+      '  retention:',
+      '    dailyDays: 30',
+      '    monthlyMonths: 12',
+    ].join('\n')
+
+  it('of kind BackupTarget become targets, beside a document of ours', async () => {
+    const ours = `jobs:\n  a: { source: ${SOURCE}, target: second }`
+    const text = [target('primary'), ours, target('second')].join('\n---\n')
+    const { targets, jobs } = await loadText(text)
+    expect(targets.map(({ id }) => id)).toEqual(['primary', 'second'])
+    expect(targets[0]?.options).toMatchObject({
+      prefix: 'production/',
+      server_side_encryption: { kms_key_id: 'arn:aws:kms:us-east-1:1:key/a' },
+    })
+    expect(jobs[0]?.targets[0]?.retention).toMatchObject({
+      keepAll: false,
+      keepWithinDaily: 30 * DAY,
+      keepWithinMonthly: 360 * DAY,
+    })
+  })
+
+  it('have faults at their own places', async () => {
+    const text = `${target('primary').replace('bucket', 'bukket')}\n---\nkind: BackupTraget\n`
+    const faults = await faultsIn(text)
+    expect(faults.map(({ at, path }) => `${at} ${path}`)).toEqual([
+      'holdfast.yml:4:9 targets.primary',
+      'holdfast.yml:7:3 targets.primary.bukket',
+      'holdfast.yml:16:7 kind',
+    ])
+  })
+})
+
+describe('several documents of ours', () => {
+  it('add up, and set nothing twice', async () => {
+    const one = `data_dir: /x\njobs:\n  a: { source: ${SOURCE} }`
+    const two = `jobs:\n  b: { source: { type: sqlite, path: /y.db } }`
+    expect((await loadText(`${one}\n---\n${two}`)).jobs.map(({ id }) => id)).toEqual(['a', 'b'])
+    const faults = await faultsIn(`${one}\n---\n${one}`)
+    expect(faults.map(line)).toEqual([
+      'holdfast.yml:5:1 data_dir: declared in two documents, first in line 1',
+      'holdfast.yml:7:3 jobs.a: declared twice, first in line 3',
+    ])
+  })
+})
+
+describe("Hiqlite's tables", () => {
+  const rauthy = [
+    '[server]',
+    'port_http = 8080',
+    '[cluster]',
+    'node_id = 1',
+    'secret_raft = "$' + '{NOT_OURS}"',
+    'backup_cron = "0 30 2 * * * *"',
+    '[encryption]',
+    'key_active = "a"',
+    'keys = ["a/b"]',
+    '[database]',
+    'hiqlite = true',
+  ].join('\n')
+  const load = (text: string) => loadText(text, {}, 'config.toml')
+
+  it('are understood by name, and the rest of a Rauthy file is left alone', async () => {
+    const desired = await load(rauthy)
+    expect(desired.unavailable).toEqual([{ path: 'cluster', what: 'hiqlite table' }])
+    expect(desired.encryption).toBeNull()
+    expect(desired.notices).toEqual([])
+  })
+
+  it('stand beside blocks of ours', async () => {
+    const ours = '[targets.t]\ntype = "local"\npath = "/b"\n'
+    expect((await load(`${ours}${rauthy}`)).targets).toHaveLength(1)
+  })
+
+  it('are idle when Rauthy runs on PostgreSQL, which is said', async () => {
+    const desired = await load(rauthy.replace('hiqlite = true', 'hiqlite = false'))
+    expect(desired.unavailable).toEqual([])
+    expect(desired.notices[0]).toContain('source of type postgres')
+  })
+
+  it('leave sections of an unknown program alone, and name misspellings of ours', async () => {
+    const text = '[hiqlite]\nnode_id = 1\n[my_application]\nx = 1\n'
+    expect((await load(text)).notices).toEqual(["left alone, as another program's: my_application"])
+    const faults = await faultsIn(`${text}[target.t]\ntype = "local"`, {}, 'config.toml')
+    expect(faults.map(({ hint }) => hint)).toEqual(['did you mean "targets"?'])
+  })
+})
