@@ -35,9 +35,7 @@ interface Place {
 export async function contenders(data: string, work: string): Promise<readonly Contender[]> {
   const identity = join(work, 'key.txt')
   await outputOf({ command: 'age-keygen', args: ['-o', identity] })
-  const recipient = (
-    await outputOf({ command: 'age-keygen', args: ['-y', identity] })
-  ).trim()
+  const recipient = (await outputOf({ command: 'age-keygen', args: ['-y', identity] })).trim()
   const place = (name: string): Place => ({ data, identity, recipient, work: join(work, name) })
   const found = [await script(place('script')), await holdfast(place('holdfast'))]
   if (await findProgram('restic')) found.push(await restic(place('restic')))

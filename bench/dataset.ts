@@ -22,13 +22,14 @@ const FOLDER = 20
 const AT_ONCE = 8
 
 /** Of a hundred files so many are of this kind, and of a hundred bytes so many are in them. */
-const MIX: readonly { readonly kind: FileKind; readonly files: number; readonly bytes: number }[] = [
-  { kind: 'source', files: 50, bytes: 12 },
-  { kind: 'json', files: 20, bytes: 16 },
-  { kind: 'prose', files: 15, bytes: 6 },
-  { kind: 'photo', files: 10, bytes: 25 },
-  { kind: 'log', files: 5, bytes: 16 },
-]
+const MIX: readonly { readonly kind: FileKind; readonly files: number; readonly bytes: number }[] =
+  [
+    { kind: 'source', files: 50, bytes: 12 },
+    { kind: 'json', files: 20, bytes: 16 },
+    { kind: 'prose', files: 15, bytes: 6 },
+    { kind: 'photo', files: 10, bytes: 25 },
+    { kind: 'log', files: 5, bytes: 16 },
+  ]
 
 /** The few that are large, with their share of all bytes. */
 const LARGE: readonly { readonly path: string; readonly kind: FileKind; readonly bytes: number }[] =
@@ -123,7 +124,7 @@ async function writePlanned(root: string, { path, kind, bytes, seed }: PlannedFi
   const at = join(root, path)
   const content = kind === 'photo' ? noise(bytes, seed) : writeText(kind, bytes, seed)
   await writeFile(at, content, { mode: seed % 50 === 0 ? 0o755 : 0o644 })
-  const time = EPOCH - (seed * 7919) % YEAR
+  const time = EPOCH - ((seed * 7919) % YEAR)
   await utimes(at, time, time)
 }
 

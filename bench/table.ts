@@ -27,7 +27,9 @@ export function renderTable(rows: readonly Row[], bytes: number): string {
     ...linesOf('backup', rows, (row) => row.backups, bytes),
     ...linesOf('restore', rows, (row) => row.restores, bytes),
   ]
-  const widths = HEAD.map((_, column) => Math.max(...lines.map((line) => line[column]?.length ?? 0)))
+  const widths = HEAD.map((_, column) =>
+    Math.max(...lines.map((line) => line[column]?.length ?? 0)),
+  )
   const pad = (cell: string, column: number) =>
     column === 0 ? cell.padEnd(widths[0] ?? 0) : cell.padStart(widths[column] ?? 0)
   return lines.map((line) => line.map(pad).join('   ').trimEnd()).join('\n')

@@ -4,6 +4,8 @@ import type { Backup, Copy, DesiredJob, DesiredSource, Run, RunStatus } from '..
 import type { Lease } from '../leases/lease.ts'
 import { messageOf, reportOf, SourceFailed } from '../lib/errors.ts'
 import { withTimeLimit } from '../lib/limits.ts'
+import { formatBytes } from '../lib/size.ts'
+import { formatDuration } from '../lib/time.ts'
 import type { World } from '../observe/world.ts'
 import { declaredJob, openSource } from '../observe/world.ts'
 import { extensionOf, layersOf } from '../stream/archive.ts'
@@ -196,7 +198,7 @@ function tell({ backup, copies, cause }: BackupOutcome, world: World): void {
     world.report({
       event: 'backup.done',
       level: backup.warnings.length > 0 ? 'warn' : 'info',
-      message: `backed up ${backup.job}/${backup.source} to ${where.join(', ')}${backup.warnings.map((one) => `; ${one}`).join('')}`,
+      message: `backed up ${backup.job}/${backup.source} to ${where.join(', ')} (${formatBytes(backup.storedBytes ?? 0)} in ${formatDuration(about.durationMs)})${backup.warnings.map((one) => `; ${one}`).join('')}`,
       ...about,
       target: where.join(','),
       bytes: backup.storedBytes ?? 0,

@@ -110,7 +110,7 @@ function tellDone(
   { place, to }: RestoreOrder,
   context: Context,
 ): void {
-  context.out(`restored ${staged.summary} to ${done.to}`)
+  context.out(`restored ${staged.summary}`)
   for (const warning of staged.warnings) context.out(`  ${warning}`)
   if (to !== null || place === null) return
   if (done.previous !== null)

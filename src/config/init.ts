@@ -9,7 +9,7 @@ export function initialConfig(): string {
 # State and scratch space of Holdfast.
 data_dir: .holdfast
 
-# Without this, archives are plain. Make a key with: holdfast key generate
+# Without this, archives are plain. Make a key with: age-keygen -o age.key
 # encryption:
 #   recipients: [age1...]
 #   identity_file: /run/secrets/age.key

@@ -23,7 +23,7 @@ export function resolveEncryption(block: Block, inherited: Encryption | null): E
     fault(own, 'passphrase_file', 'stands beside "recipients"', hint)
   }
   if (passphraseFile === null && !own.tree.entries.has('recipients')) {
-    const hint = 'make a key with: holdfast key generate'
+    const hint = 'make a key with: age-keygen -o age.key'
     own.context.faults.add(own.place, own.path, '"recipients" are missing', hint)
   }
   return { recipients, passphraseFile, identityFiles }

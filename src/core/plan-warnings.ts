@@ -50,7 +50,7 @@ function ofJob(job: DesiredJob, local: boolean): readonly Warning[] {
       rule: 'unencrypted',
       subject,
       message: 'its archives are not encrypted',
-      hint: 'declare encryption.recipients; make a key with: holdfast key generate',
+      hint: 'declare encryption.recipients; make a key with: age-keygen -o age.key',
     })
   } else if (job.encryption.identityFiles.length === 0 && job.encryption.passphraseFile === null) {
     warnings.push({

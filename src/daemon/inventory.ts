@@ -45,10 +45,11 @@ export async function takeInventory(world: World, signal: AbortSignal): Promise<
     tellDrift(actions, world)
     for (const warning of warnings) {
       if (!world.news(`warning ${warning.rule} ${warning.subject}`, warning.message)) continue
+      const { subject, message } = warning
       world.report({
-        event: 'drift.found',
+        event: 'plan.made',
         level: 'warn',
-        message: warning.message,
+        message: `${subject}: ${message}`,
         detail: { ...warning },
       })
     }

@@ -182,7 +182,7 @@ describe('a fault of a YAML config names its place, its path and the next step',
     [
       'an encryption for nobody',
       'encryption: { identity_file: /k }',
-      'holdfast.yml:1:1 encryption: "recipients" are missing (make a key with: holdfast key generate)',
+      'holdfast.yml:1:1 encryption: "recipients" are missing (make a key with: age-keygen -o age.key)',
     ],
     [
       'two defaults',

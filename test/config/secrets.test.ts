@@ -6,7 +6,7 @@ import { loadConfig } from '../../src/config/load.ts'
 import { showConfig } from '../../src/config/show.ts'
 import { reportOf } from '../../src/lib/errors.ts'
 import { Secret } from '../../src/lib/secret.ts'
-import { faultsIn, faultsOf, line, loadText, makeFolder, SOURCE } from './support.ts'
+import { faultsIn, faultsOf, line, loadText, makeFolder, revealed, SOURCE } from './support.ts'
 
 const EVERYWHERE = [
   'state: "postgres://u:hunter2@h/db"',
@@ -40,7 +40,7 @@ describe('a secret', () => {
     expect(seen.join('\n')).not.toContain('hunter2')
     const webhook = desired.channels.find(({ kind }) => kind === 'webhook')
     expect(webhook?.options.secret).toBeInstanceOf(Secret)
-    expect((webhook?.options.secret as Secret).reveal()).toBe('hunter2')
+    expect(revealed(webhook?.options.secret)).toBe('hunter2')
   })
 
   it.each([
@@ -89,7 +89,7 @@ describe('a `_file` twin', () => {
       'notify: { w: { type: webhook, url_file: hook } }',
     )
     const desired = await loadConfig({ path, env: {}, cwd: '/' })
-    expect((desired.channels[0]?.options.url as Secret).reveal()).toBe('https://example.com/x')
+    expect(revealed(desired.channels[0]?.options.url)).toBe('https://example.com/x')
     expect(desired.channels[0]?.options).not.toHaveProperty('url_file')
     expect(desired.origin.files).toEqual([path, join(folder.path, 'hook')])
   })
@@ -125,8 +125,8 @@ describe('vardo.secrets.yml', () => {
     )
     const desired = await loadConfig({ path: null, env: {}, cwd: folder.path })
     const [target] = desired.targets
-    expect((target?.options.access_key_id as Secret).reveal()).toBe('new')
-    expect((target?.options.secret_access_key as Secret).reveal()).toBe('s')
+    expect(revealed(target?.options.access_key_id)).toBe('new')
+    expect(revealed(target?.options.secret_access_key)).toBe('s')
     expect(target?.options.region).toBe('eu')
     expect(desired.origin.files).toEqual([path, secrets])
   })

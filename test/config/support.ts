@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path'
 import { loadConfigText } from '../../src/config/load.ts'
 import type { Desired, Instant } from '../../src/core/model.ts'
 import { ConfigError, type Fault } from '../../src/lib/errors.ts'
+import { Secret } from '../../src/lib/secret.ts'
 
 /** What every test takes for now. */
 export const NOW = Date.parse('2026-11-20T12:00:00Z') as Instant
@@ -43,6 +44,11 @@ export async function faultsOf(loading: Promise<Desired>): Promise<readonly Faul
 /** `at path: message`, and the hint where there is one. */
 export function line({ at, path, message, hint }: Fault): string {
   return `${at} ${path}: ${message}${hint === null ? '' : ` (${hint})`}`
+}
+
+/** What a secret hides, or null when the value is none. */
+export function revealed(value: unknown): string | null {
+  return value instanceof Secret ? value.reveal() : null
 }
 
 /** A folder that is gone at the end of the block that uses it. */

@@ -49,8 +49,9 @@ describe('a state in a SQLite file', () => {
     await store.openRun(run)
     await store.openBackup(backupOf(run))
     const raw = new DatabaseSync(path)
+    const rest = BACKUP_COLUMNS.slice(1).map((name) => `"${name}"`)
     const steal = raw.prepare(
-      `insert into backups select 'thief', run, ${BACKUP_COLUMNS.slice(2).map((name) => `"${name}"`)} from backups`,
+      `insert into backups (id, ${rest}) select 'thief', ${rest} from backups`,
     )
     expect(() => steal.run()).toThrow('UNIQUE constraint failed')
     raw.exec(`update backups set status = 'failed'`)

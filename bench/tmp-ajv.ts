@@ -1,0 +1,12 @@
+const t0 = performance.now()
+const { Ajv2020 } = await import('ajv/dist/2020.js')
+const t1 = performance.now()
+import document from '../schema/holdfast.schema.json' with { type: 'json' }
+const opts: any = JSON.parse(process.argv[2] ?? '{}')
+const ajv = new Ajv2020({ allErrors: true, verbose: true, logger: false, strict: true, strictTypes: false, strictRequired: false, allowUnionTypes: true, ...opts })
+for (const k of ['x-secret', 'x-path', 'x-unit', 'x-message', 'x-unavailable', 'x-foreign']) ajv.addKeyword(k)
+const t2 = performance.now()
+const v = ajv.compile(document as any)
+const t3 = performance.now()
+v({})
+console.log(process.argv[2], 'import', (t1-t0).toFixed(0), 'new', (t2-t1).toFixed(0), 'compile', (t3-t2).toFixed(0), 'validate', (performance.now()-t3).toFixed(0), process.memoryUsage.rss()/1e6|0)
