@@ -1,17 +1,10 @@
-import { enableCompileCache } from 'node:module'
-import { join } from 'node:path'
 import { createInterface } from 'node:readline/promises'
 import packageJson from '../package.json' with { type: 'json' }
+import { runCommandLine } from './cli/commands.ts'
 import type { Instant } from './core/model.ts'
+import { Interrupted } from './lib/errors.ts'
 import { sourceKinds } from './sources/index.ts'
 import { targetKinds } from './targets/index.ts'
-
-// Half the memory and a third of the start are the reading of our own modules. The folder is the
-// installation's own: a cache in a shared /tmp would run what others put there.
-enableCompileCache(join(import.meta.dirname, '..', 'node_modules', '.cache', 'holdfast'))
-
-const { runCommandLine } = await import('./cli/commands.ts')
-const { Interrupted } = await import('./lib/errors.ts')
 
 const interrupted = new AbortController()
 const interrupt = (signal: NodeJS.Signals) => {

@@ -1,7 +1,9 @@
 import { readFile } from 'node:fs/promises'
+import { Ajv2020 } from 'ajv/dist/2020.js'
 import { describe, expect, it } from 'vitest'
 import { configReference } from '../../scripts/config-reference.ts'
 import { ALIASES } from '../../src/config/aliases.ts'
+import { ANNOTATIONS } from '../../src/config/check.ts'
 import { initialConfig } from '../../src/config/init.ts'
 import type { Schema } from '../../src/config/schema.ts'
 import { readSchema } from '../../src/config/schema.ts'
@@ -23,6 +25,15 @@ const schemas = everySchema(readSchema())
 const keys = new Set(schemas.flatMap(({ properties }) => Object.keys(properties ?? {})))
 
 describe('the schema', () => {
+  it('is sound and strict JSON Schema 2020-12', () => {
+    // Branches of `if` name keys of the block around them.
+    const lenience = { strictTypes: false, strictRequired: false, allowUnionTypes: true }
+    const ajv = new Ajv2020({ strict: true, ...lenience })
+    for (const keyword of ANNOTATIONS) ajv.addKeyword(keyword)
+    expect(ajv.validateSchema(readSchema())).toBe(true)
+    expect(() => ajv.compile(readSchema())).not.toThrow()
+  })
+
   it('explains every key', () => {
     const silent = schemas.flatMap(({ properties }) =>
       Object.entries(properties ?? {}).filter(([, { description }]) => !description),
