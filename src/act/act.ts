@@ -1,17 +1,16 @@
 import type { Action } from '../core/action.ts'
-import type { Backup, Copy, JobId, Run } from '../core/model.ts'
+import type { Backup, Run } from '../core/model.ts'
 import type { Lease } from '../leases/lease.ts'
-import { messageOf, reportOf } from '../lib/errors.ts'
 import { formatBytes } from '../lib/size.ts'
 import { unreachable } from '../lib/unreachable.ts'
 import type { World } from '../observe/world.ts'
 import { abandon, adopt } from './adopt.ts'
-import { announceOther, announceRun, type RunNews } from './announce.ts'
+import { announceRun, type RunNews } from './announce.ts'
 import { backup, type RunOutcome } from './backup.ts'
 import { noteMissing, prune, removeDebris } from './prune.ts'
 import { release } from './release.ts'
 import { skip } from './skip.ts'
-import { verify } from './verify.ts'
+import { verifyAndTell } from './verify-and-tell.ts'
 
 /** An action of a plan that one job owns. Config actions are applied as a whole, restores on their own. */
 export type JobOwned = Exclude<
@@ -67,7 +66,7 @@ async function actQuietly(
     case 'debris':
       return await sweepDebris(action, world, signal)
     case 'verify':
-      return await verifyCopy(action, world, signal)
+      return await verifyAndTell(action, world, signal)
     case 'prune':
       return await pruneGroup(action, world, lease, signal)
     case 'prune-blocked':
@@ -164,66 +163,6 @@ async function abandonedNews(gone: Backup, world: World): Promise<RunNews> {
     finishedAt: gone.finishedAt,
   }
   return { run, backups: [gone], copies: await world.store.copies(gone.id), skip: null }
-}
-
-async function verifyCopy(
-  { copy, subject: job }: Of<'verify'>,
-  world: World,
-  signal: AbortSignal,
-): Promise<void> {
-  const began = world.now()
-  const about = { job, target: copy.target, key: copy.key, backup: copy.backup }
-  try {
-    const { depth, bytes, contentBytes, contentSha256, entries } = await verify(
-      copy,
-      job,
-      world,
-      signal,
-    )
-    const how =
-      depth === 'content' ? 'read to its end' : 'stored bytes only: no identity is configured'
-    world.report({
-      event: 'verify.done',
-      level: 'info',
-      message: `verified ${copy.key} on ${copy.target} (${formatBytes(bytes)}, ${how})`,
-      ...about,
-      bytes,
-      durationMs: world.now() - began,
-      detail: { depth, contentBytes, contentSha256, entries },
-    })
-  } catch (error) {
-    // Giving way to something more urgent is no verdict.
-    if (!signal.aborted) await tellDamaged({ copy, job, error }, world)
-    throw error
-  }
-}
-
-async function tellDamaged(
-  { copy, job, error }: { readonly copy: Copy; readonly job: JobId; readonly error: unknown },
-  world: World,
-): Promise<void> {
-  const { target, key, backup: backupId } = copy
-  const message = `verify of ${key} on ${target} failed: ${messageOf(error)}`
-  const about = { job, target, key, backup: backupId }
-  world.report({
-    event: 'verify.failed',
-    level: 'error',
-    message,
-    ...about,
-    error: reportOf(error),
-  })
-  const title = `Verify failed: ${job}`
-  const news = {
-    type: 'verify.failed',
-    title,
-    message,
-    source: null,
-    target,
-    backupId,
-    key,
-    error: messageOf(error),
-  } as const
-  await announceOther('failure', job, news, world)
 }
 
 async function pruneGroup(

@@ -61,9 +61,11 @@ export async function backup(
   }
   const status = statusOf(backups, action.sources.length)
   const finishedAt = world.now()
-  await world.store.closeRun(run.id, status, finishedAt)
   const ended = { ...run, status, finishedAt }
+  // Told first, and told once however often: a death in between leaves the run open, and the next
+  // start tells it again and closes it.
   await announceRun(newsOf(ended, backups), world)
+  await world.store.closeRun(run.id, status, finishedAt)
   return { run: ended, backups }
 }
 

@@ -48,8 +48,8 @@ function bash(paths: readonly Path[]): string {
   return [
     '_holdfast() {',
     `  local current="\${COMP_WORDS[COMP_CWORD]}" path='' word words=''`,
-    '  for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do',
-    '    [[ "$word" == -* ]] || path="${path:+$path }$word"',
+    `  for word in "\${COMP_WORDS[@]:1:COMP_CWORD-1}"; do`,
+    `    [[ "$word" == -* ]] || path="\${path:+$path }$word"`,
     '  done',
     '  case "$path" in',
     ...cases,

@@ -1,4 +1,4 @@
-import { resolve } from 'node:path'
+import { dirname, resolve } from 'node:path'
 import { loadConfig } from '../config/load.ts'
 import type { Plan } from '../core/action.ts'
 import { appliedAfter } from '../core/applied.ts'
@@ -11,7 +11,7 @@ import { planJson } from '../view/json.ts'
 import { planMarkdown } from '../view/markdown.ts'
 import type { Context, GlobalFlags } from './context.ts'
 import { lookAround } from './look.ts'
-import { load, open } from './opened.ts'
+import { open } from './opened.ts'
 import { subjectsOf } from './subjects.ts'
 
 export interface PlanFlags {
@@ -49,7 +49,8 @@ async function planOnline(words: readonly string[], flags: GlobalFlags, context:
 
 /** From two files alone: what a change of the config means, without looking at anything. */
 async function planOffline(flags: PlanFlags & GlobalFlags, context: Context) {
-  const desired = await load(flags, context)
+  const { env, cwd } = context
+  const desired = await loadConfig({ path: flags.config ?? null, env, cwd, unset: 'leave' })
   const before =
     flags.against === undefined
       ? null
@@ -57,6 +58,8 @@ async function planOffline(flags: PlanFlags & GlobalFlags, context: Context) {
           path: resolve(context.cwd, flags.against),
           env: context.env,
           cwd: context.cwd,
+          folder: dirname(desired.origin.path),
+          unset: 'leave',
         })
   const now = context.now()
   const observed: Observed = {

@@ -6,15 +6,15 @@ import { ConfigError, Interrupted, messageOf, reportOf } from '../lib/errors.ts'
 import { formatDuration } from '../lib/time.ts'
 import type { World } from '../observe/world.ts'
 import { applyConfig } from './apply.ts'
-import { bootRestore, requestedRestore, tellToUnset } from './boot.ts'
+import { bootRestore, requestedRestore } from './boot.ts'
 import { createDispatch, type Dispatch } from './dispatch.ts'
 import { recover } from './recover.ts'
 import { firstGeneration, type Generation, refuseUnavailable, reload } from './reload.ts'
 import { type Ambient, openSession, type Session, sweepScratch } from './session.ts'
+import { createPost, createReminder, type Post } from './side-work.ts'
 import { createWake } from './wake.ts'
 import { watchFiles } from './watch.ts'
 
-const REMIND_EVERY = 60 * 60_000
 /** Notifications of the last moments get this long; what is not delivered waits in the outbox. */
 const FAREWELL = 5_000
 
@@ -90,11 +90,12 @@ async function apply(world: World, signal: AbortSignal): Promise<void> {
 }
 
 async function live(life: Life): Promise<'drained' | 'aborted'> {
-  const { running, orders, lifetime } = life
+  const { running, orders, lifetime, request } = life
+  const world = () => running.world
   const cut = new AbortController()
   const wake = createWake()
   const stop = AbortSignal.any([orders.stop, cut.signal])
-  const dispatch = createDispatch({ world: () => running.world, wake, stop })
+  const dispatch = createDispatch({ world, wake, stop })
   let changed = false
   const lookAtConfig = () => {
     changed = true
@@ -103,11 +104,12 @@ async function live(life: Life): Promise<'drained' | 'aborted'> {
   orders.onReload(lookAtConfig)
   lifetime.addEventListener('abort', wake.wake, { once: true })
   watchFiles(() => running.generation.desired.origin.files, lookAtConfig, lifetime)
-  const reminder = createReminder(life)
+  const reminder = createReminder(request, world)
+  const post = createPost(world, lifetime)
   while (!lifetime.aborted) {
     const reloading = changed
     changed = false
-    await pass(life, { dispatch, reloading, reminder })
+    await pass(life, { dispatch, reloading, reminder, post })
     if (!changed && !lifetime.aborted) await dispatch.pause()
   }
   return await drain(life, dispatch, cut)
@@ -117,15 +119,16 @@ interface Pass {
   readonly dispatch: Dispatch
   readonly reloading: boolean
   readonly reminder: () => void
+  readonly post: Post
 }
 
 /** One look at everything. Nothing that goes wrong in it ends the daemon; the next one looks again. */
-async function pass(life: Life, { dispatch, reloading, reminder }: Pass): Promise<void> {
-  const { running, ambient, lifetime } = life
+async function pass(life: Life, { dispatch, reloading, reminder, post }: Pass): Promise<void> {
+  const { ambient, lifetime } = life
   try {
     if (reloading && (await takeReload(life))) dispatch.askInventory()
     await dispatch.pass()
-    await deliverNotifications(running.world, lifetime)
+    post.deliver()
     reminder()
   } catch (error) {
     if (lifetime.aborted) return
@@ -175,15 +178,6 @@ async function takeReload({ running, session, ambient, lifetime }: Life): Promis
     detail: { sha256: found.generation.desired.origin.sha256 },
   })
   return true
-}
-
-function createReminder({ request, running }: Life): () => void {
-  let at = performance.now() + REMIND_EVERY
-  return () => {
-    if (!request || performance.now() < at) return
-    at += REMIND_EVERY
-    tellToUnset(request, running.world)
-  }
 }
 
 /** Lets what runs end by itself for `drain_timeout`, then aborts it cleanly; a second order aborts at once. */

@@ -7,6 +7,7 @@ import { nextSlot } from '../core/schedule.ts'
 import { Interrupted, messageOf, reportOf } from '../lib/errors.ts'
 import { observe } from '../observe/observe.ts'
 import type { World } from '../observe/world.ts'
+import { type Cooling, cooled, isCooling, type TurnResult } from './cooling.ts'
 import { takeInventory } from './inventory.ts'
 import { EVERY_KIND, type Outcome, takeTurn } from './turn.ts'
 import type { Wake } from './wake.ts'
@@ -15,7 +16,6 @@ import type { Wake } from './wake.ts'
 const LONGEST_SLEEP = 15_000
 /** Whole targets are looked at this often, and at each start and reload. */
 const INVENTORY_EVERY = 60 * 60_000
-const COOLDOWN = { first: 30_000, most: 30 * 60_000, busy: 2_000 } as const
 
 /** One job's turn under way. */
 interface Worker {
@@ -79,7 +79,8 @@ export function createDispatch({ world, wake, stop }: Surroundings): Dispatch {
         if (worker?.patient && isUrgent(actions)) {
           worker.giveWay.abort(new Interrupted('a backup is due'))
         }
-        if (worker || isCooling(cooling.get(job), actions)) continue
+        if (worker || isCooling(cooling.get(job), isUrgent(actions) ? 'urgent' : 'patient'))
+          continue
         if (workers.size >= world().desired.limits.concurrency) break
         wanted.delete(job)
         start(job, actions)
@@ -160,33 +161,6 @@ function createStock({ world, wake, stop }: Surroundings, wanted: Set<JobId>): S
   }
 }
 
-/**
- * `failed`: an action failed that is not in the history as a failed backup. `broke`: the turn itself
- * could not go on. `busy`: another process holds the job.
- */
-type TurnResult = 'well' | 'failed' | 'broke' | 'busy'
-
-/** Until when a job gets no turn. */
-interface Cooling {
-  readonly until: number
-  readonly failures: number
-  /** A due backup does not wait for what else failed: the plan has its own retry for it. */
-  readonly spares: 'backups' | 'nothing'
-}
-
-function cooled(before: Cooling | undefined, result: Exclude<TurnResult, 'well'>): Cooling {
-  const failures = (before?.failures ?? 0) + (result === 'busy' ? 0 : 1)
-  const wait =
-    result === 'busy'
-      ? COOLDOWN.busy
-      : Math.min(COOLDOWN.first * 2 ** (failures - 1), COOLDOWN.most)
-  return {
-    until: performance.now() + wait,
-    failures,
-    spares: result === 'failed' ? 'backups' : 'nothing',
-  }
-}
-
 async function turn(
   job: JobId,
   giveWay: AbortSignal,
@@ -248,11 +222,6 @@ function urgentFirst(
     ...entries.filter(([, actions]) => isUrgent(actions)),
     ...entries.filter(([, actions]) => !isUrgent(actions)),
   ]
-}
-
-function isCooling(state: Cooling | undefined, actions: readonly Action[]): boolean {
-  if (!state || performance.now() >= state.until) return false
-  return state.spares === 'nothing' || !isUrgent(actions)
 }
 
 /** Milliseconds to the next slot of any job, bounded. */

@@ -1,5 +1,7 @@
+import { announceRun } from '../act/announce.ts'
 import { finishDelete } from '../act/prune.ts'
 import { recoverSwap } from '../act/swap.ts'
+import type { Instant, Run } from '../core/model.ts'
 import { messageOf, reportOf } from '../lib/errors.ts'
 import { unreachable } from '../lib/unreachable.ts'
 import type { World } from '../observe/world.ts'
@@ -10,6 +12,7 @@ import type { JournalEntry } from '../state/store.ts'
  * deletions. Entries of instances that still live are theirs to finish.
  */
 export async function recover(world: World, signal: AbortSignal): Promise<void> {
+  await closeRuns(world)
   const entries = await world.store.journal()
   const restores = await openRestores(world)
   for (const entry of entries) {
@@ -24,6 +27,27 @@ export async function recover(world: World, signal: AbortSignal): Promise<void> 
       previous: null,
     } as const
     await world.store.closeRestore(id, ended)
+  }
+}
+
+/**
+ * Ends runs whose owner died after their last source ended: no attempt of theirs is left for the
+ * plan to settle.
+ */
+async function closeRuns(world: World): Promise<void> {
+  const { runs, backups, copies } = await world.store.history({ depth: 'recent', jobs: null })
+  for (const run of runs) {
+    if (run.status !== 'running' || (await world.leases.isAlive(run.instance))) continue
+    const ours = backups.filter((backup) => backup.run === run.id)
+    if (ours.some(({ status }) => status === 'pending' || status === 'running')) continue
+    const succeeded = ours.length > 0 && ours.every(({ status }) => status === 'success')
+    const ends = ours.map((backup) => backup.finishedAt ?? run.startedAt)
+    const finishedAt = Math.max(run.startedAt, ...ends) as Instant
+    const ended: Run = { ...run, status: succeeded ? 'success' : 'failed', finishedAt }
+    const ids = new Set(ours.map(({ id }) => id))
+    const theirs = copies.filter(({ backup }) => ids.has(backup))
+    await announceRun({ run: ended, backups: ours, copies: theirs, skip: null }, world)
+    await world.store.closeRun(run.id, ended.status, finishedAt)
   }
 }
 

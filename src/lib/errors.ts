@@ -95,23 +95,26 @@ export class SourceFailed extends Failure {
   }
 }
 
-/** A program that we ran ended badly. `tail` is the end of its stderr, secrets never among it. */
+/** How a program ended, in words and as told. */
+export interface BadEnd {
+  /** `ended with code 2`, `printed more than 1 MiB`. */
+  readonly how: string
+  readonly exitCode?: number | null
+  /** The end of its stderr, secrets never among it. */
+  readonly tail?: string
+}
+
+/** A program that we ran ended badly. */
 export class ProgramFailed extends Failure {
   readonly program: string
   readonly exitCode: number | null
   readonly tail: string
 
-  constructor(
-    program: string,
-    exitCode: number | null,
-    how: string,
-    tail: string,
-    options: FailureOptions = {},
-  ) {
+  constructor(program: string, { how, exitCode, tail }: BadEnd, options: FailureOptions = {}) {
     super('program_failed', `${program} ${how}${tail ? `: ${tail}` : ''}`, options)
     this.program = program
-    this.exitCode = exitCode
-    this.tail = tail
+    this.exitCode = exitCode ?? null
+    this.tail = tail ?? ''
   }
 }
 

@@ -41,7 +41,7 @@ interface Attempt {
 export async function startFailure(attempt: Attempt, cause: unknown): Promise<ProgramFailed> {
   const { command } = attempt
   const failed = (how: string, options = {}) =>
-    new ProgramFailed(command, null, how, '', { cause, ...options })
+    new ProgramFailed(command, { how }, { cause, ...options })
   const code = cause instanceof Error && 'code' in cause ? cause.code : null
   if (code === 'EACCES') return failed('cannot start: permission denied')
   if (code !== 'ENOENT') return failed(`cannot start (${code ?? 'unknown error'})`)

@@ -85,7 +85,7 @@ export async function run(program: Program, options: RunOptions): Promise<Output
   const max = options.maxOutput ?? 2 ** 20
   const tooMuch = () =>
     limit.abort(
-      new ProgramFailed(program.command, null, `printed more than ${formatBytes(max)}`, ''),
+      new ProgramFailed(program.command, { how: `printed more than ${formatBytes(max)}` }),
     )
   const signal = AbortSignal.any([options.signal, limit.signal])
   try {
@@ -98,7 +98,7 @@ export async function run(program: Program, options: RunOptions): Promise<Output
     const stdout = await collect(chain, max, tooMuch)
     const [exit] = await chain.exits
     signal.throwIfAborted()
-    if (!exit) throw new ProgramFailed(program.command, null, 'was not started', '')
+    if (!exit) throw new ProgramFailed(program.command, { how: 'was not started' })
     return { stdout, stderr: exit.stderr.join('\n'), exit }
   } finally {
     clearTimeout(timer)
@@ -127,7 +127,7 @@ export function failureOf(exit: Exit): ProgramFailed | null {
   const how =
     exit.signal === null ? `ended with exit code ${exit.code}` : `was killed by ${exit.signal}`
   const tail = exit.stderr.slice(-5).join('; ').slice(-1000)
-  return new ProgramFailed(exit.command, exit.code, how, tail)
+  return new ProgramFailed(exit.command, { how, exitCode: exit.code, tail })
 }
 
 /** Throws `ProgramFailed` unless the exit code is 0. */

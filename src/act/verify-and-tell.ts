@@ -1,0 +1,68 @@
+import type { VerifyAction } from '../core/action.ts'
+import type { Copy, JobId } from '../core/model.ts'
+import { messageOf, reportOf } from '../lib/errors.ts'
+import { formatBytes } from '../lib/size.ts'
+import type { World } from '../observe/world.ts'
+import { announceOther } from './announce.ts'
+import { verify } from './verify.ts'
+
+/** Verifies a copy and reports the verdict; a failed one is told to those who hear of failures, too. */
+export async function verifyAndTell(
+  { copy, subject: job }: VerifyAction,
+  world: World,
+  signal: AbortSignal,
+): Promise<void> {
+  const began = world.now()
+  const about = { job, target: copy.target, key: copy.key, backup: copy.backup }
+  try {
+    const { depth, bytes, contentBytes, contentSha256, entries } = await verify(
+      copy,
+      job,
+      world,
+      signal,
+    )
+    const how =
+      depth === 'content' ? 'read to its end' : 'stored bytes only: no identity is configured'
+    world.report({
+      event: 'verify.done',
+      level: 'info',
+      message: `verified ${copy.key} on ${copy.target} (${formatBytes(bytes)}, ${how})`,
+      ...about,
+      bytes,
+      durationMs: world.now() - began,
+      detail: { depth, contentBytes, contentSha256, entries },
+    })
+  } catch (error) {
+    // Giving way to something more urgent is no verdict.
+    if (!signal.aborted) await tellDamaged({ copy, job, error }, world)
+    throw error
+  }
+}
+
+async function tellDamaged(
+  { copy, job, error }: { readonly copy: Copy; readonly job: JobId; readonly error: unknown },
+  world: World,
+): Promise<void> {
+  const { target, key, backup: backupId } = copy
+  const message = `verify of ${key} on ${target} failed: ${messageOf(error)}`
+  const about = { job, target, key, backup: backupId }
+  world.report({
+    event: 'verify.failed',
+    level: 'error',
+    message,
+    ...about,
+    error: reportOf(error),
+  })
+  const title = `Verify failed: ${job}`
+  const news = {
+    type: 'verify.failed',
+    title,
+    message,
+    source: null,
+    target,
+    backupId,
+    key,
+    error: messageOf(error),
+  } as const
+  await announceOther('failure', job, news, world)
+}
