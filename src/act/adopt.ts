@@ -1,11 +1,24 @@
 import type { AbandonAction, AdoptAction } from '../core/action.ts'
 import { groupOf } from '../core/group.ts'
-import type { Backup, Copy, Run } from '../core/model.ts'
+import type { Manifest } from '../core/manifest.ts'
+import type { Backup, Copy, Run, TargetId } from '../core/model.ts'
 import type { World } from '../observe/world.ts'
 
-/** Makes history of a manifest that was found on a target. Doing so twice changes nothing. */
-export async function adopt({ manifest, subject }: AdoptAction, world: World): Promise<void> {
-  const run: Run = {
+/**
+ * Makes history of a manifest that was found on a target. Doing so twice changes nothing. A copy of
+ * an attempt whose outcome stands counts again, and the attempt stays what it was.
+ */
+export async function adopt(
+  { manifest, subject, because }: AdoptAction,
+  world: World,
+): Promise<void> {
+  const copy = copyOf(manifest, subject)
+  if (because.rule === 'copy-found') await world.store.saveCopy(copy)
+  else await world.store.adopt(runOf(manifest), backupOf(manifest), copy)
+}
+
+function runOf(manifest: Manifest): Run {
+  return {
     id: manifest.run,
     job: manifest.job,
     name: manifest.runName,
@@ -16,7 +29,10 @@ export async function adopt({ manifest, subject }: AdoptAction, world: World): P
     startedAt: manifest.started,
     finishedAt: manifest.finished,
   }
-  const backup: Backup = {
+}
+
+function backupOf(manifest: Manifest): Backup {
+  return {
     id: manifest.backup,
     run: manifest.run,
     runName: manifest.runName,
@@ -39,10 +55,13 @@ export async function adopt({ manifest, subject }: AdoptAction, world: World): P
     error: null,
     warnings: manifest.warnings,
   }
-  const copy: Copy = {
+}
+
+function copyOf(manifest: Manifest, target: TargetId): Copy {
+  return {
     backup: manifest.backup,
-    target: subject,
-    group: backup.group,
+    target,
+    group: groupOf({ ...manifest, source: manifest.source.name }),
     key: manifest.key,
     status: 'complete',
     bytes: manifest.stored.bytes,
@@ -53,7 +72,6 @@ export async function adopt({ manifest, subject }: AdoptAction, world: World): P
     verify: 'never',
     error: null,
   }
-  await world.store.adopt(run, backup, copy)
 }
 
 /** Ends an attempt whose owner is gone: it failed, whatever it had written. */

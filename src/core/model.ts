@@ -1,3 +1,4 @@
+// The nouns of the whole program on one page, longer than others because they are read together.
 import type { Brand, Bytes, Instant, Millis } from '../lib/brand.ts'
 import type { Secret } from '../lib/secret.ts'
 

@@ -167,7 +167,7 @@ describe('a manifest that the history does not know', () => {
     world.backups.clear()
     world.copies.clear()
     const [nas, usb] = [...world.shelves.values()]
-    for (const [key, found] of nas?.manifests ?? []) {
+    for (const [key, found] of [...(nas?.manifests ?? [])]) {
       nas?.manifests.set(`${key}-moved`, found)
       nas?.manifests.delete(key)
     }

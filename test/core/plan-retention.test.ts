@@ -296,12 +296,12 @@ describe('a restore in place', () => {
     const made = world(1, {})
     const [shop] = made.desired.jobs
     if (!shop) throw new Error('no job')
-    const put_ = (finishedAt: Instant, changes = {}) =>
+    const set = (finishedAt: Instant, changes = {}) =>
       made.restores.set('r1', restore('r1', shop, finishedAt, changes))
     const released = () =>
       plan(made.desired, observe(made), NOW).actions.filter(({ kind }) => kind === 'release')
 
-    put_(plus((NOW - 7_200_000) as Instant, '1s'))
+    set(plus((NOW - 7_200_000) as Instant, '1s'))
     expect(released()).toMatchObject([
       {
         subject: 'shop',
@@ -309,11 +309,11 @@ describe('a restore in place', () => {
         because: { rule: 'baseline-complete', backup: 'b0' },
       },
     ])
-    put_(NOW)
+    set(NOW)
     expect(released()).toEqual([])
-    put_((NOW - 7_200_000) as Instant, { inPlace: false })
+    set((NOW - 7_200_000) as Instant, { inPlace: false })
     expect(released()).toEqual([])
-    put_((NOW - 7_200_000) as Instant, { status: 'failed' })
+    set((NOW - 7_200_000) as Instant, { status: 'failed' })
     expect(released()).toEqual([])
   })
 })

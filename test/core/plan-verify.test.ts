@@ -31,8 +31,8 @@ const rows = [1, 2, 3].map((day) =>
 )
 const copies = rows.map((row) => copy(row, 'nas', `system/shop/files/${row.id}`))
 
-/** The first copies as they are, the last one changed. */
-function with_(...changes: readonly Partial<Copy>[]): readonly Copy[] {
+/** The copies, oldest first, each with its changes. */
+function changed(...changes: readonly Partial<Copy>[]): readonly Copy[] {
   return copies.map((one, index) => ({ ...one, ...changes[index] }))
 }
 
@@ -59,32 +59,32 @@ describe('the newest copy of a group on a target', () => {
 
   it('is left alone while any was verified recently', () => {
     const recent = { verify: 'ok', verifiedAt: plus(NOW, '0s') } as const
-    expect(due(with_({}, recent))).toEqual([])
+    expect(due(changed({}, recent))).toEqual([])
   })
 
   it('is verified when the newest verify is older than the objective', () => {
-    const old = (at_: string) => ({ verify: 'ok', verifiedAt: at(at_) }) as const
-    expect(due(with_(old('2026-11-01T00:00:00Z'), old('2026-11-05T00:00:00Z')))).toEqual([
+    const old = (text: string) => ({ verify: 'ok', verifiedAt: at(text) }) as const
+    expect(due(changed(old('2026-11-01T00:00:00Z'), old('2026-11-05T00:00:00Z')))).toEqual([
       {
         copy: 'b3',
         because: { rule: 'verified-long-ago', verifiedAt: at('2026-11-05T00:00:00Z') },
       },
     ])
-    expect(due(with_({}, {}, old('2026-11-13T12:00:00Z')))).toEqual([])
-    expect(due(with_({}, {}, old('2026-11-13T11:59:59Z')))).toHaveLength(1)
+    expect(due(changed({}, {}, old('2026-11-13T12:00:00Z')))).toEqual([])
+    expect(due(changed({}, {}, old('2026-11-13T11:59:59Z')))).toHaveLength(1)
   })
 
   it('is not read again and again after it failed, until its time comes or a newer one is there', () => {
     const failed = { verify: 'failed', verifiedAt: at('2026-11-20T03:00:00Z') } as const
-    expect(due(with_({}, {}, failed))).toEqual([])
-    expect(due(with_({}, failed))).toEqual([{ copy: 'b3', because: { rule: 'never-verified' } }])
+    expect(due(changed({}, {}, failed))).toEqual([])
+    expect(due(changed({}, failed))).toEqual([{ copy: 'b3', because: { rule: 'never-verified' } }])
     const long = { ...failed, verifiedAt: at('2026-11-01T00:00:00Z') }
-    expect(due(with_({}, {}, long))).toHaveLength(1)
+    expect(due(changed({}, {}, long))).toHaveLength(1)
   })
 
   it('takes no time in the future for a proof', () => {
     const ahead = { verify: 'ok', verifiedAt: at('2036-01-01T00:00:00Z') } as const
-    expect(due(with_({}, {}, ahead))).toHaveLength(1)
+    expect(due(changed({}, {}, ahead))).toHaveLength(1)
   })
 
   it('is not read from a target that cannot be reached, nor when it is found missing', () => {
@@ -112,6 +112,6 @@ describe('the newest copy of a group on a target', () => {
   })
 
   it.each(['pruned', 'missing', 'failed', 'writing'] as const)('is never a %s one', (status) => {
-    expect(due(with_({}, {}, { status }))).toMatchObject([{ copy: 'b2' }])
+    expect(due(changed({}, {}, { status }))).toMatchObject([{ copy: 'b2' }])
   })
 })

@@ -65,7 +65,7 @@ async function arm(order: KillOrder): Promise<void> {
   wrapFiles(around)
   await wrapHandles(around)
   wrapDatabase(around)
-  wrapSpawn(order, aims)
+  wrapSpawn(order, aims, die)
   syncBuiltinESMExports()
 }
 
@@ -132,7 +132,11 @@ function remember(database: DatabaseSync, statement: StatementSync, sql: string)
   }
 }
 
-function wrapSpawn(order: KillOrder, aims: (on: KillOrder['on'], at: string) => boolean): void {
+function wrapSpawn(
+  order: KillOrder,
+  aims: (on: KillOrder['on'], at: string) => boolean,
+  die: () => void,
+): void {
   const { spawn } = childProcess
   const { appendFileSync } = fs
   const strike = (child: ChildProcess) => {
@@ -144,7 +148,10 @@ function wrapSpawn(order: KillOrder, aims: (on: KillOrder['on'], at: string) => 
   }
   childProcess.spawn = ((command: string, args: readonly string[], options: object) => {
     const child = spawn(command, args, options)
-    if (aims('spawn', [command, ...args].join(' '))) strike(child)
+    if (aims('spawn', [command, ...args].join(' '))) {
+      if (order.victim === 'self') die()
+      else strike(child)
+    }
     return child
   }) as typeof spawn
 }
