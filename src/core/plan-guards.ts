@@ -120,7 +120,7 @@ export function shrunkWarning(
     message:
       `the newest archive of ${group} on ${target} has ${formatBytes(bytes)}, ` +
       `where ${formatBytes(median)} is usual; nothing of the group is deleted meanwhile`,
-    hint: `look at it with: holdfast backup show ${job.id} --contents`,
+    hint: `look at it with: holdfast backup show ${job.id}/${group.split('/').at(-1)}@latest --contents`,
   }
 }
 

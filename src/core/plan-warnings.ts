@@ -72,7 +72,7 @@ function unreachable(desired: Desired, observed: Observed): readonly Warning[] {
       rule: 'target-unreachable',
       subject: id,
       message: `it could not be looked at, so nothing on it is deleted or called missing: ${listing.error}`,
-      hint: `try it with: holdfast target test ${id}`,
+      hint: 'look again with: holdfast target list',
     }
   })
 }

@@ -45,12 +45,12 @@ export async function takeInventory(world: World, signal: AbortSignal): Promise<
     tellDrift(actions, world)
     for (const warning of warnings) {
       if (!world.news(`warning ${warning.rule} ${warning.subject}`, warning.message)) continue
-      const { subject, message } = warning
+      const { rule, subject, message, hint } = warning
       world.report({
         event: 'plan.made',
         level: 'warn',
         message: `${subject}: ${message}`,
-        detail: { ...warning },
+        detail: { rule, subject, hint },
       })
     }
     for (const [id, listing] of observed.listings) {

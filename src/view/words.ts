@@ -49,7 +49,7 @@ const REASONS: { readonly [R in Reason['rule']]: (because: By<R>) => string } = 
   'restore-requested': ({ variable }) => `${variable} asks for it`,
   declared: (because) => {
     const slot = 'nextSlot' in because ? `; ${slotWords(because.nextSlot)}` : ''
-    return `the file declares it${slot}${factsWords(because.facts)}`
+    return `the file declares it${factsWords(because.facts)}${slot}`
   },
   changed: ({ changes }) =>
     changes.length > 0
