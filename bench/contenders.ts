@@ -8,6 +8,7 @@ export const HOLDFAST = join(import.meta.dirname, '..', 'bin', 'holdfast')
 
 /** One way to back up a folder and to restore it. */
 export interface Contender {
+  readonly id: string
   readonly name: string
   /** Before each backup, not timed. */
   prepare(): Promise<void>
@@ -47,6 +48,7 @@ async function script({ data, work, identity, recipient }: Place): Promise<Conte
   await mkdir(work, { recursive: true })
   const path = join(work, 'archive.tar.zst.age')
   return {
+    id: 'script',
     name: 'tar | zstd | age',
     inside: '.',
     prepare: () => rm(path, { force: true }),
@@ -98,6 +100,7 @@ jobs:
   const run = (follow: Follow, ...args: readonly string[]) =>
     pipe([{ command: HOLDFAST, args: [...args, '--quiet', '--config', config] }], follow)
   return {
+    id: 'holdfast',
     name: 'holdfast',
     inside: '.',
     // Earlier archives stay, as in life: to take them away would be to lose copies.
@@ -117,6 +120,7 @@ async function restic({ data, work }: Place): Promise<Contender> {
     env: { RESTIC_PASSWORD: 'only-for-the-bench' },
   })
   return {
+    id: 'restic',
     name: 'restic',
     inside: data,
     async prepare() {

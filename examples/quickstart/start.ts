@@ -40,12 +40,15 @@ Try this in a second terminal:
 Ctrl-C lets what runs end, and stops.
 `)
 
+// In a session of its own: what a terminal sends reaches it once, through us, and the daemon ends with
+// the window that it was started in.
 const daemon = spawn(join(here, '..', '..', 'bin', 'holdfast'), ['daemon', '--config', config], {
-  stdio: 'inherit',
+  stdio: ['ignore', 'inherit', 'inherit'],
+  detached: true,
 })
-// On a terminal Ctrl-C reaches the daemon by itself; twice would mean "at once".
-process.on('SIGINT', () => process.stdin.isTTY || daemon.kill('SIGINT'))
+process.on('SIGINT', () => daemon.kill('SIGINT'))
 process.on('SIGTERM', () => daemon.kill('SIGTERM'))
+process.on('SIGHUP', () => daemon.kill('SIGTERM'))
 daemon.on('exit', (code) => {
   clearInterval(writer)
   notes.close()

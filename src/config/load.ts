@@ -60,13 +60,14 @@ export async function loadConfig(request: LoadRequest): Promise<Desired> {
 /** The same for a text: neither a secrets file nor a commit belong to it. */
 export async function loadConfigText(request: TextRequest): Promise<Desired> {
   const bytes = new TextEncoder().encode(request.text)
-  return load({ ...request, bytes, secrets: null, commit: null })
+  return load({ ...request, bytes, secrets: 'none', commit: null })
 }
 
 interface Loading extends Omit<LoadRequest, 'path'> {
   readonly path: string
   readonly bytes: Uint8Array
-  readonly secrets: Uint8Array | null
+  /** Null when there is no such file yet; `none` for a text that has no folder. */
+  readonly secrets: Uint8Array | null | 'none'
   readonly commit: string | null
 }
 
@@ -74,7 +75,8 @@ async function load(request: Loading): Promise<Desired> {
   const { path, bytes, secrets, commit, env, cwd, unset = 'fault' } = request
   const faults = collectFaults(shownPath(path, cwd))
   const { folder = dirname(path) } = request
-  const files = secrets === null ? [path] : [path, join(dirname(path), SECRETS)]
+  // A secrets file that comes later is a change, too: it is watched before it is there.
+  const files = secrets === 'none' ? [path] : [path, join(dirname(path), SECRETS)]
   const notices: string[] = []
   const notice = (text: string) => notices.push(text)
 
@@ -101,7 +103,10 @@ function parseAll({ path, bytes, secrets, cwd }: Loading, faults: Faults): MapTr
   const place = { file: shownPath(path, cwd), line: 1, col: 1 }
   const config = parseConfig(bytes, place.file, faults)
   const secretsFile = shownPath(join(dirname(path), SECRETS), cwd)
-  const secret = secrets === null ? emptyMap(place) : parseConfig(secrets, secretsFile, faults)
+  const secret =
+    typeof secrets === 'string' || secrets === null
+      ? emptyMap(place)
+      : parseConfig(secrets, secretsFile, faults)
   if (config === null || secret === null) faults.raise()
   const own = withoutVardoSecrets(secret ?? emptyMap(place))
   return mergeSecrets(config ?? emptyMap(place), own, (key) => ALIASES[key]?.means ?? key)

@@ -35,29 +35,29 @@ const RECENT = 7
 export function validCopies(
   scene: Scene,
   { target, group }: Place,
-  pinned: ReadonlySet<string>,
+  pins: ReadonlyMap<TargetId, ReadonlySet<string>>,
 ): readonly Retained<Copy>[] {
+  const pinned = pins.get(target)
   return scene
-    .copiesOn(target, group)
-    .filter((copy) => copy.verify !== 'failed' && scene.isWhole(copy))
+    .wholeOn(target, group)
+    .filter((copy) => copy.verify !== 'failed')
     .map((copy) => ({
       item: copy,
       key: `${copy.key} ${copy.backup}`,
       takenAt: copy.takenAt,
       verifiedAt: copy.verify === 'ok' ? copy.verifiedAt : null,
-      pinned: pinned.has(placeOf(target, copy.key)),
+      pinned: pinned?.has(copy.key) ?? false,
     }))
 }
 
-/** Every archive that a pin on its target keeps. */
-export function pinnedCopies(scene: Scene): ReadonlySet<string> {
-  const pinned = new Set<string>()
+/** The keys of the archives that pins keep, by target. */
+export function pinsOf(scene: Scene): ReadonlyMap<TargetId, ReadonlySet<string>> {
+  const pins = new Map<TargetId, ReadonlySet<string>>()
   for (const target of scene.targets) {
     const listing = scene.listing(target)
-    if (listing.kind !== 'listed') continue
-    for (const pin of listing.pins) pinned.add(placeOf(target, pin.key))
+    if (listing.kind === 'listed') pins.set(target, new Set(listing.pins.map((pin) => pin.key)))
   }
-  return pinned
+  return pins
 }
 
 /** Why a deletion must not be made, or null when nothing stands against it. */
@@ -122,8 +122,4 @@ export function shrunkWarning(
       `where ${formatBytes(median)} is usual; nothing of the group is deleted meanwhile`,
     hint: `look at it with: holdfast backup show ${job.id}/${group.split('/').at(-1)}@latest --contents`,
   }
-}
-
-function placeOf(target: TargetId, key: string): string {
-  return `${target} ${key}`
 }

@@ -16,8 +16,7 @@ const CLOCK_STEP = 2000
 export function planMissing(scene: Scene): readonly MissingAction[] {
   return onListed(scene, (target, listing) =>
     scene
-      .allCopiesOn(target)
-      .filter((copy) => copy.status === 'complete' && !scene.isWhole(copy))
+      .doubtfulOn(target)
       .filter((copy) => scene.covered(target, copy.key))
       .flatMap((copy): MissingAction[] => {
         const because = absence(scene, listing, copy)

@@ -5,7 +5,7 @@ import type { Warning } from './observed.ts'
 import {
   blockOf,
   type Place,
-  pinnedCopies,
+  pinsOf,
   type Shrinkage,
   shrinkage,
   shrunkWarning,
@@ -94,9 +94,9 @@ function pruning(scene: Scene, jobs: readonly DesiredJob[], decide: Decide): Pru
   // With a part of the history only, what looks like the oldest of a group may be its newest.
   if (scene.observed.history.depth !== 'full') return { actions, kept, warnings }
 
-  const pinned = pinnedCopies(scene)
+  const pins = pinsOf(scene)
   for (const place of jobs.flatMap((job) => [...listedPlaces(scene, job)])) {
-    const valid = validCopies(scene, place, pinned)
+    const valid = validCopies(scene, place, pins)
     const shrunk = shrinkage(place.job, valid, scene.now)
     if (shrunk !== null) warnings.push(shrunkWarning(place, shrunk))
     const decision = decide(place, valid)

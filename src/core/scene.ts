@@ -15,7 +15,7 @@ import type {
   Run,
   TargetId,
 } from './model.ts'
-import type { Listing, Observed } from './observed.ts'
+import type { Listing, Observed, StoredObject } from './observed.ts'
 import { byText, groupedBy, sortedBy } from './order.ts'
 import { isOpen, type Settled } from './plan-attempts.ts'
 import { covering } from './prefixes.ts'
@@ -50,8 +50,10 @@ export interface Scene {
   allCopiesOn(target: TargetId): readonly Copy[]
   group(written: GroupId): GroupId
   listing(target: TargetId): Listing
-  /** Whether a complete copy was seen on its target, archive at full size and manifest. */
-  isWhole(copy: Copy): boolean
+  /** Complete copies that were seen there, archive at full size and manifest. */
+  wholeOn(target: TargetId, group: GroupId): readonly Copy[]
+  /** Complete copies that were not seen so on a target that was listed. */
+  doubtfulOn(target: TargetId): readonly Copy[]
   /** Whether a listing of the target shows what lies under a key or prefix. */
   covered(target: TargetId, key: string): boolean
 }
@@ -70,7 +72,6 @@ export function sceneOf(
 ): Scene {
   const { listings, alive } = observed
   const { history } = settled
-  const attempts = new Map<string, Backup>(history.backups.map((one) => [one.id, one]))
   const jobs = sortedBy(desired.jobs, (job) => job.id)
   const jobNames = formerNames(jobs)
   const groups = formerGroups(jobs)
@@ -95,12 +96,9 @@ export function sceneOf(
   const restored = inPlace
     .filter((one) => one.status === 'success')
     .sort((one, other) => one.startedAt - other.startedAt || byText(one.id, other.id))
-  const covers = new Map<TargetId, (key: string) => boolean>()
-  for (const [target, listing] of listings) {
-    if (listing.kind === 'listed') covers.set(target, covering(listing.prefixes))
-  }
-
-  const whole = wholeCopies(byTarget, listings)
+  const sightings = new Map(
+    [...byTarget].map(([id, copies]) => [id, sightingsOf(copies, listings.get(id), group)]),
+  )
 
   return {
     desired,
@@ -109,7 +107,7 @@ export function sceneOf(
     jobs,
     targets: sortedBy(desired.targets, (one) => one.id).map((one) => one.id),
     settled: settled.closed,
-    attempt: (id) => attempts.get(id) ?? null,
+    attempt: attemptsById(history.backups),
     applied: appliedJobs(observed.applied, desired.jobs),
     attemptsOf: (name) => byJob.get(name) ?? [],
     attemptsOfGroup: (name) => byGroup.get(name) ?? [],
@@ -120,27 +118,54 @@ export function sceneOf(
     allCopiesOn: (target) => byTarget.get(target) ?? [],
     group,
     listing: (target) => listings.get(target) ?? UNLISTED,
-    isWhole: (copy) => whole.has(copy),
-    covered: (target, key) => covers.get(target)?.(key) ?? false,
+    wholeOn: (target, name) => sightings.get(target)?.whole.get(name) ?? [],
+    doubtfulOn: (target) => sightings.get(target)?.doubtful ?? [],
+    covered: coverageOf(listings),
   }
 }
 
-/** Looked up once for all rules: half of a large plan's time goes into finding keys. */
-function wholeCopies(
-  byTarget: ReadonlyMap<TargetId, readonly Copy[]>,
+function coverageOf(
   listings: ReadonlyMap<TargetId, Listing>,
-): ReadonlySet<Copy> {
-  const whole = new Set<Copy>()
+): (target: TargetId, key: string) => boolean {
+  const covers = new Map<TargetId, (key: string) => boolean>()
   for (const [target, listing] of listings) {
-    if (listing.kind !== 'listed') continue
-    const { objects } = listing
-    for (const copy of byTarget.get(target) ?? []) {
-      if (copy.status !== 'complete' || copy.bytes === null) continue
-      if (objects.get(copy.key)?.bytes !== copy.bytes) continue
-      if (objects.has(manifestKey(copy.key))) whole.add(copy)
-    }
+    if (listing.kind === 'listed') covers.set(target, covering(listing.prefixes))
   }
-  return whole
+  return (target, key) => covers.get(target)?.(key) ?? false
+}
+
+/** Made when first asked: where nothing is missing or left behind, nobody asks. */
+function attemptsById(backups: readonly Backup[]): (id: string) => Backup | null {
+  let byId: ReadonlyMap<string, Backup> | null = null
+  return (id) => {
+    byId ??= new Map(backups.map((one) => [one.id, one]))
+    return byId.get(id) ?? null
+  }
+}
+
+/** The complete copies of one target, told apart by whether its listing shows them. */
+interface Sightings {
+  readonly whole: ReadonlyMap<GroupId, readonly Copy[]>
+  readonly doubtful: readonly Copy[]
+}
+
+/** Asked once for all rules: most of a large plan's time goes into finding keys in listings. */
+function sightingsOf(
+  copies: readonly Copy[],
+  listing: Listing | undefined,
+  group: (written: GroupId) => GroupId,
+): Sightings {
+  if (listing?.kind !== 'listed') return { whole: new Map(), doubtful: [] }
+  const whole: Copy[] = []
+  const doubtful: Copy[] = []
+  for (const copy of copies) {
+    if (copy.status === 'complete') (isSeen(copy, listing.objects) ? whole : doubtful).push(copy)
+  }
+  return { whole: groupedBy(whole, (one) => group(one.group)), doubtful }
+}
+
+function isSeen({ key, bytes }: Copy, objects: ReadonlyMap<string, StoredObject>): boolean {
+  return bytes !== null && objects.get(key)?.bytes === bytes && objects.has(manifestKey(key))
 }
 
 /** Each source of the job with each of its targets: where groups live. */

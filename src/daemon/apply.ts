@@ -1,10 +1,13 @@
 import type { Action } from '../core/action.ts'
 import { appliedAfter } from '../core/applied.ts'
 import { plan } from '../core/plan.ts'
-import { hold } from '../leases/lease.ts'
+import { holdPatiently } from '../leases/lease.ts'
 import { LeaseBusy } from '../lib/errors.ts'
 import { observe } from '../observe/observe.ts'
 import type { World } from '../observe/world.ts'
+
+/** A command that applies a config is done with it in less. */
+const PATIENCE = 10_000
 
 /** Actions that change what is applied: targets and jobs that came, changed or went. */
 export function isConfigAction(action: Action): boolean {
@@ -16,7 +19,8 @@ export function isConfigAction(action: Action): boolean {
  * along, removed ones leave theirs where it is. Returns what changed. Throws `LeaseBusy`.
  */
 export async function applyConfig(world: World, signal: AbortSignal): Promise<readonly Action[]> {
-  const turn = await hold(world.leases, 'deployment', signal, async (_lease, held) => {
+  const asked = { leases: world.leases, patience: PATIENCE }
+  const turn = await holdPatiently(asked, 'deployment', signal, async (_lease, held) => {
     const scope = {
       jobs: null,
       depth: 'history',

@@ -15,6 +15,8 @@ import { createPost, createReminder, type Post } from './side-work.ts'
 import { createWake } from './wake.ts'
 import { watchFiles } from './watch.ts'
 
+/** What could not be done for the moment is tried again after this long. */
+const SOON = 1_000
 /** Notifications of the last moments get this long; what is not delivered waits in the outbox. */
 const FAREWELL = 5_000
 
@@ -49,6 +51,7 @@ export async function runDaemon(
   const running = { generation: first, world: session.world(first.desired) }
   const lifetime = AbortSignal.any([orders.drain, orders.stop])
   await prepare(running.world, request, orders.stop)
+  running.world.news('config.rejected', '')
   const life: Life = { running, session, ambient, orders, request, lifetime }
   tellStarted(life)
   return await live(life)
@@ -96,7 +99,8 @@ async function live(life: Life): Promise<'drained' | 'aborted'> {
   const wake = createWake()
   const stop = AbortSignal.any([orders.stop, cut.signal])
   const dispatch = createDispatch({ world, wake, stop })
-  let changed = false
+  // The file may have changed between its reading and the begin of the watch.
+  let changed = true
   const lookAtConfig = () => {
     changed = true
     wake.wake()
@@ -109,8 +113,9 @@ async function live(life: Life): Promise<'drained' | 'aborted'> {
   while (!lifetime.aborted) {
     const reloading = changed
     changed = false
-    await pass(life, { dispatch, reloading, reminder, post })
-    if (!changed && !lifetime.aborted) await dispatch.pause()
+    const how = await pass(life, { dispatch, reloading, reminder, post })
+    if (reloading && how === 'again') changed = true
+    if (!lifetime.aborted) await dispatch.pause(changed ? SOON : null)
   }
   return await drain(life, dispatch, cut)
 }
@@ -122,28 +127,36 @@ interface Pass {
   readonly post: Post
 }
 
-/** One look at everything. Nothing that goes wrong in it ends the daemon; the next one looks again. */
-async function pass(life: Life, { dispatch, reloading, reminder, post }: Pass): Promise<void> {
+/** One look at everything. Nothing that goes wrong in it ends the daemon; `again` asks for another soon. */
+async function pass(
+  life: Life,
+  { dispatch, reloading, reminder, post }: Pass,
+): Promise<'done' | 'again'> {
   const { ambient, lifetime } = life
   try {
-    if (reloading && (await takeReload(life))) dispatch.askInventory()
+    const how = reloading ? await takeReload(life) : 'kept'
+    if (how === 'taken') dispatch.askInventory()
     await dispatch.pass()
     post.deliver()
     reminder()
+    return how === 'unsettled' ? 'again' : 'done'
   } catch (error) {
-    if (lifetime.aborted) return
+    if (lifetime.aborted) return 'done'
     ambient.report({
       event: 'pass.failed',
       level: 'error',
       message: `a pass broke off: ${messageOf(error)}`,
       error: reportOf(error),
     })
+    return 'again'
   }
 }
 
-/** True when another config runs now. */
-async function takeReload({ running, session, ambient, lifetime }: Life): Promise<boolean> {
+/** `taken`: another config runs now. */
+async function takeReload(life: Life): Promise<'taken' | 'kept' | 'unsettled'> {
+  const { running, session, ambient, lifetime } = life
   const found = await reload(running.generation, ambient, lifetime)
+  if (found.kind === 'unsettled') return 'unsettled'
   if (found.kind === 'unchanged') {
     if (running.world.news('config.rejected', '')) {
       ambient.report({
@@ -152,7 +165,7 @@ async function takeReload({ running, session, ambient, lifetime }: Life): Promis
         message: 'the config is again the one that runs',
       })
     }
-    return false
+    return 'kept'
   }
   if (found.kind === 'rejected') {
     if (running.world.news('config.rejected', found.mark)) {
@@ -164,7 +177,7 @@ async function takeReload({ running, session, ambient, lifetime }: Life): Promis
         detail: found.error instanceof ConfigError ? { faults: found.error.faults } : {},
       })
     }
-    return false
+    return 'kept'
   }
   const world = session.world(found.generation.desired)
   await apply(world, lifetime)
@@ -177,7 +190,7 @@ async function takeReload({ running, session, ambient, lifetime }: Life): Promis
     message: `reloaded ${found.generation.desired.origin.path}`,
     detail: { sha256: found.generation.desired.origin.sha256 },
   })
-  return true
+  return 'taken'
 }
 
 /** Lets what runs end by itself for `drain_timeout`, then aborts it cleanly; a second order aborts at once. */

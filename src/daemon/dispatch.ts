@@ -29,8 +29,8 @@ interface Worker {
 export interface Dispatch {
   /** Looks once, and starts a turn for each job that is owed one. Resolves when all are started. */
   pass(): Promise<void>
-  /** Until the next moment that is known to matter. */
-  pause(): Promise<void>
+  /** Until the next moment that is known to matter, at most `limit` milliseconds. */
+  pause(limit: number | null): Promise<void>
   /** Look at whole targets at the next pass. */
   askInventory(): void
   /** Ends what can wait and resolves when all under way has ended. */
@@ -86,7 +86,7 @@ export function createDispatch({ world, wake, stop }: Surroundings): Dispatch {
         start(job, actions)
       }
     },
-    pause: () => wake.wait(untilNext(world()), stop),
+    pause: (limit) => wake.wait(Math.min(limit ?? LONGEST_SLEEP, untilNext(world())), stop),
     askInventory: stock.ask,
     async settle() {
       for (const { giveWay } of workers.values())

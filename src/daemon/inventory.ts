@@ -26,7 +26,7 @@ export interface Inventory {
  * because nobody else acts on it.
  */
 export async function takeInventory(world: World, signal: AbortSignal): Promise<Inventory> {
-  const turn = await hold(world.leases, 'deployment', signal, async (lease, held) => {
+  const turn = await hold(world.leases, 'inventory', signal, async (lease, held) => {
     const scope = {
       jobs: null,
       depth: 'all',

@@ -8,6 +8,8 @@ import type { Ambient } from './session.ts'
 
 /** Between the two equal reads that make a change count: an editor that is still writing is waited for. */
 const SETTLE = 200
+/** A file that is written to without an end must not hold up the passes. */
+const LOOKS = 5
 
 /** A config that runs, and the hash of every file that it was read from. */
 export interface Generation {
@@ -20,11 +22,22 @@ export type Reload =
   | { readonly kind: 'unchanged' }
   | { readonly kind: 'changed'; readonly generation: Generation }
   | { readonly kind: 'rejected'; readonly error: unknown; readonly mark: string }
+  /** Somebody is still writing: to be asked again soon. */
+  | { readonly kind: 'unsettled' }
 
 /** Reads the config for the first time. Throws what `loadConfig` throws. */
 export async function firstGeneration(path: string | null, ambient: Ambient): Promise<Generation> {
-  const desired = await loadConfig({ path, env: ambient.env, cwd: ambient.cwd })
-  return { desired, mark: await hashOf(desired.origin.files) }
+  const { env, cwd } = ambient
+  for (;;) {
+    const desired = await loadConfig({ path, env, cwd })
+    const { files, sha256 } = desired.origin
+    const mark = await hashOf(files)
+    const now = createHash('sha256')
+      .update(await readFile(desired.origin.path))
+      .digest('hex')
+    // What was read must be what was hashed, or a change in between would never be noticed.
+    if (now === sha256) return { desired, mark }
+  }
 }
 
 /**
@@ -38,6 +51,7 @@ export async function reload(
 ): Promise<Reload> {
   const { files, path } = running.desired.origin
   const mark = await settled(files, signal)
+  if (mark === null) return { kind: 'unsettled' }
   if (mark === running.mark) return { kind: 'unchanged' }
   try {
     const next = await firstGeneration(path, ambient)
@@ -75,14 +89,16 @@ function refuseMoved(running: Desired, desired: Desired): void {
   ])
 }
 
-async function settled(files: readonly string[], signal: AbortSignal): Promise<string> {
+/** The hash that two reads agree on, or null while they never do. */
+async function settled(files: readonly string[], signal: AbortSignal): Promise<string | null> {
   let before = await hashOf(files)
-  for (;;) {
+  for (let look = 0; look < LOOKS; look++) {
     await sleep(SETTLE, undefined, { signal })
     const now = await hashOf(files)
     if (now === before) return now
     before = now
   }
+  return null
 }
 
 async function hashOf(files: readonly string[]): Promise<string> {

@@ -57,8 +57,8 @@ function deletions(action: Action): readonly string[] {
 /** Text that stays text: no markup, no table cell, no mention. */
 function text(words: string): string {
   return plain(words)
+    .replaceAll(/[\\`*_[\]|#~]/g, '\\$&')
     .replaceAll('&', '&amp;')
     .replaceAll('<', '&lt;')
     .replaceAll('@', '&#64;')
-    .replaceAll(/[\\`*_[\]|#~]/g, '\\$&')
 }

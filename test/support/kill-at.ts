@@ -38,12 +38,6 @@ export interface KillOrder {
   readonly log: string
 }
 
-const written = process.env.KILL_AT
-// Children of Holdfast that are Node themselves must live.
-delete process.env.KILL_AT
-delete process.env.NODE_OPTIONS
-if (written !== undefined) await arm(JSON.parse(written) as KillOrder)
-
 async function arm(order: KillOrder): Promise<void> {
   const match = new RegExp(order.match)
   let left = order.nth
@@ -155,3 +149,9 @@ function wrapSpawn(
     return child
   }) as typeof spawn
 }
+
+const written = process.env.KILL_AT
+// Children of Holdfast that are Node themselves must live.
+delete process.env.KILL_AT
+delete process.env.NODE_OPTIONS
+if (written !== undefined) await arm(JSON.parse(written) as KillOrder)

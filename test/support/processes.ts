@@ -33,6 +33,8 @@ export interface Ended {
 export interface Running {
   readonly child: ChildProcess
   readonly ended: Promise<Ended>
+  /** Whether its log has told of that event by now. */
+  told(event: string): boolean
 }
 
 /** Starts `bin/holdfast` with these arguments. It is killed when it takes longer than any test may wait. */
@@ -48,7 +50,11 @@ export function start(args: readonly string[], options: Start): Running {
     },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
-  return { child, ended: end(child, options) }
+  let log = ''
+  child.stdout?.on('data', (chunk: Buffer) => {
+    log += chunk.toString('latin1')
+  })
+  return { child, ended: end(child, options), told: (event) => log.includes(`"event":"${event}"`) }
 }
 
 /** The same, waited for. */

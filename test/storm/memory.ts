@@ -1,0 +1,90 @@
+import { mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import type { Workspace } from '../support/workspace.ts'
+import { digestFile, digestLive } from './digest.ts'
+
+/** What the storm knows of a workspace by itself, to hold the product against. */
+export interface Memory {
+  /** Digests that the live directory had at any time. */
+  readonly trees: Set<string>
+  /** Digests of the database at moments when nobody wrote. */
+  readonly databases: Set<string>
+  /** What an archive holds, by its sha256; each is opened once. */
+  readonly contents: Map<string, string>
+  /** Objects that are not ours, by path, with what they hold. */
+  readonly foreign: Map<string, string>
+  /** Copies that were complete at the end of the last round, `target key`. */
+  readonly complete: Set<string>
+  /** Whether the database was ever archived while somebody wrote to it. */
+  wrote: boolean
+}
+
+export function newMemory(): Memory {
+  return {
+    trees: new Set(),
+    databases: new Set(),
+    contents: new Map(),
+    foreign: new Map(),
+    complete: new Set(),
+    wrote: false,
+  }
+}
+
+/** Remembers the live data as it is now: whatever is archived or restored must be such a state. */
+export async function remember(workspace: Workspace, memory: Memory): Promise<void> {
+  memory.trees.add(await digestLive(workspace, 'files'))
+  if (!workspace.isWriting()) memory.databases.add(await digestLive(workspace, 'app.db'))
+}
+
+/** Puts objects of others among ours: they look like ours and must stay as they are. */
+export async function placeForeign(workspace: Workspace, memory: Memory): Promise<void> {
+  for (const target of workspace.targets) {
+    const group = join(target, 'system', 'main', 'files')
+    const manifest = { version: 1, deployment: 'another', key: 'x' }
+    await place(workspace, memory, join(group, 'notes.txt'), 'keep me')
+    await place(workspace, memory, join(group, '2020-01-01T00-00-00-000Z.tar.zst'), 'no manifest')
+    await place(workspace, memory, join(group, '2020-01-02T00-00-00-000Z.tar.zst'), 'other')
+    await place(
+      workspace,
+      memory,
+      join(group, '2020-01-02T00-00-00-000Z.tar.zst.manifest.json'),
+      JSON.stringify(manifest),
+    )
+    await place(workspace, memory, join(group, '.theirs.tar.zst.unknown.part'), 'not our token')
+    await place(workspace, memory, join(target, 'top'), 'at the top')
+    await symlink('notes.txt', workspace.at(group, 'link'))
+  }
+}
+
+async function place(
+  workspace: Workspace,
+  memory: Memory,
+  path: string,
+  content: string,
+): Promise<void> {
+  await mkdir(dirname(workspace.at(path)), { recursive: true })
+  await writeFile(workspace.at(path), content)
+  memory.foreign.set(path, (await digestFile(workspace.at(path))).sha256)
+}
+
+/** Every regular file on the targets, from the workspace's root on. */
+export async function objectsOf(workspace: Workspace): Promise<readonly string[]> {
+  const found: string[] = []
+  for (const target of workspace.targets) {
+    const entries = await readdir(workspace.at(target), {
+      recursive: true,
+      withFileTypes: true,
+    }).catch(() => [])
+    for (const entry of entries) {
+      const path = join(entry.parentPath, entry.name).slice(workspace.root.length + 1)
+      if (entry.isFile()) found.push(path)
+    }
+  }
+  return found
+}
+
+/** Lines that the exported program has made durable: one for each time that it really ran. */
+export async function realRuns(workspace: Workspace): Promise<ReadonlySet<string>> {
+  const text = await readFile(workspace.at('live', 'ran'), 'utf8').catch(() => '')
+  return new Set(text.split('\n').filter(Boolean))
+}

@@ -1,0 +1,20 @@
+import { expect, it } from 'vitest'
+import { storm } from './storm.ts'
+
+const rounds = Number(process.env.STORM_ROUNDS ?? 100)
+const seed = Number(process.env.STORM_SEED ?? 20_261_120)
+const lanes = Number(process.env.STORM_LANES ?? 2)
+/** Milliseconds for a round on a machine that has other things to do. */
+const PATIENCE = 15_000
+
+it(
+  'loses nothing, claims nothing and leaves nothing stuck, whenever it is killed',
+  async () => {
+    console.log(`STORM_SEED=${seed} STORM_ROUNDS=${rounds}`)
+    const { counts, missed } = await storm({ rounds, seed, lanes })
+    const width = Math.max(...counts.map(([title]) => title.length))
+    console.log(counts.map(([title, hits]) => `${title.padEnd(width)} ${hits}`).join('\n'))
+    expect(missed).toEqual([])
+  },
+  rounds * PATIENCE,
+)
