@@ -9,13 +9,14 @@ import type { Copy, Desired, Instant, Retention } from '../src/core/model.ts'
 import type { Observed, StoredObject } from '../src/core/observed.ts'
 import { plan } from '../src/core/plan.ts'
 import { keyTimestamp } from '../src/lib/time.ts'
-import { backup, copy, desired, job, target } from '../test/core/plan-nouns.ts'
+import { backup, copy, desired, job, lasting, target } from '../test/core/plan-nouns.ts'
 
 const DAY = 24 * 60 * 60_000
 const NOW = Date.UTC(2026, 10, 20, 2, 0, 5) as Instant
 const COPIES_OF_A_JOB = 100
 const ROUNDS = 5
 const KEEP: Partial<Retention> = { keepLast: 3, keepDaily: 30, keepWeekly: 8, keepMonthly: 12 }
+const OBJECTIVES = { rpo: null, rto: null, verifiedWithin: lasting('7d'), drilledWithin: null }
 
 /** A deployment that has run for a hundred days with a retention that was just tightened. */
 export function deployment(jobs: number): {
@@ -23,7 +24,7 @@ export function deployment(jobs: number): {
   readonly observed: Observed
 } {
   const declared = Array.from({ length: jobs }, (_, index) =>
-    job(`job-${index}`, { keep: KEEP }, { maxDelete: 1 }),
+    job(`job-${index}`, { keep: KEEP }, { maxDelete: 1, objectives: OBJECTIVES }),
   )
   const wanted = desired([target('nas')], declared)
   const rows = declared.flatMap((one) =>

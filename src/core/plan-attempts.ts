@@ -14,7 +14,7 @@ import type {
 } from './model.ts'
 import type { History, Observed } from './observed.ts'
 import { groupedBy, sortedBy } from './order.ts'
-import { covering } from './prefixes.ts'
+import { coverageOf } from './prefixes.ts'
 
 /** What becomes of attempts whose owner is gone, and the history as it reads once that is done. */
 export interface Settled {
@@ -83,15 +83,10 @@ type Verdict = 'success' | 'failed' | 'unknown'
 function judging(desired: Desired, observed: Observed) {
   const require = new Map<JobId, number>(desired.jobs.map((job) => [job.id, job.require]))
   const declared = new Set(desired.targets.map((one) => one.id))
-  const covers = new Map<TargetId, (key: string) => boolean>()
-  for (const [target, listing] of observed.listings) {
-    if (listing.kind === 'listed') covers.set(target, covering(listing.prefixes))
-  }
+  const covered = coverageOf(observed.listings)
   // A target that the file no longer names will never be looked at: waiting for it has no end.
   const mayHold = (copy: Copy) =>
-    copy.status === 'writing' &&
-    declared.has(copy.target) &&
-    covers.get(copy.target)?.(copy.key) !== true
+    copy.status === 'writing' && declared.has(copy.target) && !covered(copy.target, copy.key)
   // Listed, but nobody has read it yet.
   const unread = (copy: Copy) => {
     const listing = observed.listings.get(copy.target)

@@ -11,6 +11,7 @@ import type {
   TargetId,
 } from './model.ts'
 import type { Warning } from './observed.ts'
+import { byText } from './order.ts'
 import type { Retained } from './retention.ts'
 import type { Scene } from './scene.ts'
 
@@ -31,7 +32,7 @@ export interface Shrinkage {
 /** How many archives before the newest tell what size is usual. */
 const RECENT = 7
 
-/** The copies that retention may count and drop: promise 2. All else is left alone. */
+/** The copies that retention may count and drop, newest first: promise 2. All else is left alone. */
 export function validCopies(
   scene: Scene,
   { target, group }: Place,
@@ -43,11 +44,12 @@ export function validCopies(
     .filter((copy) => copy.verify !== 'failed')
     .map((copy) => ({
       item: copy,
-      key: `${copy.key} ${copy.backup}`,
+      key: copy.key,
       takenAt: copy.takenAt,
       verifiedAt: copy.verify === 'ok' ? copy.verifiedAt : null,
       pinned: pinned?.has(copy.key) ?? false,
     }))
+    .sort((one, other) => other.takenAt - one.takenAt || byText(other.key, one.key))
 }
 
 /** The keys of the archives that pins keep, by target. */
@@ -87,24 +89,23 @@ function isLater(one: Backup, other: Backup): boolean {
   return one.startedAt !== other.startedAt ? one.startedAt > other.startedAt : one.id > other.id
 }
 
-/** How the newest valid archive falls short of its predecessors, or null when it does not. */
+/** How the newest of the valid archives falls short of those before it, or null when it does not. */
 export function shrinkage(
-  job: DesiredJob,
-  valid: readonly Retained<Copy>[],
+  { shrinkGuard }: DesiredJob,
+  newestFirst: readonly Retained<Copy>[],
   now: Instant,
 ): Shrinkage | null {
-  const [newest, ...before] = valid
-    .filter((one) => one.takenAt <= now)
-    .sort((one, other) => other.takenAt - one.takenAt || (one.key < other.key ? 1 : -1))
-    .slice(0, RECENT + 1)
+  const begin = newestFirst.findIndex((one) => one.takenAt <= now)
+  if (begin < 0) return null
+  const [newest = 0, ...before] = newestFirst
+    .slice(begin, begin + 1 + RECENT)
     .map((one) => one.item.bytes ?? 0)
-  if (newest === undefined || before.length === 0) return null
   const usual = medianOf(before)
-  if (newest >= usual * job.shrinkGuard) return null
+  if (newest >= usual * shrinkGuard) return null
   return { bytes: newest as Bytes, median: usual as Bytes }
 }
 
-/** The middle one; of an even number, the smaller of the two in the middle. */
+/** The middle one; of an even number, the smaller of the two in the middle; 0 of none. */
 function medianOf(sizes: readonly number[]): number {
   return sizes.toSorted((one, other) => one - other)[Math.floor((sizes.length - 1) / 2)] ?? 0
 }

@@ -1,3 +1,5 @@
+import type { TargetId } from './model.ts'
+import type { Listing } from './observed.ts'
 import { byText } from './order.ts'
 
 /**
@@ -10,6 +12,17 @@ export function covering(prefixes: readonly string[]): (key: string) => boolean 
     const candidate = outermost[lastNotAfter(outermost, key)]
     return candidate !== undefined && key.startsWith(candidate)
   }
+}
+
+/** Tells whether a listing of a target shows what lies under a key or prefix. */
+export function coverageOf(
+  listings: ReadonlyMap<TargetId, Listing>,
+): (target: TargetId, key: string) => boolean {
+  const covers = new Map<TargetId, (key: string) => boolean>()
+  for (const [target, listing] of listings) {
+    if (listing.kind === 'listed') covers.set(target, covering(listing.prefixes))
+  }
+  return (target, key) => covers.get(target)?.(key) ?? false
 }
 
 /** Sorted, and without those that lie inside another: then only one can begin a given key. */

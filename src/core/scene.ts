@@ -18,7 +18,7 @@ import type {
 import type { Listing, Observed, StoredObject } from './observed.ts'
 import { byText, groupedBy, sortedBy } from './order.ts'
 import { isOpen, type Settled } from './plan-attempts.ts'
-import { covering } from './prefixes.ts'
+import { coverageOf } from './prefixes.ts'
 
 /**
  * Desired and observed, indexed once, so that no rule has to search. What a renamed job did under
@@ -122,16 +122,6 @@ export function sceneOf(
     doubtfulOn: (target) => sightings.get(target)?.doubtful ?? [],
     covered: coverageOf(listings),
   }
-}
-
-function coverageOf(
-  listings: ReadonlyMap<TargetId, Listing>,
-): (target: TargetId, key: string) => boolean {
-  const covers = new Map<TargetId, (key: string) => boolean>()
-  for (const [target, listing] of listings) {
-    if (listing.kind === 'listed') covers.set(target, covering(listing.prefixes))
-  }
-  return (target, key) => covers.get(target)?.(key) ?? false
 }
 
 /** Made when first asked: where nothing is missing or left behind, nobody asks. */

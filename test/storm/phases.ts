@@ -26,6 +26,7 @@ export interface Phase {
 }
 
 const ARCHIVE_PART = String.raw`/(?:one|two)/.*\.(?:zst|age)\.[^.]+\.part$`
+const FILES_PART = String.raw`/files/[^/]*\.(?:zst|age)\.[^.]+\.part$`
 const MANIFEST_PART = String.raw`\.manifest\.json\.[^.]+\.part$`
 const ARCHIVE = String.raw`/(?:one|two)/system/main/.*\.(?:zst|age)$`
 const MANIFEST = String.raw`/(?:one|two)/system/main/.*\.manifest\.json$`
@@ -39,7 +40,7 @@ const backup: readonly Phase[] = [
   on('backup', 'scratch made', 'mkdir', '/scratch/', 'after', 3),
   on('backup', 'copy row written', 'commit', 'insert into "copies".*"writing"', 'after', 3),
   on('backup', 'archive part opened', 'open', ARCHIVE_PART, 'after', 3),
-  on('backup', 'archive part half written', 'writev', `/files/.*${ARCHIVE_PART}`, 'after', 1),
+  on('backup', 'archive part half written', 'writev', FILES_PART, 'after', 1),
   on('backup', 'archive before its fsync', 'sync', ARCHIVE_PART, 'before', 3),
   on('backup', 'archive before its link', 'link', ARCHIVE, 'before', 3),
   on('backup', 'archive linked, part not yet gone', 'link', ARCHIVE, 'after', 3),

@@ -39,23 +39,21 @@ const RANDOM_VERBS: readonly Verb[] = [
 /** Backups before the first blow: with them there is something to prune and to lose. */
 const WARM_UP = 3
 
-/** Plays all rounds, on so many workspaces at once. Throws the first law that broke, with how to throw the same dice again. */
+/** Plays all rounds, on so many workspaces at once. Throws each law that broke, with how to throw the same dice again. */
 export async function storm({ rounds, seed, lanes }: StormOptions): Promise<Outcome> {
   const tally: Tally = new Map()
   const workspaces = deal(rounds, seed)
   const left = workspaces.map((all, number) => ({ all, number }))
   const only = process.env.STORM_WORKSPACE
   const chosen = only === undefined ? left : left.filter(({ number }) => number === Number(only))
-  let failed: unknown = null
+  const failures: unknown[] = []
   const lane = async () => {
-    for (let next = chosen.shift(); next && failed === null; next = chosen.shift()) {
-      await live(next.all, next.number, seed, tally).catch((error: unknown) => {
-        failed ??= error
-      })
+    for (let next = chosen.shift(); next; next = chosen.shift()) {
+      await live(next.all, next.number, seed, tally).catch((error) => failures.push(error))
     }
   }
   await Promise.all(Array.from({ length: lanes }, lane))
-  if (failed !== null) throw failed
+  if (failures.length > 0) throw new Error(failures.map(String).join('\n\n'))
   const titles = PHASES.map(titleOf)
   const least = Math.floor((HITS * rounds) / 100)
   const named = titles.map((title) => [title, tally.get(title) ?? 0] as const)
