@@ -1,6 +1,7 @@
 import { type Choice, chooseBackup } from '../core/choose.ts'
 import type { Copy, DesiredJob, DesiredSource, JobId } from '../core/model.ts'
 import { knownJobs, parseReference } from '../core/reference.ts'
+import { restorePins } from '../core/restore-pins.ts'
 import { parseRestoreRequest } from '../core/restore-request.ts'
 import { section } from '../core/section.ts'
 import { messageOf, NotAvailable, RestoreFailed } from '../lib/errors.ts'
@@ -79,8 +80,7 @@ export async function resolveReference(
   const source = place
     ? await openSource(world, place.job, place.source)
     : await sourceOf(archive, world)
-  const before = newestBefore(choice, history.copies)
-  const pins = archive.copy ? [archive.copy, ...(before ? [before] : [])] : []
+  const pins = restorePins(choice.backup.id, onDeclared(history.copies, world))
   return {
     ...options,
     reference: text,
@@ -106,20 +106,6 @@ async function firstReadable(choice: Choice, world: World, signal: AbortSignal):
   throw new RestoreFailed(`no copy of ${choice.backup.id} can be read: ${failures.join('; ')}`)
 }
 
-function newestBefore(choice: Choice, copies: readonly Copy[]): Copy | null {
-  const older = copies.filter(
-    (copy) =>
-      copy.group === choice.backup.group &&
-      copy.status === 'complete' &&
-      copy.verify !== 'failed' &&
-      copy.takenAt < choice.takenAt,
-  )
-  return older.reduce<Copy | null>(
-    (best, copy) => (best && best.takenAt >= copy.takenAt ? best : copy),
-    null,
-  )
-}
-
 /** The manifest decides whose archive it is; without one, the only source of a fitting type. */
 async function orderOfFile(
   archive: Archive,
@@ -131,6 +117,8 @@ async function orderOfFile(
     : null
   const place = named ?? onlyFitting(archive, world)
   const source = await openSource(world, place.job, place.source)
+  const { copies } = await world.store.history({ depth: 'full', jobs: [place.job.id] })
+  const backup = archive.manifest?.backup
   return {
     reference,
     by: 'boot',
@@ -140,8 +128,14 @@ async function orderOfFile(
     to: null,
     only: null,
     force: false,
-    pins: [],
+    pins: backup ? restorePins(backup, onDeclared(copies, world)) : [],
   }
+}
+
+/** A pin is an object on the target: on one that the file does not name, nothing can be pinned nor pruned. */
+function onDeclared(copies: readonly Copy[], world: World): readonly Copy[] {
+  const declared = new Set(world.desired.targets.map(({ id }) => id))
+  return copies.filter(({ target }) => declared.has(target))
 }
 
 function placeOf(jobId: JobId, sourceName: string, world: World): Place | null {

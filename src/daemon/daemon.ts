@@ -163,12 +163,13 @@ async function takeReload(life: Life): Promise<'taken' | 'kept' | 'unsettled'> {
         event: 'config.reloaded',
         level: 'info',
         message: 'the config is again the one that runs',
+        detail: { sha256: running.generation.desired.origin.sha256 },
       })
     }
     return 'kept'
   }
   if (found.kind === 'rejected') {
-    if (running.world.news('config.rejected', found.mark)) {
+    if (running.world.news('config.rejected', `${found.mark} ${messageOf(found.error)}`)) {
       ambient.report({
         event: 'config.rejected',
         level: 'error',
@@ -177,7 +178,8 @@ async function takeReload(life: Life): Promise<'taken' | 'kept' | 'unsettled'> {
         detail: found.error instanceof ConfigError ? { faults: found.error.faults } : {},
       })
     }
-    return 'kept'
+    // It may name a secret file that is not there yet, and that nobody watches.
+    return 'unsettled'
   }
   const world = session.world(found.generation.desired)
   await apply(world, lifetime)

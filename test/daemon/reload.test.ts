@@ -49,7 +49,7 @@ afterAll(async () => {
 function config(name: string, jobs: object = {}, more: object = {}): string {
   const whole = {
     data_dir: space.at('state', name),
-    targets: { here: { type: 'local', path: space.at('target', name) } },
+    targets: { here: { type: 'local', path: space.at(`target-${name}`) } },
     jobs: { rare: job({ schedule: '0 0 1 1 *' }), ...jobs },
     ...more,
   }

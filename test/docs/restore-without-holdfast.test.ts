@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { makeRichTree, snapshotTree } from '../support/trees.ts'
-import { type Block, bash, blocksOf, makeFolder, succeed } from './support.ts'
+import { type Block, bash, blocksOf, makeFolder, succeed, typeAtTerminal } from './support.ts'
 
 const PAGE = 'docs/restore-without-holdfast.md'
 const PASSPHRASE = 'correct horse battery staple'
@@ -21,7 +21,7 @@ jobs:
       - { type: directory, path: ./live }
       - { type: sqlite, path: ./shop.db }
       - { type: command, name: dump, backup: [cat, dump.sql], extension: .sql }
-      - { type: command, name: files, backup: [cp, -a, ./live/etc, ./collected/], collect: ${'$'}{PWD}/collected }
+      - { type: command, name: files, backup: [./leave-files], collect: left }
   plain: { schedule: "0 2 * * *", source: { type: directory, path: ./live }, encryption: none }
   gzip: { schedule: "0 2 * * *", source: { type: directory, path: ./live }, format: vardo }
   bare:
@@ -46,12 +46,13 @@ beforeAll(async () => {
   await makeRichTree(at('live'))
   await mkdir(at('live', 'letters'))
   await writeFile(at('live', 'letters', 'one'), 'Dear reader')
-  await mkdir(at('collected'))
+  const leave = '#!/bin/sh\ncp -a live/etc "$HOLDFAST_COLLECT_DIR"\n'
+  await writeFile(at('leave-files'), leave, { mode: 0o755 })
   await writeFile(at('dump.sql'), 'create table orders (id); insert into orders values (7);\n')
   await writeFile(at('passphrase'), PASSPHRASE, { mode: 0o600 })
   makeShop(at('shop.db'))
   await writeFile(at('holdfast.yml'), config(recipient))
-  await succeed(['backup', 'create'], { cwd: started.path, env: { PWD: started.path } })
+  await succeed(['backup', 'create'], { cwd: started.path })
 })
 
 afterAll(async () => {
@@ -129,7 +130,9 @@ describe('the page on restoring without Holdfast', () => {
     async (job, ending) => {
       expect(await archiveOf(job, 'live')).toMatch(new RegExp(`Z${ending.replaceAll('.', '\\.')}$`))
       const { code, stdout, stderr } = await follow(job, 'live', job, 'directory', ending)
-      expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+      // The one thing that tar has to say: a file of the tree is dated 2096.
+      expect(stderr.replace(/^tar: \.\/run: time stamp .* in the future\n/, '')).toBe('')
+      expect(code).toBe(0)
       expect(stdout).toMatch(/: OK\n$/)
       const live = await snapshotTree(at('live'))
       expect(live.attributes.join()).toContain('user.note')
@@ -147,14 +150,9 @@ describe('the page on restoring without Holdfast', () => {
 
   it('opens with a passphrase typed at a terminal', async () => {
     const archive = await archiveOf('secret', 'live')
-    await writeFile(
-      at('typed.sh'),
-      setup({ archive, to: at('typed') }) + block('passphrase', '.tar.zst.age'),
-    )
-    await writeFile(at('passphrase.line'), `${PASSPHRASE}\n`)
-    const terminal = "script -qec 'bash -e typed.sh' /dev/null"
-    const typing = `(sleep 1; cat passphrase.line; sleep 20) | ${terminal}`
-    const { code, stdout } = await bash(typing, started.path)
+    const text = setup({ archive, to: at('typed') }) + block('passphrase', '.tar.zst.age')
+    await writeFile(at('typed.sh'), text)
+    const { code, stdout } = await typeAtTerminal('bash -e typed.sh', PASSPHRASE, started.path)
     expect({ code, stdout }).toMatchObject({ code: 0 })
     expect(await snapshotTree(at('typed'))).toEqual(await snapshotTree(at('live')))
   })

@@ -1,4 +1,5 @@
-import { execFile } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -48,6 +49,19 @@ export async function succeed(args: readonly string[], place: Place): Promise<st
 export async function bash(script: string, cwd: string): Promise<Ended> {
   const env = { PATH: process.env.PATH ?? '', HOME: cwd, LC_ALL: 'C.UTF-8' }
   return await outcome('bash', ['-e', '-c', script], { cwd, env })
+}
+
+/** Runs a command at a terminal, and types a line when it asks for a passphrase. */
+export async function typeAtTerminal(command: string, line: string, cwd: string): Promise<Ended> {
+  const child = spawn('script', ['-qec', command, '/dev/null'], { cwd, timeout: LIMIT })
+  let stdout = ''
+  child.stdout.on('data', (chunk: Buffer) => {
+    const asked = /passphrase[^:]*:/i.test(stdout)
+    stdout += chunk
+    if (!asked && /passphrase[^:]*:/i.test(stdout)) child.stdin.write(`${line}\n`)
+  })
+  const [code] = (await once(child, 'close')) as [number | null]
+  return { code: code ?? 1, stdout, stderr: '' }
 }
 
 async function outcome(
