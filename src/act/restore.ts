@@ -1,6 +1,6 @@
 import type { EventName } from '../core/event.ts'
 import type { Copy, DesiredJob, DesiredSource, Restore, RestoreId } from '../core/model.ts'
-import { messageOf, RestoreFailed } from '../lib/errors.ts'
+import { messageOf, RestoreFailed, reportOf } from '../lib/errors.ts'
 import type { World } from '../observe/world.ts'
 import type { Source, Staged, Staging } from '../sources/source.ts'
 import type { Store } from '../state/store.ts'
@@ -48,7 +48,7 @@ export async function restore(
   const journal = lateJournal(world.store)
   await world.store.openRestore(row)
   try {
-    for (const copy of order.pins) await pin(copy, `restore:${row.id}`, world, signal)
+    for (const copy of order.pins) await pinOrTell(copy, row, world, signal)
     const staged = await stageAndSwap({ order, row, journal }, world, signal)
     const end = {
       status: 'success',
@@ -69,6 +69,28 @@ export async function restore(
     })
     await journal.settle()
     throw cause
+  }
+}
+
+/** On the worst day a target that takes no pin must not stand in the way of the data. */
+async function pinOrTell(
+  copy: Copy,
+  row: Restore,
+  world: World,
+  signal: AbortSignal,
+): Promise<void> {
+  try {
+    await pin(copy, `restore:${row.id}`, world, signal)
+  } catch (error) {
+    signal.throwIfAborted()
+    world.report({
+      event: 'pass.failed',
+      level: 'warn',
+      message: `could not pin ${copy.key} on ${copy.target} for the time of the restore: ${messageOf(error)}`,
+      target: copy.target,
+      key: copy.key,
+      error: reportOf(error),
+    })
   }
 }
 
