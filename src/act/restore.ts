@@ -3,14 +3,14 @@ import type { Copy, DesiredJob, DesiredSource, Restore, RestoreId } from '../cor
 import { messageOf, RestoreFailed, reportOf } from '../lib/errors.ts'
 import type { World } from '../observe/world.ts'
 import type { Source, Staged, Staging } from '../sources/source.ts'
-import type { Store } from '../state/store.ts'
 import { loadIdentities } from '../stream/keys.ts'
 import { readThrough, unseal } from '../stream/unseal.ts'
 import type { Archive } from './archive.ts'
 import { ownPaths } from './backup.ts'
+import { type LateJournal, lateJournal } from './late-journal.ts'
 import { pin } from './pin.ts'
 import { makeScratch } from './scratch.ts'
-import { type SwapJournal, swap } from './swap.ts'
+import { swap } from './swap.ts'
 import { proveStored, type StoredFacts } from './verify.ts'
 
 /** What is to be restored, from where, to where: everything resolved. */
@@ -122,33 +122,6 @@ interface Restoring {
   readonly order: RestoreOrder
   readonly row: Restore
   readonly journal: LateJournal
-}
-
-/** A journal whose entries outlive the swap until the restore's own row is closed. */
-interface LateJournal extends SwapJournal {
-  /** Whether a swap was begun and came to no end. */
-  isOpen(): boolean
-  /** Lets go of what came to its end: a death before leaves it for the next start to look into. */
-  settle(): Promise<void>
-}
-
-function lateJournal(store: Store): LateJournal {
-  const open = new Set<string>()
-  const ended = new Set<string>()
-  return {
-    async openJournal(entry) {
-      await store.openJournal(entry)
-      open.add(entry.id)
-    },
-    async closeJournal(id) {
-      open.delete(id)
-      ended.add(id)
-    },
-    isOpen: () => open.size > 0,
-    async settle() {
-      for (const id of ended) await store.closeJournal(id)
-    },
-  }
 }
 
 async function stageAndSwap(
