@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { createInterface } from 'node:readline/promises'
 import packageJson from '../package.json' with { type: 'json' }
 import { runCommandLine } from './cli/commands.ts'
@@ -7,10 +8,10 @@ import { sourceKinds } from './sources/index.ts'
 import { targetKinds } from './targets/index.ts'
 
 const interrupted = new AbortController()
-const interrupt = (signal: NodeJS.Signals) => {
-  interrupted.abort(new Interrupted(`interrupted by ${signal}`))
+const interrupt = (signal: 'SIGINT' | 'SIGTERM') => {
+  interrupted.abort(new Interrupted(`interrupted by ${signal}`, { signal }))
 }
-process.once('SIGINT', interrupt).once('SIGTERM', interrupt)
+process.once('SIGINT', () => interrupt('SIGINT')).once('SIGTERM', () => interrupt('SIGTERM'))
 
 process.exitCode = await runCommandLine(process.argv.slice(2), {
   env: process.env,
@@ -32,8 +33,11 @@ process.exitCode = await runCommandLine(process.argv.slice(2), {
 
 async function ask(question: string): Promise<string> {
   const lines = createInterface({ input: process.stdin, output: process.stderr })
+  // A terminal in raw mode sends no signal of its own, and an end of input is no answer.
+  lines.once('SIGINT', () => interrupt('SIGINT'))
+  const ended = once(lines, 'close').then(() => '')
   try {
-    return await lines.question(question, { signal: interrupted.signal })
+    return await Promise.race([lines.question(question, { signal: interrupted.signal }), ended])
   } finally {
     lines.close()
   }

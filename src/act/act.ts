@@ -121,7 +121,7 @@ async function sweepDebris(action: Of<'debris'>, world: World, signal: AbortSign
 }
 
 async function releaseRestore(
-  { restore, subject: job }: Of<'release'>,
+  { restore, subject: job, because }: Of<'release'>,
   world: World,
   signal: AbortSignal,
 ): Promise<void> {
@@ -129,7 +129,10 @@ async function releaseRestore(
   world.report({
     event: 'restore.released',
     level: 'info',
-    message: `a baseline after the restore of ${job}/${restore.source} is complete: the data from before it is removed`,
+    message:
+      because.rule === 'restore-failed'
+        ? `the restore of ${job}/${restore.source} failed: what it pinned is given back to retention`
+        : `a baseline after the restore of ${job}/${restore.source} is complete: the data from before it is removed`,
     job,
     ...(restore.source === null ? {} : { source: restore.source }),
   })

@@ -1,9 +1,11 @@
 import { Readable } from 'node:stream'
 import { pinKey } from '../core/archive-key.ts'
 import type { Copy, Pin } from '../core/model.ts'
-import { ObjectExists } from '../lib/errors.ts'
+import type { UnfinishedObject } from '../core/observed.ts'
+import { ObjectExists, Refused } from '../lib/errors.ts'
 import { iso } from '../lib/time.ts'
 import { openTarget, type World } from '../observe/world.ts'
+import type { Target } from '../targets/target.ts'
 
 /** Keeps a copy whatever retention says, by a small object beside it. Pinning twice keeps the first reason. */
 export async function pin(
@@ -13,11 +15,28 @@ export async function pin(
   signal: AbortSignal,
 ): Promise<void> {
   const target = await openTarget(world, copy.target)
+  const key = pinKey(copy.key)
   const text = `${JSON.stringify({ version: 1, reason, at: iso(world.now()) }, null, 2)}\n`
+  const put = () => target.put(key, Readable.from([Buffer.from(text)]), copy.backup, signal)
   try {
-    await target.put(pinKey(copy.key), Readable.from([Buffer.from(text)]), copy.backup, signal)
+    await put().catch(async (error: unknown) => {
+      if (!(error instanceof Refused)) throw error
+      // A death in the middle of an earlier pin left its beginning under our very name.
+      await abortOwn(target, { key, token: copy.backup }, signal)
+      return await put()
+    })
   } catch (error) {
     if (!(error instanceof ObjectExists)) throw error
+  }
+}
+
+async function abortOwn(
+  target: Target,
+  { key, token }: Pick<UnfinishedObject, 'key' | 'token'>,
+  signal: AbortSignal,
+): Promise<void> {
+  for await (const unfinished of target.unfinished(key, signal)) {
+    if (unfinished.key === key && unfinished.token === token) await target.abort(unfinished, signal)
   }
 }
 

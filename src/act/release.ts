@@ -7,8 +7,8 @@ import { openTarget, type World } from '../observe/world.ts'
 import { readText } from '../stream/text.ts'
 
 /**
- * A baseline after the restore is complete: the data from before goes, and so do the pins that the
- * restore set. Pins that somebody else set stay.
+ * Lets go of a restore of which nothing is needed any more: the data from before it goes, and so do
+ * the pins that it set. Pins that somebody else set stay.
  */
 export async function release(restore: Restore, world: World, signal: AbortSignal): Promise<void> {
   for (const id of world.desired.targets.map((target) => target.id)) {

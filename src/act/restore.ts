@@ -115,6 +115,7 @@ function openedRow(order: RestoreOrder, world: World): Restore {
     startedAt: world.now(),
     finishedAt: null,
     error: null,
+    released: false,
   }
 }
 

@@ -1,5 +1,6 @@
 import type { JobOwned } from '../act/act.ts'
 import { deliverNotifications } from '../act/announce.ts'
+import type { Action } from '../core/action.ts'
 import type { DesiredJob } from '../core/model.ts'
 import { applyConfig } from '../daemon/apply.ts'
 import { refuseUnavailable } from '../daemon/reload.ts'
@@ -30,7 +31,7 @@ export async function apply(
   refuseUnavailable(desired)
   const { plan } = await lookAround(world, context, null)
   if (plan.actions.length === 0) {
-    context.out('nothing to do: the world is as the file says')
+    context.out(flags.json ? appliedJson([]) : 'nothing to do: the world is as the file says')
     return 0
   }
   if (!flags.json) context.out(renderPlan(plan, { color: context.terminal.color && flags.color }))
@@ -38,13 +39,21 @@ export async function apply(
   const changes = await applyConfig(world, context.interrupted)
   let code = 0
   for (const job of desired.jobs)
-    code = Math.max(code, await applyJob(job, world, context.interrupted))
+    code = worse(code, await applyJob(job, world, context.interrupted))
   await deliverNotifications(world, context.interrupted).catch(() => {})
-  if (flags.json)
-    context.out(
-      JSON.stringify({ applied: changes.map(({ kind, subject }) => ({ kind, subject })) }, null, 2),
-    )
+  if (flags.json) context.out(appliedJson(changes))
   return code
+}
+
+function appliedJson(changes: readonly Action[]): string {
+  const applied = changes.map(({ kind, subject }) => ({ kind, subject }))
+  return JSON.stringify({ applied }, null, 2)
+}
+
+/** Partial is better than any failure, whatever their numbers. */
+function worse(one: number, other: number): number {
+  const PARTIAL = 3
+  return one === 0 || (one === PARTIAL && other !== 0) ? other : one
 }
 
 async function applyJob(job: DesiredJob, world: World, signal: AbortSignal): Promise<number> {
@@ -65,11 +74,11 @@ async function applyJob(job: DesiredJob, world: World, signal: AbortSignal): Pro
   for (const outcome of turn.value) {
     if (outcome.kind === 'failed') {
       tellFailed(outcome.action, outcome.error, world)
-      code = Math.max(code, exitCodeOf(outcome.error))
+      code = worse(code, exitCodeOf(outcome.error))
     } else if (outcome.deed.kind === 'ran') {
       const { run, backups } = outcome.deed.outcome
       const failed = backups.find(({ backup }) => backup.status !== 'success')
-      code = Math.max(code, failed ? exitCodeOf(failed.cause) : run.status === 'partial' ? 3 : 0)
+      code = worse(code, failed ? exitCodeOf(failed.cause) : run.status === 'partial' ? 3 : 0)
     }
   }
   return code

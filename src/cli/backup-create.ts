@@ -38,15 +38,19 @@ export async function backupCreate(
   if (subjects.length === 0)
     throw new Refused('no job is declared', { hint: 'write one into the config' })
   const results: BackupOutcome[] = []
-  for (const subject of subjects)
+  for (const subject of subjects) {
+    if (context.interrupted.aborted) break
     results.push(...(await create(subject, flags, world, context.interrupted)))
+  }
   await deliverNotifications(world, context.interrupted).catch(() => {})
   if (flags.json) {
     context.out(
       JSON.stringify(
         {
-          backups: results.flatMap((one) =>
-            one.copies.map((copy) => backupRow(one.backup, copy, [], false)),
+          backups: results.flatMap(({ backup, copies }) =>
+            (copies.length === 0 ? [null] : copies).map((copy) =>
+              backupRow(backup, copy, [], false),
+            ),
           ),
         },
         null,

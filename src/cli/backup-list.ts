@@ -1,12 +1,13 @@
-import type { Backup } from '../core/model.ts'
-import { knownJobs, parseReference } from '../core/reference.ts'
-import { backupRow, backupsTable } from '../view/backups.ts'
+import type { Backup, Copy } from '../core/model.ts'
+import type { Observed } from '../core/observed.ts'
+import { byText, groupedBy } from '../core/order.ts'
+import { knownJobs, parseReference, type Reference } from '../core/reference.ts'
+import { type BackupRow, backupRow, backupsTable } from '../view/backups.ts'
 import type { Context, GlobalFlags } from './context.ts'
 import { lookAround } from './look.ts'
 import { open } from './opened.ts'
 
 export interface ListFlags {
-  readonly job?: string
   /** Also attempts that failed, were skipped, or whose copies were pruned. */
   readonly all?: boolean
 }
@@ -24,34 +25,50 @@ export async function backupList(
   const [word] = words
   const wanted =
     word === undefined ? null : parseReference(word, knownJobs(world.desired.jobs, history))
-  const backups = new Map<string, Backup>(history.backups.map((one) => [one.id, one]))
-  const kept = new Map(
-    plan.kept.map(({ copy, reasons }) => [`${copy.target} ${copy.key}`, reasons]),
-  )
-  const rows = history.copies
-    .flatMap((copy) => {
-      const backup = backups.get(copy.backup)
-      if (
-        !backup ||
-        (wanted &&
-          (backup.job !== wanted.job || (wanted.source ?? backup.source) !== backup.source))
-      )
-        return []
-      if (
-        !flags.all &&
-        copy.status !== 'complete' &&
-        copy.status !== 'writing' &&
-        copy.status !== 'missing'
-      )
-        return []
-      const reasons = kept.get(`${copy.target} ${copy.key}`) ?? []
-      return [backupRow(backup, copy, reasons, reasons.includes('pinned'))]
+  const pins = pinsOf(observed)
+  const kept = new Map(plan.kept.map(({ copy, reasons }) => [placeOf(copy), reasons]))
+  const copies = groupedBy(history.copies, ({ backup }) => backup)
+  const rows = history.backups
+    .filter((backup) => isWanted(backup, wanted))
+    .toSorted((one, other) => other.startedAt - one.startedAt || byText(other.id, one.id))
+    .flatMap((backup): readonly BackupRow[] => {
+      const made = (copies.get(backup.id) ?? []).toSorted((a, b) => byText(a.target, b.target))
+      if (made.length === 0) return flags.all || isOpen(backup) ? [backupRow(backup, null, [], false)] : []
+      return made
+        .filter((copy) => flags.all || isShown(copy))
+        .map((copy) => {
+          const place = placeOf(copy)
+          return backupRow(backup, copy, kept.get(place) ?? [], pins.has(place))
+        })
     })
-    .sort((a, b) => (a.startedAt < b.startedAt ? 1 : a.startedAt > b.startedAt ? -1 : 0))
   context.out(
     flags.json
       ? JSON.stringify({ backups: rows }, null, 2)
       : backupsTable(rows, { color: context.terminal.color && flags.color }),
   )
   return 0
+}
+
+
+function isWanted(backup: Backup, wanted: Reference | null): boolean {
+  if (wanted === null) return true
+  return backup.job === wanted.job && (wanted.source ?? backup.source) === backup.source
+}
+
+function isOpen({ status }: Backup): boolean {
+  return status === 'pending' || status === 'running'
+}
+
+function isShown({ status }: Copy): boolean {
+  return status === 'complete' || status === 'writing' || status === 'missing'
+}
+
+/** Where pins lie: also beside copies that retention has no word about. */
+function pinsOf({ listings }: Observed): ReadonlySet<string> {
+  const pins = [...listings.values()].flatMap((one) => (one.kind === 'listed' ? one.pins : []))
+  return new Set(pins.map(placeOf))
+}
+
+function placeOf({ target, key }: Pick<Copy, 'target' | 'key'>): string {
+  return `${target} ${key}`
 }

@@ -1,11 +1,17 @@
 import { Command, CommanderError, Option } from 'commander'
-import { exitCodeOf, NotAvailable, reportOf } from '../lib/errors.ts'
-import { renderError } from '../view/errors.ts'
+import { exitCodeOf, Failure, NotAvailable } from '../lib/errors.ts'
+import { errorJson, renderError } from '../view/errors.ts'
 import { completionScript } from './completion.ts'
 import type { Context, GlobalFlags, Verb } from './context.ts'
 
-/** Verbs of the design that this version does not build: refused by name, never as a typing error. */
-const LATER = ['drill', 'system', 'key'] as const
+/** Verbs of the design that this version does not build, by group: refused by name, never as a typing error. */
+const LATER: Readonly<Record<string, readonly string[]>> = {
+  '': ['drill', 'system', 'key'],
+  config: ['alerts'],
+  job: ['pause', 'resume'],
+  target: ['test'],
+  state: ['export', 'import'],
+}
 
 /** Parses, calls one verb and prints its failure. Resolves with the exit code; throws nothing. */
 export async function runCommandLine(argv: readonly string[], context: Context): Promise<number> {
@@ -22,11 +28,19 @@ export async function runCommandLine(argv: readonly string[], context: Context):
     await program.parseAsync([...argv], { from: 'user' })
     return code
   } catch (error) {
-    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 1
-    if (flags.json) context.out(JSON.stringify({ error: reportOf(error) }, null, 2))
-    else context.err(renderError(error, { color: context.terminal.progress && flags.color }))
-    return exitCodeOf(error)
+    // Commander has said in words what is wrong; JSON is still owed its document.
+    const isUsage = error instanceof CommanderError
+    if (isUsage && error.exitCode === 0) return 0
+    if (flags.json) context.out(errorJson(isUsage ? usageFailure(error) : error))
+    else if (!isUsage)
+      context.err(renderError(error, { color: context.terminal.progress && flags.color }))
+    return isUsage ? 1 : exitCodeOf(error)
   }
+}
+
+function usageFailure({ message }: CommanderError): Failure {
+  const said = message === '(outputHelp)' ? 'no command was named' : message
+  return new Failure('usage', said.replace(/^error: /, ''), { hint: 'holdfast --help' })
 }
 
 type Run = <Flags>(load: () => Promise<Verb<Flags>>) => (this: Command) => Promise<void>
@@ -48,7 +62,7 @@ function commands(run: Run, context: Context): Command {
   addConfigVerbs(program, run, context)
   addBackupVerbs(program, run)
   addOtherVerbs(program, run)
-  for (const name of LATER) addLater(program, name)
+  addLaterVerbs(program)
   // Options of a group are those of each verb in it, wherever they stand.
   for (const command of everyCommand(program)) command.exitOverride().allowExcessArguments(true)
   return program
@@ -195,13 +209,22 @@ function addOtherVerbs(program: Command, run: Run): void {
     .action(run(async () => (await import('./state-adopt.ts')).stateAdopt))
 }
 
-function addLater(program: Command, name: string): void {
-  program
+function addLaterVerbs(program: Command): void {
+  for (const [group, names] of Object.entries(LATER)) {
+    const parent = group === '' ? program : program.commands.find((one) => one.name() === group)
+    for (const name of names) if (parent) addLater(parent, name, `${group} ${name}`.trim())
+  }
+}
+
+function addLater(parent: Command, name: string, verb: string): void {
+  parent
     .command(name, { hidden: true })
     .allowUnknownOption()
     .argument('[words…]')
     .action(() => {
-      throw new NotAvailable(`holdfast ${name}`)
+      throw new NotAvailable(`holdfast ${verb}`, {
+        hint: 'see what this version can do: holdfast --help',
+      })
     })
 }
 

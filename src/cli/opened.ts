@@ -60,9 +60,10 @@ function linesOf(
   flags: GlobalFlags,
   progress: ProgressView,
 ): (event: Event) => void {
-  return ({ level, message }) => {
+  return ({ level, message, error }) => {
     if (level === 'debug' || (flags.quiet && level === 'info')) return
     progress.clear()
     context.err(level === 'info' ? message : `${level}: ${message}`)
+    if (error?.hint) context.err(`  hint: ${error.hint}`)
   }
 }

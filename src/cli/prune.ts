@@ -37,13 +37,15 @@ export async function prune(
   const color = context.terminal.color && flags.color
   const jobs = subjectsOf(words, world.desired.jobs).map(({ job }) => job.id)
   const shown = await look(jobs, before, world, context.interrupted)
+  if (!flags.json)
+    context.out(shown.length === 0 ? 'nothing to prune' : renderActions(shown, { color }))
+  if (shown.length > 0) {
+    if (shown.every(({ kind }) => kind === 'prune-blocked')) refuseBlocked()
+    await confirm('Delete these copies?', flags, context)
+    for (const job of jobs) await pruneJob(job, before, world, context.interrupted)
+  }
   if (flags.json)
     context.out(JSON.stringify(planJson({ actions: shown, warnings: [], kept: [] }), null, 2))
-  else context.out(shown.length === 0 ? 'nothing to prune' : renderActions(shown, { color }))
-  if (shown.every(({ kind }) => kind === 'prune-blocked'))
-    return shown.length === 0 ? 0 : refuseBlocked()
-  await confirm('Delete these copies?', flags, context)
-  for (const job of jobs) await pruneJob(job, before, world, context.interrupted)
   return 0
 }
 

@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process'
+import { constants } from 'node:os'
 import { bootRestore, RESTORE_VARIABLES, requestedRestore } from '../daemon/boot.ts'
 import { recover } from '../daemon/recover.ts'
 import { openSession } from '../daemon/session.ts'
@@ -56,9 +57,14 @@ async function become(program: string, args: readonly string[], context: Context
   try {
     return await new Promise<number>((resolve, reject) => {
       child.once('error', (cause) => reject(new Refused(`cannot run ${program}`, { cause })))
-      child.once('exit', (code, signal) => resolve(code ?? 128 + (signal === 'SIGKILL' ? 9 : 15)))
+      child.once('exit', (code, signal) => resolve(code ?? codeOf(signal)))
     })
   } finally {
     for (const signal of PASSED_ON) process.off(signal, pass)
   }
+}
+
+/** Exit code of a process that a signal ended, by the shells' convention. */
+function codeOf(signal: NodeJS.Signals | null): number {
+  return 128 + (signal === null ? 0 : constants.signals[signal])
 }

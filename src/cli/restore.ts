@@ -2,7 +2,7 @@ import { resolve } from 'node:path'
 import { type RestoreOptions, resolveReference } from '../act/resolve.ts'
 import { type RestoreOrder, restore as restoreOrder } from '../act/restore.ts'
 import { holdPatiently } from '../leases/lease.ts'
-import { LeaseBusy, messageOf, Refused, reportOf } from '../lib/errors.ts'
+import { LeaseBusy, Refused } from '../lib/errors.ts'
 import { formatBytes } from '../lib/size.ts'
 import { iso } from '../lib/time.ts'
 import type { World } from '../observe/world.ts'
@@ -84,19 +84,7 @@ async function show(order: RestoreOrder, context: Context, flags: GlobalFlags): 
 }
 
 async function underLease(order: RestoreOrder, world: World, signal: AbortSignal) {
-  const work = async (held: AbortSignal) => {
-    try {
-      return await restoreOrder(order, world, held)
-    } catch (error) {
-      world.report({
-        event: 'restore.failed',
-        level: 'error',
-        message: `the restore of ${order.archive.name} failed: ${messageOf(error)}`,
-        error: reportOf(error),
-      })
-      throw error
-    }
-  }
+  const work = (held: AbortSignal) => restoreOrder(order, world, held)
   if (order.to !== null || order.place === null) return await work(signal)
   const { job } = order.place
   const asked = { leases: world.leases, patience: PATIENCE }

@@ -80,9 +80,18 @@ function wantedCopies(
     throw new Refused('say what to verify', {
       hint: 'holdfast backup verify --all, or a reference: job/source@latest',
     })
-  return chooseBackups(history, parseReference(word, known)).flatMap(({ backup, copies }) =>
-    copies.filter(({ target }) => targets.has(target)).map((copy) => ({ copy, job: backup.job })),
+  const reference = parseReference(word, known)
+  return chooseBackups(unjudged(history), reference).flatMap(({ backup }) =>
+    all.flatMap(({ copy, job }) => (copy.backup === backup.id ? [{ copy, job }] : [])),
   )
+}
+
+/** A verdict can be mended, so that what failed its verify once is read again when asked for. */
+function unjudged(history: History): History {
+  return {
+    ...history,
+    copies: history.copies.map((copy): Copy => ({ ...copy, verify: 'never' })),
+  }
 }
 
 /** Null for a sound archive, else why not. */

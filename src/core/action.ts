@@ -200,12 +200,15 @@ export interface PruneBlockedAction {
     | { readonly rule: 'shrunk'; readonly bytes: Bytes; readonly median: Bytes }
 }
 
-/** An in-place restore whose baseline is complete: its pins go, and the data from before it. */
+/** An in-place restore that failed, or whose baseline is complete: its pins go, and the data from before it. */
 export interface ReleaseAction {
   readonly kind: 'release'
   readonly subject: JobId
   readonly restore: Restore
-  readonly because: { readonly rule: 'baseline-complete'; readonly backup: BackupId }
+  readonly because:
+    | { readonly rule: 'baseline-complete'; readonly backup: BackupId }
+    /** Nothing was replaced. */
+    | { readonly rule: 'restore-failed' }
 }
 
 /** A copy that stays, and every rule that keeps it: `daily-3`, `last-1`, `newest-verified`, `pinned`. */

@@ -66,6 +66,12 @@ export function archiveOfManifest(key: string): string | null {
   return stem(key, MANIFEST)
 }
 
+/** Whether `key` is that of the manifest beside `archive`; makes no text, for listings of any length. */
+export function isManifestOf(archive: string, key: string): boolean {
+  const fits = key.length === archive.length + MANIFEST.length
+  return fits && key.endsWith(MANIFEST) && key.startsWith(archive)
+}
+
 /** The archive that a pin of this key would keep, or null when it is no pin's key. */
 export function archiveOfPin(key: string): string | null {
   return stem(key, PIN)

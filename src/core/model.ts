@@ -331,6 +331,8 @@ export interface Restore {
   readonly startedAt: Instant
   readonly finishedAt: Instant | null
   readonly error: string | null
+  /** True once nothing of it is owed any more: its pins are gone, and the data from before it. */
+  readonly released: boolean
 }
 
 /** What was last applied: the names, their hashes, and since when their schedule stands. */

@@ -39,9 +39,11 @@ export function validCopies(
   pins: ReadonlyMap<TargetId, ReadonlySet<string>>,
 ): readonly Retained<Copy>[] {
   const pinned = pins.get(target)
+  const doubtful = scene.doubtfulOn(target)
   return scene
-    .wholeOn(target, group)
-    .filter((copy) => copy.verify !== 'failed')
+    .copiesOn(target, group)
+    .filter((copy) => copy.status === 'complete' && copy.verify !== 'failed')
+    .filter((copy) => !doubtful.has(copy))
     .map((copy) => ({
       item: copy,
       key: copy.key,

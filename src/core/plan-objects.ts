@@ -15,8 +15,7 @@ const CLOCK_STEP = 2000
 /** Complete copies whose archive or manifest is not on the target, where the target was looked at. */
 export function planMissing(scene: Scene): readonly MissingAction[] {
   return onListed(scene, (target, listing) =>
-    scene
-      .doubtfulOn(target)
+    [...scene.doubtfulOn(target)]
       .filter((copy) => scene.covered(target, copy.key))
       .flatMap((copy): MissingAction[] => {
         const because = absence(scene, listing, copy)

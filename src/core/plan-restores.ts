@@ -3,7 +3,7 @@ import type { Restore } from './model.ts'
 import { byText } from './order.ts'
 import type { Scene } from './scene.ts'
 
-/** The in-place restores whose source has a successful backup that began after they ended. */
+/** In-place restores that need nothing to be kept any more: they failed, or a backup that began after them succeeded. */
 export function planReleases(scene: Scene): readonly ReleaseAction[] {
   return scene.observed.history.restores
     .toSorted((one, other) => one.startedAt - other.startedAt || byText(one.id, other.id))
@@ -12,8 +12,11 @@ export function planReleases(scene: Scene): readonly ReleaseAction[] {
 
 function released(scene: Scene, restore: Restore): ReleaseAction | null {
   const { job, group, finishedAt, inPlace, status } = restore
-  if (!inPlace || status !== 'success') return null
-  if (job === null || group === null || finishedAt === null) return null
+  if (!inPlace || restore.released || job === null || group === null) return null
+  if (status === 'failed') {
+    return { kind: 'release', subject: job, restore, because: { rule: 'restore-failed' } }
+  }
+  if (status !== 'success' || finishedAt === null) return null
   const [baseline] = scene
     .attemptsOfGroup(scene.group(group))
     .filter((one) => one.status === 'success' && one.startedAt >= finishedAt)

@@ -1,5 +1,7 @@
 import type { Action } from '../core/action.ts'
-import { appliedAfter } from '../core/applied.ts'
+import { appliedAfter, withFirstRunTaken } from '../core/applied.ts'
+import type { Applied, Instant } from '../core/model.ts'
+import type { Observed } from '../core/observed.ts'
 import { plan } from '../core/plan.ts'
 import { holdPatiently } from '../leases/lease.ts'
 import { LeaseBusy } from '../lib/errors.ts'
@@ -36,10 +38,24 @@ export async function applyConfig(world: World, signal: AbortSignal): Promise<re
       }
     }
     if (changes.length > 0 || observed.applied === null) {
-      await world.store.saveApplied(appliedAfter(world.desired, observed.applied, now))
+      await world.store.saveApplied(appliedNow(world, observed, now))
     }
     return changes
   })
   if (turn.kind === 'busy') throw new LeaseBusy('the deployment', turn.holder)
   return turn.value
+}
+
+/** A new schedule moves the time that slots are owed from; a first run that was had is not owed again. */
+function appliedNow({ desired }: World, observed: Observed, now: Instant): Applied {
+  const { applied, history } = observed
+  const hadIt = (applied?.jobs ?? []).filter(({ id, since }) =>
+    history.backups.some(
+      ({ job, status, startedAt }) => job === id && status === 'success' && startedAt >= since,
+    ),
+  )
+  const had = new Set(hadIt.map(({ id }) => id))
+  return desired.jobs
+    .filter(({ id, renamedFrom }) => had.has(id) || (renamedFrom !== null && had.has(renamedFrom)))
+    .reduce((after, { id }) => withFirstRunTaken(after, id), appliedAfter(desired, applied, now))
 }

@@ -3,7 +3,7 @@ import { resolveRequest } from '../act/resolve.ts'
 import { restore } from '../act/restore.ts'
 import type { RestoreRequest } from '../core/observed.ts'
 import { hold } from '../leases/lease.ts'
-import { messageOf, RestoreFailed, reportOf } from '../lib/errors.ts'
+import { BootRestoreFailed, messageOf, RestoreFailed, reportOf } from '../lib/errors.ts'
 import type { World } from '../observe/world.ts'
 
 /** Variables that ask for a restore at boot; the first that is set and not empty counts. */
@@ -30,8 +30,9 @@ export function requestedRestore(
 }
 
 /**
- * Does the restore that the environment asks for, before anything is scheduled. Throws when it
- * cannot be understood or done: the data is then untouched and the start must stop.
+ * Does the restore that the environment asks for, before anything is scheduled. Throws
+ * `BootRestoreFailed` when it cannot be understood or done: the data is then untouched and the
+ * start must stop.
  */
 export async function bootRestore(
   request: RestoreRequest,
@@ -80,7 +81,7 @@ export async function bootRestore(
       error: reportOf(error),
       ...about,
     })
-    throw error
+    throw signal.aborted ? error : new BootRestoreFailed(error)
   }
 }
 

@@ -1,8 +1,10 @@
 import { announceRun } from '../act/announce.ts'
 import { finishDelete } from '../act/prune.ts'
 import { recoverSwap } from '../act/swap.ts'
-import type { Instant, Run } from '../core/model.ts'
-import { messageOf, reportOf } from '../lib/errors.ts'
+import { sweepRestore } from '../act/sweep.ts'
+import type { Instant, Restore, Run } from '../core/model.ts'
+import { holdPatiently } from '../leases/lease.ts'
+import { LeaseBusy, messageOf, reportOf } from '../lib/errors.ts'
 import { unreachable } from '../lib/unreachable.ts'
 import type { World } from '../observe/world.ts'
 import type { JournalEntry } from '../state/store.ts'
@@ -12,6 +14,18 @@ import type { JournalEntry } from '../state/store.ts'
  * deletions. Entries of instances that still live are theirs to finish.
  */
 export async function recover(world: World, signal: AbortSignal): Promise<void> {
+  const asked = { leases: world.leases, patience: PATIENCE }
+  // Two that finish one swap at once would take each other's moves for their own.
+  const turn = await holdPatiently(asked, 'recovery', signal, (_lease, held) =>
+    recoverAlone(world, held),
+  )
+  if (turn.kind === 'busy') throw new LeaseBusy('the recovery after a crash', turn.holder)
+}
+
+/** How long another process may take to put in order what we would. */
+const PATIENCE = 60_000
+
+async function recoverAlone(world: World, signal: AbortSignal): Promise<void> {
   await closeRuns(world)
   const entries = await world.store.journal()
   const restores = await openRestores(world)
@@ -19,14 +33,15 @@ export async function recover(world: World, signal: AbortSignal): Promise<void> 
     if (entry.kind === 'swap' && restores.alive.has(entry.restore)) continue
     await recoverEntry(entry, world, signal)
   }
-  for (const id of restores.dead) {
+  for (const restore of restores.dead) {
     const ended = {
       status: 'failed',
       finishedAt: world.now(),
       error: 'the process that ran it ended without a word; nothing was replaced',
       previous: null,
     } as const
-    await world.store.closeRestore(id, ended)
+    await sweepRestore(restore, world)
+    await world.store.closeRestore(restore.id, ended)
   }
 }
 
@@ -54,16 +69,16 @@ async function closeRuns(world: World): Promise<void> {
 async function openRestores(world: World) {
   const { restores } = await world.store.history({ depth: 'recent', jobs: null })
   const alive = new Set<string>()
-  const dead: (typeof restores)[number]['id'][] = []
+  const dead: Restore[] = []
   for (const restore of restores) {
     if (restore.status !== 'running') continue
     if (await world.leases.isAlive(restore.instance)) alive.add(restore.id)
-    else dead.push(restore.id)
+    else dead.push(restore)
   }
   const swapped = new Set(
     (await world.store.journal()).map((entry) => (entry.kind === 'swap' ? entry.restore : null)),
   )
-  return { alive, dead: dead.filter((id) => !swapped.has(id)) }
+  return { alive, dead: dead.filter(({ id }) => !swapped.has(id)) }
 }
 
 async function recoverEntry(entry: JournalEntry, world: World, signal: AbortSignal): Promise<void> {
@@ -89,11 +104,12 @@ async function finishSwap(
 ): Promise<void> {
   const { store } = world
   const { restores } = await store.history({ depth: 'recent', jobs: null })
-  const isOpen = restores.some(({ id, status }) => id === entry.restore && status === 'running')
+  const open = restores.find(({ id, status }) => id === entry.restore && status === 'running')
   // The entry goes last here as in a restore: a row that is closed already was closed truly.
-  if (isOpen) {
+  if (open) {
     const { openJournal } = store
     const how = await recoverSwap(entry, { openJournal, closeJournal: async () => {} })
+    await sweepRestore(open, world)
     await closeRecovered(entry, how.kind, world)
   }
   await store.closeJournal(entry.id)

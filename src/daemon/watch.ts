@@ -15,6 +15,8 @@ export function watchFiles(
   changed: () => void,
   signal: AbortSignal,
 ): void {
+  // Told to drain before it came to this: nobody would ever close the watcher.
+  if (signal.aborted) return
   const watcher = watch([...new Set(files().map((file) => dirname(file)))], {
     depth: 0,
     ignoreInitial: true,

@@ -179,8 +179,11 @@ export class TimeLimit extends Failure {
 
 /** The work was told to stop: shutdown, a second signal, or something more urgent. */
 export class Interrupted extends Failure {
-  constructor(message: string, options: FailureOptions = {}) {
+  readonly signal: 'SIGINT' | 'SIGTERM'
+
+  constructor(message: string, options: FailureOptions & { signal?: 'SIGINT' | 'SIGTERM' } = {}) {
     super('interrupted', message, options)
+    this.signal = options.signal ?? 'SIGINT'
   }
 }
 
@@ -198,6 +201,14 @@ export class StateRefused extends Failure {
   }
 }
 
+/** The restore that the environment asks for was not done, for whatever cause: `code` is that cause's. */
+export class BootRestoreFailed extends Failure {
+  constructor(cause: unknown) {
+    const { code, message, hint, at } = reportOf(cause)
+    super(code, message, { cause, ...(hint === null ? {} : { hint }), ...(at === null ? {} : { at }) })
+  }
+}
+
 /** Exit codes of DESIGN §7, by failure code. Whatever is not named here is 1. */
 const EXIT_CODES: Readonly<Record<string, number>> = {
   config_invalid: 10,
@@ -210,6 +221,9 @@ const EXIT_CODES: Readonly<Record<string, number>> = {
 
 /** The exit code that tells `error` to a script. */
 export function exitCodeOf(error: unknown): number {
+  if (error instanceof Interrupted && error.signal === 'SIGTERM') return 143
+  // A start that was refused must look the same to whoever starts it, whatever the cause.
+  if (error instanceof BootRestoreFailed) return 1
   return error instanceof Failure ? (EXIT_CODES[error.code] ?? 1) : 1
 }
 

@@ -7,7 +7,7 @@ import { dumpCollected } from './command/collect.ts'
 import { describeCommand } from './command/describe.ts'
 import { dumpOutput } from './command/output.ts'
 import type { CommandSettings } from './command/settings.ts'
-import { stageCommand } from './command/staging.ts'
+import { stageCommand, sweepStaged } from './command/staging.ts'
 import type { SourceKind } from './source.ts'
 
 /** What a program writes to its standard output, or the folder that it fills. */
@@ -25,6 +25,7 @@ export const command: SourceKind = {
           : dumpCollected({ ...settings, collect }, context, signal),
       describe: (task, signal) => describeCommand(settings, task, signal),
       stage: (task, context, signal) => stageCommand(settings, task, context, signal),
+      sweep: sweepStaged,
     }
   },
 }

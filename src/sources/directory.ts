@@ -5,7 +5,7 @@ import { describeDirectory } from './directory/describe.ts'
 import { dumpDirectory } from './directory/dump.ts'
 import { parsePatterns } from './directory/excludes.ts'
 import type { DirectorySettings } from './directory/settings.ts'
-import { stageDirectory } from './directory/staging.ts'
+import { stageDirectory, sweepStaged } from './directory/staging.ts'
 import type { SourceKind } from './source.ts'
 
 const DEFAULT_CHANGED_LIMIT = 0.05
@@ -21,6 +21,7 @@ export const directory: SourceKind = {
       dump: (context, signal) => dumpDirectory(settings, context, signal),
       describe: (task, signal) => describeDirectory(settings, task, signal),
       stage: (task, context, signal) => stageDirectory(settings, task, context, signal),
+      sweep: (restore) => sweepStaged(settings, restore),
     }
   },
 }

@@ -29,6 +29,12 @@ export interface Source {
    * restore must be refused: the database is in use, something is mounted inside.
    */
   stage(task: RestoreTask, context: SourceContext, signal: AbortSignal): Promise<Staging>
+
+  /**
+   * Removes what a restore whose process died had staged and never swapped in. The live data, and
+   * what a swap replaced, stay; where nothing was left nothing happens.
+   */
+  sweep(restore: Pick<RestoreTask, 'to'> & Pick<SourceContext, 'token'>): Promise<void>
 }
 
 export interface SourceContext {

@@ -3,7 +3,7 @@ import { ConfigError } from '../lib/errors.ts'
 import type { SourceKind } from './source.ts'
 import { describeDatabase } from './sqlite/describe.ts'
 import { dumpDatabase } from './sqlite/dump.ts'
-import { stageDatabase } from './sqlite/staging.ts'
+import { stageDatabase, sweepStaged } from './sqlite/staging.ts'
 
 /** A SQLite database file, copied while it is in use; the archive holds it as one plain file. */
 export const sqlite: SourceKind = {
@@ -23,6 +23,7 @@ export const sqlite: SourceKind = {
       dump: (context, signal) => dumpDatabase(settings, context, signal),
       describe: (task, signal) => describeDatabase(settings, task, signal),
       stage: (task, context, signal) => stageDatabase(settings, task, context, signal),
+      sweep: (restore) => sweepStaged(settings, restore),
     }
   },
 }

@@ -74,7 +74,7 @@ async function recentHistory(engine: Engine, tx: Tx, jobs: Jobs): Promise<Histor
       if (jobs === null || jobs.includes(backup.job)) backups.set(backup.id, backup)
     }
   }
-  const owed = sql`(status = 'running' or (status = 'success' and in_place = 1 and released = 0))`
+  const owed = sql`(status = 'running' or (in_place = 1 and released = 0))`
   return {
     depth: 'recent',
     runs: await recentRuns(engine, tx, jobs),

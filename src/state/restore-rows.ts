@@ -22,10 +22,11 @@ export function restoreOf(row: RestoreRow): Restore {
     startedAt: row.started_at as Restore['startedAt'],
     finishedAt: row.finished_at as Restore['finishedAt'],
     error: row.error,
+    released: row.released === 1,
   }
 }
 
-/** A restore as its row, its baseline still owed. */
+/** A restore as its row. */
 export function restoreRow(restore: Restore): RestoreRow {
   return {
     id: restore.id,
@@ -46,6 +47,6 @@ export function restoreRow(restore: Restore): RestoreRow {
     started_at: restore.startedAt,
     finished_at: restore.finishedAt,
     error: restore.error,
-    released: 0,
+    released: restore.released ? 1 : 0,
   }
 }

@@ -1,6 +1,12 @@
 import { ConfigError, reportOf } from '../lib/errors.ts'
 import { paint, plain, type Style } from './paint.ts'
 
+/** A failure as one JSON document; of a config every fault with its place, not only the first. */
+export function errorJson(error: unknown): string {
+  const faults = error instanceof ConfigError ? { faults: error.faults } : {}
+  return JSON.stringify({ error: { ...reportOf(error), ...faults } }, null, 2)
+}
+
 /** A failure for a person: what went wrong, every fault of a config with its place, and what to do. */
 export function renderError(error: unknown, style: Style): string {
   if (error instanceof ConfigError && error.faults.length > 0) return configFaults(error, style)

@@ -89,6 +89,7 @@ const REASONS: { readonly [R in Reason['rule']]: (because: By<R>) => string } = 
   shrunk: ({ bytes, median }) =>
     `the newest archive has ${formatBytes(bytes)} where ${formatBytes(median)} is usual`,
   'baseline-complete': ({ backup }) => `backup ${backup} was made after it`,
+  'restore-failed': () => 'it failed and replaced nothing',
 }
 
 /** An instant as logs and manifests write it, without milliseconds that are none. */

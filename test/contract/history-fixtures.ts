@@ -90,6 +90,7 @@ export function restoreOf(id: string, more: Partial<Restore> = {}): Restore {
     startedAt: minute(0),
     finishedAt: null,
     error: null,
+    released: false,
     ...more,
   }
 }

@@ -84,7 +84,7 @@ export function historyLaws(name: string, open: OpenStore): void {
       },
     )
 
-    law('holds restores that run, and those whose baseline is owed', async (store) => {
+    law('holds restores that run, and those of which something is owed', async (store) => {
       const ended = { finishedAt: minute(9), error: null, previous: '/srv/.previous' } as const
       for (const id of ['running', 'owed', 'released', 'failed'])
         await store.openRestore(restoreOf(id))
@@ -97,6 +97,7 @@ export function historyLaws(name: string, open: OpenStore): void {
       await store.releaseRestore(restoreOf('released').id)
       const recent = await store.history({ depth: 'recent', jobs: null })
       expect(recent.restores).toEqual([
+        restoreOf('failed', broken),
         restoreOf('owed', { ...ended, status: 'success' }),
         restoreOf('running'),
       ])
@@ -104,7 +105,7 @@ export function historyLaws(name: string, open: OpenStore): void {
       expect(full.restores).toHaveLength(5)
       expect(full.restores).toContainEqual(restoreOf('failed', broken))
       expect(full.restores).toContainEqual(
-        restoreOf('released', { ...ended, status: 'success', previous: null }),
+        restoreOf('released', { ...ended, status: 'success', previous: null, released: true }),
       )
     })
   })

@@ -6,6 +6,7 @@ import {
   archiveOfPin,
   groupPrefix,
   isArchiveKey,
+  isManifestOf,
   listPrefix,
   listPrefixes,
   manifestKey,
@@ -82,6 +83,9 @@ describe('what lies beside an archive', () => {
     const key = 'system/shop/files/x.tar.zst'
     expect(archiveOfManifest(manifestKey(key))).toBe(key)
     expect(archiveOfPin(pinKey(key))).toBe(key)
+    expect(isManifestOf(key, manifestKey(key))).toBe(true)
+    expect(isManifestOf(key, manifestKey(`${key.slice(0, -1)}x`))).toBe(false)
+    expect(isManifestOf(key, pinKey(key))).toBe(false)
     expect(archiveOfManifest(pinKey(key))).toBeNull()
     expect(archiveOfManifest(key)).toBeNull()
     expect([key, manifestKey(key), pinKey(key)].map(isArchiveKey)).toEqual([true, false, false])

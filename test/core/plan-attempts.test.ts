@@ -3,7 +3,7 @@ import type { AdoptAction } from '../../src/core/action.ts'
 import { appliedAfter } from '../../src/core/applied.ts'
 import type { TargetId } from '../../src/core/model.ts'
 import { plan } from '../../src/core/plan.ts'
-import { at, desired, job, plus, target } from './plan-nouns.ts'
+import { at, desired, job, plus, restore, target } from './plan-nouns.ts'
 import { act, change, copyKey, createWorld, type Fate, observe, type World } from './plan-world.ts'
 
 const BEGIN = at('2026-11-19T12:00:00Z')
@@ -140,6 +140,25 @@ describe('an attempt whose owner is gone', () => {
     expect(told(world)).toEqual(['adopt nas proven-complete', 'adopt usb proven-complete'])
   })
 
+  it('is neither closed nor counted as a success while its manifests cannot be read', () => {
+    const world = away(killed('killed-after-manifest'), NAS, USB)
+    const [shop] = world.desired.jobs
+    if (!shop) throw new Error('no job')
+    for (const one of world.copies.values()) {
+      change(world.copies, copyKey(one), { status: 'complete', bytes: 1000 as never })
+    }
+    world.restores.set('r1', restore('r1', shop, BEGIN))
+    expect(told(world)).toEqual([])
+  })
+
+  it('does not wait for a target that the file no longer names', () => {
+    const world = killed('killed-before-manifest')
+    for (const [key, one] of world.copies) {
+      if (one.target === USB) change(world.copies, key, { target: 'attic' as TargetId })
+    }
+    expect(told(world)).toEqual(['abandon  owner-gone', 'debris  attempt-over'])
+  })
+
   it('is left alone while its owner lives', () => {
     const world = killed('killed-after-manifest')
     for (const { instance } of world.backups.values()) world.alive.add(instance)
@@ -190,5 +209,6 @@ describe('a manifest that the history does not know', () => {
       change(world.copies, copyKey(one), { status: 'failed' })
     }
     expect(told(world)).toEqual(['adopt nas proven-complete', 'adopt usb proven-complete'])
+    expect(told(forget(world, USB))[0]).toBe('adopt nas copy-found')
   })
 })

@@ -215,6 +215,11 @@ describe('a slot that comes while the job still runs', () => {
     expect(owed(shop, { backups: [later], now: plus(SLOT, '1m') })).toEqual([])
   })
 
+  it('is not in its own way', () => {
+    const own = runOf(backup('b1', shop, SLOT, { status: 'running' }))
+    expect(owed(shop, { runs: [own] })).toEqual([])
+  })
+
   it('waits for its own run', () => {
     const own = [failed(SLOT, { source: 'files' }), done(SLOT, { source: 'db', status: 'running' })]
     expect(owed(pair, { backups: own, now: plus(SLOT, '10m') })).toEqual([])

@@ -261,6 +261,7 @@ export function restore(
     startedAt: finishedAt,
     finishedAt,
     error: null,
+    released: false,
     ...changes,
   }
 }

@@ -223,6 +223,18 @@ describe('a deletion that may not be made', () => {
     expect(pruning(made)).toMatchObject(blocked)
   })
 
+  it('takes no attempt from the future for the newest', () => {
+    const made = world(4, { keepLast: 1 })
+    const [shop] = made.desired.jobs
+    if (!shop) throw new Error('no job')
+    const ahead = at('2036-01-01T00:00:00Z')
+    const row = backup('ahead', shop, ahead, { slot: null, status: 'failed' })
+    made.backups.set(row.id, row)
+    expect(pruning(made)).toMatchObject({ kind: 'prune' })
+    made.backups.set(row.id, { ...row, status: 'success' })
+    expect(pruning(failed(made))).toMatchObject({ kind: 'prune-blocked' })
+  })
+
   it('is more than the job allows at once, until it is confirmed', () => {
     const made = world(4, { keepLast: 1 }, { maxDelete: 0.5 })
     expect(pruning(made)).toMatchObject({
@@ -313,7 +325,21 @@ describe('a restore in place', () => {
     expect(released()).toEqual([])
     set((NOW - 7_200_000) as Instant, { inPlace: false })
     expect(released()).toEqual([])
-    set((NOW - 7_200_000) as Instant, { status: 'failed' })
+    set((NOW - 7_200_000) as Instant, { released: true })
+    expect(released()).toEqual([])
+  })
+
+  it('is let go at once when it failed: what it pinned is nobody’s way back', () => {
+    const made = world(1, {})
+    const [shop] = made.desired.jobs
+    if (!shop) throw new Error('no job')
+    made.restores.set('r1', restore('r1', shop, NOW, { status: 'failed' }))
+    const released = () =>
+      plan(made.desired, observe(made), NOW).actions.filter(({ kind }) => kind === 'release')
+    expect(released()).toMatchObject([
+      { restore: { id: 'r1' }, because: { rule: 'restore-failed' } },
+    ])
+    made.restores.set('r1', restore('r1', shop, NOW, { status: 'failed', released: true }))
     expect(released()).toEqual([])
   })
 })

@@ -181,7 +181,8 @@ async function swapMap(from: string, to: string, text: string, old: 'kept' | 'de
 
 describe('an edit that is no good', () => {
   const good = () => config('plain', { old: job() })
-  const file = () => space.at('plain/holdfast.yml')
+  /** As the daemon names it, from where it was started. */
+  const file = 'plain/holdfast.yml'
 
   const mended = async () => {
     const from = plain.lines.length
@@ -195,14 +196,14 @@ describe('an edit that is no good', () => {
     const cut = await rejected(plain, half)
     expect(cut.message).toContain('the last good one keeps running')
     expect(cut.error.code).toBe('config_invalid')
-    expect(cut.error.at).toMatch(new RegExp(`^${file()}:\\d+:\\d+$`))
+    expect(cut.error.at).toMatch(new RegExp(`^${file}:\\d+:\\d+$`))
     expect(await mended()).toMatchObject({ message: 'the config is again the one that runs' })
 
     const misspelled = good().replace('"rare"', '"rare!"').replace('"schedule"', '"shedule"')
     const wrong = await rejected(plain, misspelled)
     const line = misspelled.split('\n').findIndex((one) => one.includes('"shedule"')) + 1
     const faults = wrong.faults as readonly { at: string; hint: string | null }[]
-    const [fault] = faults.filter(({ at }) => at.startsWith(`${file()}:${line}:`))
+    const [fault] = faults.filter(({ at }) => at.startsWith(`${file}:${line}:`))
     expect(fault?.hint).toContain('schedule')
     expect(faults.length).toBeGreaterThan(1)
     await mended()
@@ -210,11 +211,11 @@ describe('an edit that is no good', () => {
 
   it('is rejected when the file is empty, and when it is gone', async () => {
     const empty = await rejected(plain, '')
-    expect(empty.error.at).toContain(file())
+    expect(empty.error.at).toContain(file)
     const from = plain.lines.length
-    await rm(file())
+    await rm(space.at(file))
     const gone = await plain.until('config.rejected', { from })
-    expect(gone.error.message).toContain(file())
+    expect(gone.error.message).toContain(file)
     await mended()
   })
 

@@ -27,8 +27,6 @@ export async function checkLaws(workspace: Workspace, memory: Memory): Promise<v
   broken('a good copy is lost', lostCopies(workspace, rows))
   broken('an archive holds something else', await wrongContents(workspace, memory, rows))
   broken('an archive is in no row', await unknownManifests(workspace, memory, rows))
-  for (const copy of rows.copies.filter(({ status }) => status === 'complete'))
-    memory.complete.add(`${copy.target} ${copy.key}`)
 }
 
 /** What is still under way or left lying about, in words; nothing when all has settled. */
@@ -58,7 +56,9 @@ export async function stuck(workspace: Workspace, memory: Memory): Promise<reado
     ...objects
       .filter((path) => path.endsWith('.pin.json') && !memory.foreign.has(path))
       .map((path) => `pin ${path}`),
-    ...beside.filter((name) => name.includes('.holdfast-')).map((name) => `beside the data ${name}`),
+    ...beside
+      .filter((name) => name.includes('.holdfast-') && !memory.litter.has(name))
+      .map((name) => `beside the data ${name}`),
     ...scratch.map((name) => `scratch ${name}`),
   ]
 }

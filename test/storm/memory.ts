@@ -13,8 +13,8 @@ export interface Memory {
   readonly contents: Map<string, string>
   /** Objects that are not ours, by path, with what they hold. */
   readonly foreign: Map<string, string>
-  /** Copies that were complete at the end of the last round, `target key`. */
-  readonly complete: Set<string>
+  /** What lies beside the live data and belongs to a restore that a lost state knew. */
+  readonly litter: Set<string>
   /** Whether the database was ever archived while somebody wrote to it. */
   wrote: boolean
 }
@@ -25,7 +25,7 @@ export function newMemory(): Memory {
     databases: new Set(),
     contents: new Map(),
     foreign: new Map(),
-    complete: new Set(),
+    litter: new Set(),
     wrote: false,
   }
 }

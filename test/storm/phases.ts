@@ -111,12 +111,12 @@ const changes: readonly Phase[] = [
 
 const alone: readonly Phase[] = [
   child('backup', 'tar of a backup', '^tar --create'),
-  child('backup', 'zstd of a backup', '^zstd'),
+  child('backup', 'zstd of a backup', '/zstd '),
   child('backup', 'copier of a database', 'sqlite/child'),
   child('backup', 'supervisor of a command', 'supervise'),
   child('restore-files', 'tar of a restore', '^tar (?!--version)'),
-  child('restore-files', 'zstd of a restore', '^zstd'),
-  child('restore-database', 'zstd of a database restore', '^zstd'),
+  child('restore-files', 'zstd of a restore', '/zstd '),
+  child('restore-database', 'zstd of a database restore', '/zstd '),
 ]
 
 /** Every moment that the storm strikes by name. */

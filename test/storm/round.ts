@@ -105,9 +105,13 @@ async function recoverByDaemon(scene: Scene): Promise<void> {
 
 async function unsettled({ workspace, memory }: Scene): Promise<readonly string[]> {
   const found = await stuck(workspace, memory)
+  const rows = readRows(workspace)
+  // A baseline whose attempt was cut short is owed by the next slot, or the next command.
+  const owed = rows.restores.some((one) => one.status === 'success' && one.released === 0)
+  const waiting = /^(?:restore .* has no baseline|pin |beside the data )/
   return [
-    ...found.filter((line) => !line.startsWith('scratch ')),
-    ...(await unknownManifests(workspace, memory, readRows(workspace))),
+    ...found.filter((line) => !line.startsWith('scratch ') && !(owed && waiting.test(line))),
+    ...(await unknownManifests(workspace, memory, rows)),
   ]
 }
 

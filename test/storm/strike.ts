@@ -1,4 +1,4 @@
-import { readFile, rm } from 'node:fs/promises'
+import { readdir, readFile, rm } from 'node:fs/promises'
 import type { Dice } from '../support/dice.ts'
 import type { KillOrder } from '../support/kill-at.ts'
 import { type Ended, run, start } from '../support/processes.ts'
@@ -226,6 +226,9 @@ export async function loseState({ workspace, memory, tell }: Scene): Promise<voi
   tell('  the state is lost')
   for (const suffix of ['', '-wal', '-shm']) {
     await rm(workspace.at('data', `state.db${suffix}`), { force: true })
+  }
+  for (const name of await readdir(workspace.at('live'))) {
+    if (name.includes('.holdfast-')) memory.litter.add(name)
   }
   const objects = new Set(await objectsOf(workspace))
   for (const path of objects) {

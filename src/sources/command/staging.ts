@@ -49,7 +49,7 @@ async function stageFile(to: string, { token }: SourceContext): Promise<Staging>
     })
   }
   await makeFolders(dirname(to), 0o755)
-  const staged = join(dirname(to), `.${basename(to)}.holdfast-staging-${token}`)
+  const staged = stagedPath(to, token)
   return {
     sink: { kind: 'file', path: staged },
     immediate: false,
@@ -63,6 +63,21 @@ async function stageFile(to: string, { token }: SourceContext): Promise<Staging>
     },
     discard: () => rm(staged, { force: true }),
   }
+}
+
+/** Removes the file that the restore of `token` filled, as `Source.sweep` promises. */
+export async function sweepStaged({
+  to,
+  token,
+}: {
+  readonly to: string | null
+  readonly token: string
+}): Promise<void> {
+  if (to !== null) await rm(stagedPath(to, token), { force: true })
+}
+
+function stagedPath(to: string, token: string): string {
+  return join(dirname(to), `.${basename(to)}.holdfast-staging-${token}`)
 }
 
 function stageInput(settings: CommandSettings, restore: Argv, context: SourceContext): Staging {

@@ -1,5 +1,5 @@
 import { chmod, mkdir, readdir, rmdir, statfs } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { ArchiveDamaged, RestoreFailed } from '../../lib/errors.ts'
 import { formatBytes } from '../../lib/size.ts'
 import { exists, makeFolders } from '../../platform/files.ts'
@@ -9,7 +9,7 @@ import { carriedOver, listOf } from './carry.ts'
 import type { OwnRole } from './excludes.ts'
 import { judgeExtraction, tarExtract } from './extract.ts'
 import { findGoal, type Goal, memberOf } from './goal.ts'
-import { ownName } from './places.ts'
+import { ownName, realOf } from './places.ts'
 import { scan } from './scan.ts'
 import type { DirectorySettings } from './settings.ts'
 import { makeLike, planSwap } from './swap.ts'
@@ -85,6 +85,24 @@ async function open(work: Work, { path }: DirectorySettings): Promise<void> {
   // An archive without a member for its own root takes the look of what it replaces.
   if (goal.now === 'folder') await makeLike(goal.inPlace ? path : goal.path, tree)
   else await mkdir(tree, { mode: 0o755 })
+}
+
+/** Removes what the restore of `token` left, wherever its folders may have stood, as `Source.sweep` promises. */
+export async function sweepStaged(
+  { path }: DirectorySettings,
+  { to, token }: { readonly to: string | null; readonly token: string },
+): Promise<void> {
+  const root = await realOf(to ?? path)
+  const homes = [
+    { home: dirname(root), base: basename(root) },
+    { home: root, base: null },
+  ]
+  for (const { home, base } of homes) {
+    await removeTree(join(home, ownName('staging', token, base)))
+    // What is parked, or was moved out already, is live data: only what is empty goes.
+    await rmdir(join(home, ownName('parked', token, base))).catch(() => {})
+    if (base === null) await rmdir(join(home, ownName('previous', token, base))).catch(() => {})
+  }
 }
 
 /** Removes what a restore that died left behind. Restores of one place exclude each other by lease. */

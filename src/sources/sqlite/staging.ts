@@ -48,6 +48,19 @@ export async function stageDatabase(
   }
 }
 
+/** Removes the file that the restore of `token` filled, as `Source.sweep` promises. */
+export async function sweepStaged(
+  settings: SqliteSettings,
+  { to, token }: { readonly to: string | null; readonly token: string },
+): Promise<void> {
+  const live = await realFile(to ?? settings.path)
+  for (const role of ['staging', 'probe'] as const) {
+    for (const suffix of ['', ...SIDECARS]) {
+      await rm(ownPath(live, role, token) + suffix, { force: true })
+    }
+  }
+}
+
 async function requireNew(path: string): Promise<void> {
   const taken = (await partsOf(path))[0]
   if (taken === undefined) return
