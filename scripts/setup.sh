@@ -9,22 +9,27 @@ did=''
 stamp=node_modules/.holdfast-lock
 if ! cmp -s package-lock.json "$stamp" 2>/dev/null || [ ! -x node_modules/.bin/node ]; then
   echo 'installing npm packages by the lockfile …' >&2
-  npm ci --loglevel=error >&2
+  npm ci --loglevel=error --no-progress >&2
+  if [ ! -x node_modules/.bin/node ]; then
+    echo "setup: there is no Node for $(uname -sm) in the lockfile; Linux on x86_64 or aarch64 has one" >&2
+    exit 1
+  fi
   cp package-lock.json "$stamp"
   did=yes
 fi
 
 if [ "${1:-}" = tests ]; then
   missing=''
-  for pair in setfacl:acl setfattr:attr age:age zstd:zstd pigz:pigz strace:strace mount:mount \
-    unshare:util-linux setpriv:util-linux sqlite3:sqlite3 xz:xz-utils; do
+  for pair in setfacl:acl setfattr:attr age:age zstd:zstd pigz:pigz strace:strace sqlite3:sqlite3 \
+    openssl:openssl git:git mount:mount unshare:util-linux script:bsdutils; do
     command -v "${pair%%:*}" >/dev/null 2>&1 || missing="$missing ${pair##*:}"
   done
   if [ -n "$missing" ]; then
     [ "$(id -u)" = 0 ] || { echo "the tests need root, to install$missing" >&2; exit 1; }
     echo "installing Debian packages:$missing …" >&2
     export DEBIAN_FRONTEND=noninteractive
-    apt-get -q update >/dev/null
+    # What cannot be fetched from one list may stand in another: the install decides.
+    apt-get -q update >/dev/null || echo 'setup: apt-get update failed' >&2
     # shellcheck disable=SC2086
     apt-get -q install -y --no-install-recommends $missing >/dev/null
     did=yes

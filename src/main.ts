@@ -1,4 +1,3 @@
-import { once } from 'node:events'
 import { createInterface } from 'node:readline/promises'
 import packageJson from '../package.json' with { type: 'json' }
 import { runCommandLine } from './cli/commands.ts'
@@ -33,11 +32,10 @@ process.exitCode = await runCommandLine(process.argv.slice(2), {
 
 async function ask(question: string): Promise<string> {
   const lines = createInterface({ input: process.stdin, output: process.stderr })
-  // A terminal in raw mode sends no signal of its own, and an end of input is no answer.
+  // A terminal in raw mode sends no signal of its own.
   lines.once('SIGINT', () => interrupt('SIGINT'))
-  const ended = once(lines, 'close').then(() => '')
   try {
-    return await Promise.race([lines.question(question, { signal: interrupted.signal }), ended])
+    return await lines.question(question, { signal: interrupted.signal })
   } finally {
     lines.close()
   }

@@ -10,6 +10,7 @@ import { backup, type RunOutcome } from './backup.ts'
 import { noteMissing, prune, removeDebris } from './prune.ts'
 import { release } from './release.ts'
 import { skip } from './skip.ts'
+import { forgetBlocked, tellBlocked } from './tell-blocked.ts'
 import { verifyAndTell } from './verify-and-tell.ts'
 
 /** An action of a plan that one job owns. Config actions are applied as a whole, restores on their own. */
@@ -70,7 +71,7 @@ async function actQuietly(
     case 'prune':
       return await pruneGroup(action, world, lease, signal)
     case 'prune-blocked':
-      return tellBlocked(action, world)
+      return await tellBlocked(action, world)
     case 'release':
       return await releaseRestore(action, world, signal)
     default:
@@ -176,6 +177,7 @@ async function pruneGroup(
 ): Promise<void> {
   const began = world.now()
   const { deleted, spared } = await prune(action.drop, world, lease, signal)
+  await forgetBlocked(action, world)
   const bytes = deleted.reduce((sum, copy) => sum + (copy.bytes ?? 0), 0)
   world.report({
     event: 'prune.done',
@@ -186,18 +188,5 @@ async function pruneGroup(
     bytes,
     durationMs: world.now() - began,
     detail: { keys: deleted.map(({ key }) => key), spared: spared.map(({ key }) => key) },
-  })
-}
-
-function tellBlocked(action: Of<'prune-blocked'>, world: World): void {
-  const told = `prune-blocked ${action.group} ${action.target}`
-  if (!world.news(told, `${action.because.rule} ${action.would.length}`)) return
-  world.report({
-    event: 'prune.blocked',
-    level: 'warn',
-    message: `nothing is pruned of ${action.group} on ${action.target} (${action.because.rule}): ${action.would.length} copies would go; look with: holdfast plan`,
-    job: action.subject,
-    target: action.target,
-    detail: { ...action.because, would: action.would.length },
   })
 }

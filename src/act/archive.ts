@@ -5,12 +5,13 @@ import type { Readable } from 'node:stream'
 import { manifestKey } from '../core/archive-key.ts'
 import type { Manifest } from '../core/manifest.ts'
 import type { Copy } from '../core/model.ts'
-import { ManifestRefused, RestoreFailed } from '../lib/errors.ts'
+import { ArchiveDamaged, ManifestRefused, ObjectMissing, RestoreFailed } from '../lib/errors.ts'
 import { openTarget, type World } from '../observe/world.ts'
 import { sniffLayers } from '../stream/layers.ts'
 import { readManifest } from '../stream/signature.ts'
 import { readText } from '../stream/text.ts'
 import { hashThrough } from '../stream/unseal.ts'
+import type { Target } from '../targets/target.ts'
 
 /** An archive to read, wherever it lies. */
 export interface Archive {
@@ -21,6 +22,8 @@ export interface Archive {
   readonly sha256: string
   /** Null for an archive that has none beside it. */
   readonly manifest: Manifest | null
+  /** As it is stored, its signature included. */
+  readonly manifestText: string | null
   /** From the inside out, by the manifest, else by the content. */
   readonly layers: readonly string[]
   /** Null for a file. */
@@ -28,29 +31,59 @@ export interface Archive {
   open(signal: AbortSignal): Promise<Readable>
 }
 
-/** The archive of a copy on its target. Throws `ManifestRefused` when its manifest does not count. */
+/** The archive of a copy on its target. Throws as `manifestOfCopy` does. */
 export async function archiveOfCopy(
   copy: Copy,
   world: World,
   signal: AbortSignal,
 ): Promise<Archive> {
   const target = await openTarget(world, copy.target)
-  const text = await readText(target, manifestKey(copy.key), signal)
-  const found = await readManifest(text, world.desired.signing, world.desired.deployment)
-  if (found.kind === 'foreign') {
-    throw new ManifestRefused(`the manifest of ${copy.key} does not count: ${found.why}`, {
-      at: copy.key,
-    })
-  }
+  const { text, manifest } = await manifestOfCopy(copy, target, world, signal)
   return {
     name: copy.key,
-    bytes: found.manifest.stored.bytes,
-    sha256: found.manifest.stored.sha256,
-    manifest: found.manifest,
-    layers: found.manifest.layers,
+    bytes: manifest.stored.bytes,
+    sha256: manifest.stored.sha256,
+    manifest,
+    manifestText: text,
+    layers: manifest.layers,
     copy,
     open: (at) => target.get(copy.key, 0, at),
   }
+}
+
+/**
+ * The manifest that lies beside a copy. Throws `ArchiveDamaged` when there is none, `ManifestRefused`
+ * when it cannot be trusted: foreign, forged, of another archive, or not the one that was written.
+ */
+export async function manifestOfCopy(
+  copy: Copy,
+  target: Target,
+  world: World,
+  signal: AbortSignal,
+): Promise<{ readonly text: string; readonly manifest: Manifest }> {
+  const text = await readText(target, manifestKey(copy.key), signal).catch((error: unknown) => {
+    if (!(error instanceof ObjectMissing)) throw error
+    throw new ArchiveDamaged(`the manifest of ${copy.key} is missing on target ${copy.target}`, {
+      at: copy.key,
+      hint: OTHER_BACKUP,
+    })
+  })
+  const found = await readManifest(text, world.desired.signing, world.desired.deployment)
+  const why = found.kind === 'foreign' ? found.why : strangeness(found.manifest, copy)
+  if (found.kind === 'ours' && why === null) return { text, manifest: found.manifest }
+  throw new ManifestRefused(`the manifest of ${copy.key} does not count: ${why}`, {
+    at: copy.key,
+    hint: OTHER_BACKUP,
+  })
+}
+
+const OTHER_BACKUP = 'look for another copy or backup with: holdfast backup list'
+
+/** A manifest never changes: one that tells of other bytes than the history saw was put in its place. */
+function strangeness(manifest: Manifest, copy: Copy): string | null {
+  if (manifest.key !== copy.key) return `it is about ${manifest.key}`
+  if (copy.sha256 === null || copy.sha256 === manifest.stored.sha256) return null
+  return 'it tells of other content than was written there'
 }
 
 /**
@@ -71,7 +104,8 @@ export async function archiveOfFile(
   })
   if (!found.isFile()) throw new RestoreFailed(`${path} is no file`, { at: path })
   if (found.size === 0) throw new RestoreFailed(`${path} is empty`, { at: path })
-  const manifest = await manifestBeside(path, world)
+  const beside = await manifestBeside(path, world)
+  const manifest = beside?.manifest ?? null
   const openFile = async () => createReadStream(path, { highWaterMark: 1024 * 1024 })
   const sha256 =
     manifest?.stored.sha256 ?? (await hashThrough(await openFile(), () => {}, signal)).sha256
@@ -80,20 +114,24 @@ export async function archiveOfFile(
     bytes: found.size,
     sha256,
     manifest,
+    manifestText: beside?.text ?? null,
     layers: manifest?.layers ?? (await layersOfFile(path)),
     copy: null,
     open: openFile,
   }
 }
 
-async function manifestBeside(path: string, world: World): Promise<Manifest | null> {
+async function manifestBeside(
+  path: string,
+  world: World,
+): Promise<{ readonly text: string; readonly manifest: Manifest } | null> {
   const text = await readFile(manifestKey(path), 'utf8').catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return null
     throw new RestoreFailed(`cannot read ${manifestKey(path)}`, { cause: error })
   })
   if (text === null) return null
   const found = await readManifest(text, world.desired.signing, null)
-  if (found.kind === 'ours') return found.manifest
+  if (found.kind === 'ours') return { text, manifest: found.manifest }
   throw new ManifestRefused(`the manifest beside ${path} does not count: ${found.why}`, {
     at: manifestKey(path),
     hint: 'move the manifest away to restore by the content alone',

@@ -102,15 +102,13 @@ function requireQuorum(have: number, need: number, copies: readonly WrittenCopy[
   const why = copies.flatMap((copy) =>
     copy.kind === 'failed' ? [`${copy.target}: ${messageOf(copy.error)}`] : [],
   )
-  const cause = copies.find((copy) => copy.kind === 'failed')
-  const code =
-    cause?.kind === 'failed' && cause.error instanceof Failure ? cause.error.code : 'quorum'
+  const failed = copies.find((copy) => copy.kind === 'failed')
+  const cause = failed?.kind === 'failed' ? failed.error : undefined
+  const known = cause instanceof Failure ? cause : null
   throw new Failure(
-    code,
+    known?.code ?? 'quorum',
     `${have} of the ${need} targets needed hold the archive: ${why.join('; ')}`,
-    {
-      cause: cause?.kind === 'failed' ? cause.error : undefined,
-    },
+    { cause, ...(known?.hint ? { hint: known.hint } : {}) },
   )
 }
 

@@ -1,6 +1,6 @@
 import type { EventName } from '../core/event.ts'
 import type { Copy, DesiredJob, DesiredSource, Restore, RestoreId } from '../core/model.ts'
-import { messageOf, RestoreFailed, reportOf } from '../lib/errors.ts'
+import { messageOf, naming, RestoreFailed, reportOf } from '../lib/errors.ts'
 import type { World } from '../observe/world.ts'
 import type { Source, Staged, Staging } from '../sources/source.ts'
 import { loadIdentities } from '../stream/keys.ts'
@@ -60,7 +60,7 @@ export async function restore(
     await journal.settle()
     return { restore: { ...row, ...end }, staged }
   } catch (error) {
-    const cause = signal.aborted ? signal.reason : error
+    const cause = signal.aborted ? signal.reason : naming(error, order.archive.name)
     await world.store.closeRestore(row.id, {
       status: 'failed',
       finishedAt: world.now(),

@@ -44,7 +44,7 @@ async function tellDamaged(
   world: World,
 ): Promise<void> {
   const { target, key, backup: backupId } = copy
-  const message = `verify of ${key} on ${target} failed: ${messageOf(error)}`
+  const message = `verify on ${target} failed: ${messageOf(error)}`
   const about = { job, target, key, backup: backupId }
   world.report({
     event: 'verify.failed',

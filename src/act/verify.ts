@@ -1,13 +1,11 @@
-import { manifestKey } from '../core/archive-key.ts'
 import type { Manifest } from '../core/manifest.ts'
 import type { Copy } from '../core/model.ts'
-import { ArchiveDamaged, messageOf, ObjectMissing } from '../lib/errors.ts'
+import { ArchiveDamaged, ManifestRefused, messageOf, naming, ObjectMissing } from '../lib/errors.ts'
 import { openTarget, type World } from '../observe/world.ts'
 import { loadIdentities } from '../stream/keys.ts'
-import { readManifest } from '../stream/signature.ts'
-import { readText } from '../stream/text.ts'
 import { hashThrough, readThrough } from '../stream/unseal.ts'
 import type { Target } from '../targets/target.ts'
+import { manifestOfCopy } from './archive.ts'
 
 /** What a verify learned. */
 export interface Verified {
@@ -40,7 +38,8 @@ export async function verify(
     const verified: Copy = { ...copy, verify: 'ok', verifiedAt: world.now(), error: null }
     await world.store.saveCopy(verified)
     return { ...read, copy: verified }
-  } catch (error) {
+  } catch (thrown) {
+    const error = naming(thrown, copy.key)
     if (error instanceof ArchiveDamaged) {
       await world.store.saveCopy({
         ...copy,
@@ -59,23 +58,16 @@ async function manifestOf(
   world: World,
   signal: AbortSignal,
 ): Promise<Manifest> {
-  const text = await readText(target, manifestKey(copy.key), signal).catch((error) => {
-    if (error instanceof ObjectMissing) {
-      throw new ArchiveDamaged(`the manifest of ${copy.key} is missing on target ${copy.target}`, {
-        hint: 'look at what the target holds with: holdfast target list',
-        at: copy.key,
-      })
-    }
-    throw error
-  })
-  const found = await readManifest(text, world.desired.signing, world.desired.deployment)
-  if (found.kind === 'foreign') {
-    throw new ArchiveDamaged(
-      `the manifest of ${copy.key} on ${copy.target} does not count: ${found.why}`,
-      { at: copy.key },
-    )
+  try {
+    return (await manifestOfCopy(copy, target, world, signal)).manifest
+  } catch (error) {
+    if (!(error instanceof ManifestRefused)) throw error
+    throw new ArchiveDamaged(error.message, {
+      cause: error,
+      at: copy.key,
+      ...(error.hint === null ? {} : { hint: error.hint }),
+    })
   }
-  return found.manifest
 }
 
 interface Reading {

@@ -26,9 +26,10 @@ export async function apply(
   context: Context,
 ): Promise<number> {
   const named = flags.file === undefined ? flags : { ...flags, config: flags.file }
-  await using opened = await openForWork(named, context)
+  await using opened = await openForWork(named, context, (desired) =>
+    refuseUnavailable(desired, context.env),
+  )
   const { world, desired } = opened
-  refuseUnavailable(desired)
   const { plan } = await lookAround(world, context, null)
   if (plan.actions.length === 0) {
     context.out(flags.json ? appliedJson([]) : 'nothing to do: the world is as the file says')

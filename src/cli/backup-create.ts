@@ -31,9 +31,10 @@ export async function backupCreate(
   flags: CreateFlags & GlobalFlags,
   context: Context,
 ): Promise<number> {
-  await using opened = await openForWork(flags, context)
+  await using opened = await openForWork(flags, context, (desired) =>
+    refuseUnavailable(desired, context.env),
+  )
   const { world, desired } = opened
-  refuseUnavailable(desired)
   const subjects = subjectsOf(words, desired.jobs)
   if (subjects.length === 0)
     throw new Refused('no job is declared', { hint: 'write one into the config' })

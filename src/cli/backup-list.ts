@@ -33,7 +33,8 @@ export async function backupList(
     .toSorted((one, other) => other.startedAt - one.startedAt || byText(other.id, one.id))
     .flatMap((backup): readonly BackupRow[] => {
       const made = (copies.get(backup.id) ?? []).toSorted((a, b) => byText(a.target, b.target))
-      if (made.length === 0) return flags.all || isOpen(backup) ? [backupRow(backup, null, [], false)] : []
+      if (made.length === 0)
+        return flags.all || isOpen(backup) ? [backupRow(backup, null, [], false)] : []
       return made
         .filter((copy) => flags.all || isShown(copy))
         .map((copy) => {
@@ -48,7 +49,6 @@ export async function backupList(
   )
   return 0
 }
-
 
 function isWanted(backup: Backup, wanted: Reference | null): boolean {
   if (wanted === null) return true

@@ -110,7 +110,10 @@ function addConfigVerbs(program: Command, run: Run, context: Context): void {
     .command('completion')
     .argument('<shell>', 'bash, zsh or fish')
     .description('print a completion script')
-    .action((shell: string) => context.out(completionScript(shell, program)))
+    .action((shell: string) => {
+      const script = completionScript(shell, program)
+      context.out(program.opts().json ? JSON.stringify({ shell, script }) : script)
+    })
 }
 
 function addBackupVerbs(program: Command, run: Run): void {
@@ -152,18 +155,18 @@ function addBackupVerbs(program: Command, run: Run): void {
     .argument('<ref>')
     .argument('[file]')
     .description('the archive as stored, and its manifest')
-    .action(run(async () => (await import('./backup-show.ts')).backupDownload))
+    .action(run(async () => (await import('./backup-download.ts')).backupDownload))
   backup
     .command('pin')
     .argument('<ref>')
     .description('keep it whatever retention says')
     .option('--reason <text>', 'why')
-    .action(run(async () => (await import('./backup-show.ts')).backupPin))
+    .action(run(async () => (await import('./backup-pin.ts')).backupPin))
   backup
     .command('unpin')
     .argument('<ref>')
     .description('give it back to retention')
-    .action(run(async () => (await import('./backup-show.ts')).backupUnpin))
+    .action(run(async () => (await import('./backup-pin.ts')).backupUnpin))
 }
 
 function addOtherVerbs(program: Command, run: Run): void {

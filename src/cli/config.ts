@@ -30,7 +30,7 @@ export async function configSchema(
 /** `config init [FILE]`: a starter file, commented; never over one that is there. */
 export async function configInit(
   words: readonly string[],
-  _flags: GlobalFlags,
+  flags: GlobalFlags,
   context: Context,
 ): Promise<number> {
   const path = resolve(context.cwd, words[0] ?? 'holdfast.yml')
@@ -41,6 +41,7 @@ export async function configInit(
       { cause },
     )
   })
-  context.out(`wrote ${path}; edit it, then: holdfast validate && holdfast plan`)
+  const next = 'holdfast validate && holdfast plan'
+  context.out(flags.json ? JSON.stringify({ path, next }) : `wrote ${path}; edit it, then: ${next}`)
   return 0
 }

@@ -10,10 +10,9 @@ export async function confirm(
   if (flags.yes) return
   if (!context.ask)
     throw new Refused('this needs a yes, and there is no terminal to ask on', { hint: 'add --yes' })
-  const said = await context.ask(`${question} [y/N] `).catch((error: unknown) => {
-    context.interrupted.throwIfAborted()
-    throw error
-  })
+  // The end of the input is no yes.
+  const said = await context.ask(`${question} [y/N] `).catch(() => '')
+  context.interrupted.throwIfAborted()
   const answer = said.trim().toLowerCase()
   if (answer !== 'y' && answer !== 'yes') throw new Refused('not confirmed: nothing was done')
 }

@@ -18,9 +18,17 @@ export async function load(flags: GlobalFlags, context: Context): Promise<Desire
   return await loadConfig({ path: flags.config ?? null, env: context.env, cwd: context.cwd })
 }
 
-/** Opens the world for a verb: events become lines on stderr, long work a bar on a terminal. */
-export async function open(flags: GlobalFlags, context: Context): Promise<Opened> {
+/**
+ * Opens the world for a verb: events become lines on stderr, long work a bar on a terminal. What
+ * `check` throws about the config is thrown before anything is made or touched.
+ */
+export async function open(
+  flags: GlobalFlags,
+  context: Context,
+  check: (desired: Desired) => void = () => {},
+): Promise<Opened> {
   const desired = await load(flags, context)
+  check(desired)
   const progress = createProgress(context, flags)
   const session: Session = await openSession(desired, ambientOf(context, flags, progress))
   const world = session.world(desired)
@@ -35,8 +43,12 @@ export async function open(flags: GlobalFlags, context: Context): Promise<Opened
 }
 
 /** The same for a verb that changes things: what a crash cut short is finished first. */
-export async function openForWork(flags: GlobalFlags, context: Context): Promise<Opened> {
-  const opened = await open(flags, context)
+export async function openForWork(
+  flags: GlobalFlags,
+  context: Context,
+  check?: (desired: Desired) => void,
+): Promise<Opened> {
+  const opened = await open(flags, context, check)
   await recover(opened.world, context.interrupted)
   return opened
 }

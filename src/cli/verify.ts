@@ -127,7 +127,7 @@ async function verifyOne(
     world.report({
       event: 'verify.failed',
       level: 'error',
-      message: `verify of ${copy.key} on ${copy.target} failed: ${messageOf(error)}`,
+      message: `verify on ${copy.target} failed: ${messageOf(error)}`,
       ...about,
       error: reportOf(error),
     })

@@ -139,7 +139,9 @@ function nothingFound(
       ? new ReferenceUnknown(`${subject} has no complete backup`, {
           hint: `make one with: holdfast backup create ${subject}`,
         })
-      : new ReferenceUnknown(`every backup of ${subject} failed its verify`, { hint: list })
+      : new ReferenceUnknown(`every backup of ${subject} failed its verify`, {
+          hint: 'read them again with: holdfast backup verify --all, or name one: holdfast backup list',
+        })
   }
 
   const { text } = reference.which

@@ -99,7 +99,7 @@ export function statusOf(
       alive: observed.alive.has(instance),
     })),
     restores: restores
-      .filter((one) => one.inPlace && one.status !== 'failed')
+      .filter((one) => one.inPlace && one.status !== 'failed' && !one.released)
       .toSorted(oldestFirst)
       .map(({ id, reference, status, to, startedAt, previous }) => ({
         id,

@@ -43,7 +43,7 @@ export async function runDaemon(
   orders: Orders,
 ): Promise<'drained' | 'aborted'> {
   const first = await firstGeneration(configPath, ambient)
-  refuseUnavailable(first.desired)
+  refuseUnavailable(first.desired, ambient.env)
   tellLoaded(first, ambient)
   const request = requestedRestore(ambient.env)
   await using session = await openSession(first.desired, ambient)

@@ -1,5 +1,5 @@
 import { skip } from '../act/skip.ts'
-import type { Action } from '../core/action.ts'
+import type { Action, ActionKind } from '../core/action.ts'
 import type { Instant, JobId } from '../core/model.ts'
 import { ownerOf } from '../core/owner.ts'
 import { plan } from '../core/plan.ts'
@@ -9,7 +9,7 @@ import { observe } from '../observe/observe.ts'
 import type { World } from '../observe/world.ts'
 import { type Cooling, cooled, isCooling, type TurnResult } from './cooling.ts'
 import { takeInventory } from './inventory.ts'
-import { EVERY_KIND, type Outcome, takeTurn } from './turn.ts'
+import { EVERY_KIND, type Outcome, type TurnRequest, takeTurn } from './turn.ts'
 import type { Wake } from './wake.ts'
 
 /** A clock that was set is noticed after this long at the latest. */
@@ -21,8 +21,8 @@ const INVENTORY_EVERY = 60 * 60_000
 interface Worker {
   readonly done: Promise<void>
   readonly giveWay: AbortController
-  /** True while its plan held nothing but work that can wait. */
-  readonly patient: boolean
+  /** True while it is at work that can wait. */
+  readonly isPatient: () => boolean
 }
 
 /** What the loop knows between passes; lost at a restart without harm. */
@@ -56,9 +56,13 @@ export function createDispatch({ world, wake, stop }: Surroundings): Dispatch {
   const wanted = new Set<JobId>()
   const stock = createStock({ world, wake, stop }, wanted)
 
-  const start = (job: JobId, actions: readonly Action[]): void => {
+  const start = (job: JobId): void => {
     const giveWay = new AbortController()
-    const done = turn(job, giveWay.signal, world(), stop)
+    let doing: ActionKind | null = null
+    const onBegin = (kind: ActionKind) => {
+      doing = kind
+    }
+    const done = turn({ job, giveWay: giveWay.signal, onBegin }, world(), stop)
       .then((result) => {
         if (result === 'well') cooling.delete(job)
         else cooling.set(job, cooled(cooling.get(job), result))
@@ -67,7 +71,7 @@ export function createDispatch({ world, wake, stop }: Surroundings): Dispatch {
         workers.delete(job)
         wake.wake()
       })
-    workers.set(job, { done, giveWay, patient: actions.every(({ kind }) => kind === 'verify') })
+    workers.set(job, { done, giveWay, isPatient: () => doing === 'verify' })
   }
 
   return {
@@ -75,15 +79,16 @@ export function createDispatch({ world, wake, stop }: Surroundings): Dispatch {
       stock.takeWhenDue()
       const owed = await look(world(), { workers, wanted }, stop)
       for (const [job, actions] of urgentFirst(owed)) {
+        const urgency = isUrgent(actions) ? 'urgent' : 'patient'
         const worker = workers.get(job)
-        if (worker?.patient && isUrgent(actions)) {
-          worker.giveWay.abort(new Interrupted('a backup is due'))
+        if (worker && urgency === 'urgent') makeRoom([worker])
+        if (worker || isCooling(cooling.get(job), urgency)) continue
+        if (workers.size >= world().desired.limits.concurrency) {
+          if (urgency === 'urgent') makeRoom([...workers.values()])
+          break
         }
-        if (worker || isCooling(cooling.get(job), isUrgent(actions) ? 'urgent' : 'patient'))
-          continue
-        if (workers.size >= world().desired.limits.concurrency) break
         wanted.delete(job)
-        start(job, actions)
+        start(job)
       }
     },
     pause: (limit) => wake.wait(Math.min(limit ?? LONGEST_SLEEP, untilNext(world())), stop),
@@ -95,6 +100,13 @@ export function createDispatch({ world, wake, stop }: Surroundings): Dispatch {
       await stock.taken()
     },
   }
+}
+
+/** Ends one verify of these for a backup that is due, unless one is ending already. */
+function makeRoom(workers: readonly Worker[]): void {
+  const patient = workers.filter(({ isPatient }) => isPatient())
+  if (patient.some(({ giveWay }) => giveWay.signal.aborted)) return
+  patient[0]?.giveWay.abort(new Interrupted('a backup is due'))
 }
 
 /** The jobs that are owed a turn, with what the history alone says they are owed. */
@@ -162,18 +174,16 @@ function createStock({ world, wake, stop }: Surroundings, wanted: Set<JobId>): S
 }
 
 async function turn(
-  job: JobId,
-  giveWay: AbortSignal,
+  asked: Pick<TurnRequest, 'job' | 'giveWay' | 'onBegin'>,
   world: World,
   stop: AbortSignal,
 ): Promise<TurnResult> {
   try {
     const request = {
-      job,
+      ...asked,
       first: null,
       kinds: EVERY_KIND,
       pruneConfirmed: false,
-      giveWay,
       patience: 0,
     }
     const result = await takeTurn(request, world, stop)
@@ -184,7 +194,7 @@ async function turn(
     for (const outcome of failed) tellFailed(outcome, world)
     return failed.length > 0 ? 'failed' : 'well'
   } catch (error) {
-    if (!stop.aborted) tellBroken(`the turn of job ${job}`, error, world)
+    if (!stop.aborted) tellBroken(`the turn of job ${asked.job}`, error, world)
     return 'broke'
   }
 }

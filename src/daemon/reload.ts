@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { loadConfig } from '../config/load.ts'
 import type { Desired } from '../core/model.ts'
 import { ConfigError } from '../lib/errors.ts'
-import type { Ambient } from './session.ts'
+import { type Ambient, allowsLocal } from './session.ts'
 
 /** Between the two equal reads that make a change count: an editor that is still writing is waited for. */
 const SETTLE = 200
@@ -55,7 +55,7 @@ export async function reload(
   if (mark === running.mark) return { kind: 'unchanged' }
   try {
     const next = await firstGeneration(path, ambient)
-    refuseUnavailable(next.desired)
+    refuseUnavailable(next.desired, ambient.env)
     refuseMoved(running.desired, next.desired)
     return { kind: 'changed', generation: next }
   } catch (error) {
@@ -63,17 +63,31 @@ export async function reload(
   }
 }
 
-/** Throws `ConfigError` naming every block that this version does not build: it is refused, never ignored. */
-export function refuseUnavailable(desired: Desired): void {
-  if (desired.unavailable.length === 0) return
-  throw new ConfigError(
-    desired.unavailable.map(({ path, what }) => ({
-      at: desired.origin.path,
+/**
+ * Throws `ConfigError` naming every block that this version does not build, and every local target
+ * where ALLOW_LOCAL_BACKUPS forbids them: they are refused, never ignored.
+ */
+export function refuseUnavailable(
+  { unavailable, targets, origin }: Desired,
+  env: Ambient['env'],
+): void {
+  const at = origin.path
+  const forbidden = allowsLocal(env) ? [] : targets.filter(({ kind }) => kind === 'local')
+  const faults = [
+    ...unavailable.map(({ path, what }) => ({
+      at,
       path,
       message: `${what}: not available in this version`,
       hint: 'take the block out, or wait for a version that builds it',
     })),
-  )
+    ...forbidden.map(({ id }) => ({
+      at,
+      path: `targets.${id}`,
+      message: 'local targets are forbidden by ALLOW_LOCAL_BACKUPS=false',
+      hint: 'declare a target on another machine, or unset the variable',
+    })),
+  ]
+  if (faults.length > 0) throw new ConfigError(faults)
 }
 
 function refuseMoved(running: Desired, desired: Desired): void {

@@ -55,7 +55,7 @@ export async function openSession(desired: Desired, ambient: Ambient): Promise<S
       throttle: wanted.limits.bandwidth === null ? null : throttle(wanted.limits.bandwidth),
       report: ambient.report,
       progress: ambient.progress,
-      allowLocal: !['false', '0'].includes(ambient.env.ALLOW_LOCAL_BACKUPS ?? ''),
+      allowLocal: allowsLocal(ambient.env),
       news: (key, value) => told.get(key) !== value && Boolean(told.set(key, value)),
     }),
     async [Symbol.asyncDispose]() {
@@ -64,6 +64,11 @@ export async function openSession(desired: Desired, ambient: Ambient): Promise<S
       await store.close()
     },
   }
+}
+
+/** Whether targets of this machine may be used: ALLOW_LOCAL_BACKUPS, as Vardo knows it. */
+export function allowsLocal(env: Ambient['env']): boolean {
+  return !['false', '0'].includes(env.ALLOW_LOCAL_BACKUPS ?? '')
 }
 
 /** Removes what dead instances left in scratch. Those that live keep theirs. */

@@ -21,6 +21,8 @@ export interface TurnRequest {
   readonly pruneConfirmed: boolean
   /** Ends work that can wait: a verify gives way to a due backup and to a drain. */
   readonly giveWay: AbortSignal
+  /** Hears of each planned action as it begins. */
+  readonly onBegin?: (kind: ActionKind) => void
   /** How long to wait for whoever holds the job, in milliseconds. */
   readonly patience: number
 }
@@ -103,6 +105,7 @@ async function attempt(
   signal: AbortSignal,
 ): Promise<Outcome> {
   const bounded = action.kind === 'verify' ? AbortSignal.any([signal, request.giveWay]) : signal
+  request.onBegin?.(action.kind)
   try {
     return { action, kind: 'done', deed: await act(action, world, lease, bounded) }
   } catch (error) {

@@ -125,6 +125,21 @@ export class ArchiveDamaged extends Failure {
   }
 }
 
+/** `error` with the archive that it is about, where it does not tell: readers of bytes know no names. */
+export function naming(error: unknown, archive: string): unknown {
+  if (!(error instanceof Failure) || error.at !== null) return error
+  const message = `${archive}: ${error.message}`
+  const { hint } = error
+  if (error instanceof CannotDecrypt) {
+    return new CannotDecrypt(message, { cause: error, at: archive, ...(hint ? { hint } : {}) })
+  }
+  if (!(error instanceof ArchiveDamaged)) return error
+  return new ArchiveDamaged(message, { cause: error, at: archive, hint: hint ?? ELSEWHERE })
+}
+
+const ELSEWHERE =
+  'find what is sound with: holdfast backup verify --all; a restore then takes another copy'
+
 /** No configured identity, passphrase or key opens the archive. */
 export class CannotDecrypt extends Failure {
   constructor(message: string, options: FailureOptions = {}) {
@@ -205,7 +220,11 @@ export class StateRefused extends Failure {
 export class BootRestoreFailed extends Failure {
   constructor(cause: unknown) {
     const { code, message, hint, at } = reportOf(cause)
-    super(code, message, { cause, ...(hint === null ? {} : { hint }), ...(at === null ? {} : { at }) })
+    super(code, message, {
+      cause,
+      ...(hint === null ? {} : { hint }),
+      ...(at === null ? {} : { at }),
+    })
   }
 }
 

@@ -1,3 +1,5 @@
+import { statfsSync } from 'node:fs'
+import { dirname } from 'node:path'
 import { Failure, messageOf, StateRefused } from '../lib/errors.ts'
 import { SQLITE, sqliteCode } from '../platform/sqlite-error.ts'
 
@@ -17,6 +19,19 @@ export function refusalOf(path: string, doing: string, error: unknown): unknown 
     ...(hint ? { hint } : {}),
   })
 }
+
+/** Whether the file system has no room left for what SQLite keeps beside a database. */
+function isFull(path: string): boolean {
+  try {
+    const { bavail, bsize } = statfsSync(dirname(path))
+    return bavail * bsize < ROOM
+  } catch {
+    return false
+  }
+}
+
+/** Bytes; its shared memory alone takes half of it. */
+const ROOM = 64 * 1024
 
 function wordsFor(code: number, path: string, message: string): readonly [string, string | null] {
   switch (code) {
@@ -38,6 +53,8 @@ function wordsFor(code: number, path: string, message: string): readonly [string
     case SQLITE.full:
       return ['cannot grow: the disk is full', `free space on the file system: df -h ${path}`]
     case SQLITE.ioerr:
+      // Files beside the database that cannot grow are told as errors of the disk.
+      if (isFull(path)) return wordsFor(SQLITE.full, path, message)
       return [
         `could not be read or written (${message})`,
         'look for disk errors in the kernel log: dmesg',

@@ -1,4 +1,11 @@
-import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from 'node:crypto'
+import {
+  createCipheriv,
+  createDecipheriv,
+  createSecretKey,
+  hkdfSync,
+  type KeyObject,
+  randomBytes,
+} from 'node:crypto'
 import { ArchiveDamaged } from '../lib/errors.ts'
 import { type Stage, slicer } from './pieces.ts'
 
@@ -32,7 +39,7 @@ export function payloadEncryptor(fileKey: Uint8Array, emit: (bytes: Uint8Array) 
 export function payloadDecryptor(fileKey: Uint8Array, emit: (bytes: Uint8Array) => void): Stage {
   const nonce = counter()
   let salt: Buffer = Buffer.alloc(0)
-  let key: Buffer | null = null
+  let key: KeyObject | null = null
   const chunks = slicer(CHUNK + TAG, (piece, place) => {
     if (key === null) throw damaged('ends within its header')
     emit(opened(piece, key, nonce.next(place)))
@@ -53,7 +60,7 @@ export function payloadDecryptor(fileKey: Uint8Array, emit: (bytes: Uint8Array) 
   }
 }
 
-function opened(piece: Uint8Array, key: Buffer, nonce: Uint8Array): Uint8Array {
+function opened(piece: Uint8Array, key: KeyObject, nonce: Uint8Array): Uint8Array {
   const size = piece.length - TAG
   if (size < 0) throw damaged('is cut off')
   const cipher = createDecipheriv(CIPHER, key, nonce, { authTagLength: TAG })
@@ -67,8 +74,9 @@ function opened(piece: Uint8Array, key: Buffer, nonce: Uint8Array): Uint8Array {
   return plain
 }
 
-function payloadKey(fileKey: Uint8Array, salt: Uint8Array): Buffer {
-  return Buffer.from(hkdfSync('sha256', fileKey, salt, 'payload', 32))
+/** As an object, because one in bytes is looked through again for each chunk. */
+function payloadKey(fileKey: Uint8Array, salt: Uint8Array): KeyObject {
+  return createSecretKey(Buffer.from(hkdfSync('sha256', fileKey, salt, 'payload', 32)))
 }
 
 /** Nonces: 11 bytes that count chunks, big-endian, and one that marks the last. */

@@ -8,7 +8,7 @@ import { compressionWay } from './compressors.ts'
 import type { Origin } from './ends.ts'
 import type { SealingKeys } from './keys.ts'
 import { meter, type Reading } from './meter.ts'
-import { gather, type Stage } from './pieces.ts'
+import { gather, giveBack, type Stage } from './pieces.ts'
 import type { Throttle } from './throttle.ts'
 
 /** What becomes of content on its way into an archive. */
@@ -122,6 +122,7 @@ async function* sealing(
   try {
     for await (const chunk of flow.chunks) {
       entry.push(chunk)
+      giveBack(chunk)
       for (const block of ready.splice(0)) yield await store(block)
     }
     const exit = await flow.finish()
@@ -142,5 +143,9 @@ async function entryOf(
   signal: AbortSignal,
 ): Promise<Stage> {
   if (keys === null) return { push: blocks.push, end: () => {} }
-  return await ageEncryptor(keys, blocks.push, signal)
+  const emit = (bytes: Uint8Array) => {
+    blocks.push(bytes)
+    giveBack(bytes)
+  }
+  return await ageEncryptor(keys, emit, signal)
 }

@@ -128,6 +128,8 @@ async function openObject(place: Place, key: string): Promise<FileHandle> {
 
 function readFrom(file: FileHandle, start: number, signal: AbortSignal): Readable {
   const stream = file.createReadStream({ start, highWaterMark: READ_SIZE })
+  // Whoever reads hears of an error; one that comes before anybody does must not end the process.
+  stream.on('error', () => {})
   const stop = () => stream.destroy(signal.reason)
   signal.addEventListener('abort', stop, { once: true })
   return stream.once('close', () => signal.removeEventListener('abort', stop))

@@ -153,6 +153,18 @@ export function targetContract(name: string, open: () => Promise<TargetUnderTest
       await expect(reading).rejects.toThrow()
     })
 
+    it('keeps an abort that comes before anybody reads for whoever does, and ends no process', async () => {
+      const key = `${fresh()}unread`
+      await put(key, 'content')
+      const controller = new AbortController()
+      const reason = new Error('enough')
+      const stream = await target.get(key, 0, controller.signal)
+      controller.abort(reason)
+      // An error that nobody listens to is thrown by now.
+      await new Promise((later) => setImmediate(later))
+      await expect(buffer(stream)).rejects.toThrow()
+    })
+
     it('never overwrites an object', async () => {
       const prefix = fresh()
       await put(`${prefix}object`, 'old')

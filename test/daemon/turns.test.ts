@@ -50,6 +50,7 @@ function hanging(): { readonly targets: Plugins['targets']; hang: boolean; read:
 
 function stuck(signal: AbortSignal): Readable {
   const stream = new Readable({ read: () => {} })
+  stream.on('error', () => {})
   const stop = () => stream.destroy(signal.reason)
   signal.addEventListener('abort', stop, { once: true })
   return stream
@@ -76,6 +77,22 @@ describe('a verify', () => {
     expect(loop.named('pass.failed')).toEqual([])
     const { copies } = await loop.history()
     expect(copies.map(({ verify }) => verify)).toEqual(['ok', 'ok'])
+  })
+
+  it('gives way also when it follows a backup in the same turn', async () => {
+    const target = hanging()
+    loop = await makeLoop(config, { now: NOON, targets: target.targets })
+    target.hang = true
+    loop.setTime('2026-11-21T02:00:00Z')
+    await loop.pass()
+    await poll(() => target.read === 1, 'the verify')
+    loop.setTime('2026-11-22T02:00:00Z')
+    await loop.pass()
+    await poll(() => loop.underWay() === 0, 'the verify to give way')
+    target.hang = false
+    await loop.quiet()
+    expect(loop.named('backup.done')).toHaveLength(2)
+    expect(loop.named('backup.skipped')).toEqual([])
   })
 
   it('gives way to a drain', async () => {

@@ -20,8 +20,8 @@ export interface Receiver extends AsyncDisposable {
   readonly answers: (number | 'hang' | ((response: ServerResponse) => void))[]
 }
 
-/** Listens on a free port of this machine. */
-export async function openReceiver(): Promise<Receiver> {
+/** Listens on this machine, on a free port unless one is named. */
+export async function openReceiver(port = 0): Promise<Receiver> {
   const received: Received[] = []
   const answers: Receiver['answers'] = []
   const server = createServer(async (request, response) => {
@@ -32,7 +32,7 @@ export async function openReceiver(): Promise<Receiver> {
     if (typeof answer === 'function') answer(response)
     else response.writeHead(answer).end('ok')
   })
-  server.listen(0, '127.0.0.1')
+  server.listen(port, '127.0.0.1')
   await once(server, 'listening')
   return {
     origin: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,

@@ -74,7 +74,10 @@ export async function digestArchive(workspace: Workspace, path: string): Promise
 }
 
 async function bash(script: string): Promise<void> {
-  await exec('bash', ['-c', script])
+  await exec('bash', ['-c', script]).catch((error) => {
+    const { code, signal, stderr } = error
+    throw new Error(`${script} ended with ${signal ?? code}: ${stderr}`, { cause: error })
+  })
 }
 
 /** The live data of a source of job `main`. */

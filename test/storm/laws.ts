@@ -48,7 +48,8 @@ export async function stuck(workspace: Workspace, memory: Memory): Promise<reado
     ...rows.copies.filter(({ status }) => status === 'writing').map(({ key }) => `writing ${key}`),
     ...rows.journal.map((body) => `journal ${body}`),
     ...objects
-      .filter((path) => path.endsWith('.part') && !memory.foreign.has(path))
+      .filter((path) => path.endsWith('.part'))
+      .filter((path) => !memory.foreign.has(path) && !memory.unproven.has(path))
       .map((path) => `part ${path}`),
     ...objects
       .filter((path) => ours.has(path) && !archives.has(`${path}.manifest.json`))

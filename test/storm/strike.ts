@@ -235,7 +235,9 @@ export async function loseState({ workspace, memory, tell }: Scene): Promise<voi
     const isProven =
       objects.has(`${path}.manifest.json`) ||
       (path.endsWith('.manifest.json') && objects.has(path.slice(0, -'.manifest.json'.length)))
-    if (!isProven) memory.foreign.set(path, (await digestFile(workspace.at(path))).sha256)
+    // A manifest may prove the attempt ours whose beginning of another object this is.
+    if (path.endsWith('.part') && !memory.foreign.has(path)) memory.unproven.add(path)
+    else if (!isProven) memory.foreign.set(path, (await digestFile(workspace.at(path))).sha256)
   }
 }
 

@@ -1,6 +1,6 @@
 import type { Reporter, TestModule } from 'vitest/node'
 
-/** Seconds that each folder of tests may take on two cores; a suite over its budget fails the run. */
+/** Seconds that each folder of tests may take on two cores; a suite over its budget is marked. */
 const BUDGETS: Readonly<Record<string, number>> = {
   core: 90,
   lib: 20,

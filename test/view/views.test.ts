@@ -215,7 +215,10 @@ describe('the status', () => {
       ...nothing().history,
       backups,
       copies: backups.slice(0, 2).map((row) => copy(row, 'nas', row.id)),
-      restores: [restore('r1', strict, late, { previous: '/data/.old' })],
+      restores: [
+        restore('r1', strict, late, { previous: '/data/.old' }),
+        restore('r0', strict, early, { released: true }),
+      ],
     },
     listings: new Map([['usb' as TargetId, { kind: 'unreachable', error: 'no route' }]]),
   })

@@ -52,7 +52,8 @@ async function checkedRoot(
   const root = await realOf(path)
   const found = await stat(root).catch((cause: unknown) => {
     const why = codeOf(cause) === 'ENOENT' ? 'does not exist' : `cannot be read (${codeOf(cause)})`
-    throw new SourceFailed(`directory ${path} ${why}`, { at: path, cause })
+    const hint = `mount or make it, or correct the path of the source: ls -ld ${path}`
+    throw new SourceFailed(`directory ${path} ${why}`, { at: path, cause, hint })
   })
   if (!found.isDirectory()) {
     const hint = 'name the folder it is in, or for a database file use a source of type sqlite'
@@ -138,7 +139,12 @@ function endedWell(exit: Exit | null, path: string): Exit {
     exit.signal === null ? `failed with exit code ${exit.code}` : `was ended by ${exit.signal}`
   const { other } = readTarStderr(exit)
   const why = other.length === 0 ? '' : `: ${other.slice(0, 20).join('; ')}`
-  throw new SourceFailed(`tar of ${path} ${how}${why}`, { at: path })
+  const unreadable = other.some((line) => line.includes('Permission denied'))
+  const hint = 'run as a user who may read all of it, or leave it out with exclude'
+  throw new SourceFailed(`tar of ${path} ${how}${why}`, {
+    at: path,
+    ...(unreadable ? { hint } : {}),
+  })
 }
 
 async function isDirectory(root: string, name: Buffer): Promise<boolean> {

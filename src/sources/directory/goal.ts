@@ -34,7 +34,10 @@ type Now = 'nothing' | 'folder' | 'something else'
 /** The member that is asked for, without `./` and slashes at its ends; null for everything. */
 export function memberOf({ only }: RestoreTask): string | null {
   const path = (only ?? '').split('/').filter((part) => part !== '' && part !== '.')
-  if (path.includes('..')) throw new RestoreFailed(`${only} leads out of the archive`)
+  if (path.includes('..')) {
+    const hint = 'list what the archive holds with: holdfast backup show REF --contents'
+    throw new RestoreFailed(`${only} leads out of the archive`, { hint })
+  }
   return path.length === 0 ? null : path.join('/')
 }
 
