@@ -47,7 +47,7 @@ export async function archiveOfCopy(
     manifestText: text,
     layers: manifest.layers,
     copy,
-    open: (at) => target.get(copy.key, 0, at),
+    open: (at) => openCopy(copy, target, at),
   }
 }
 
@@ -78,6 +78,17 @@ export async function manifestOfCopy(
 }
 
 const OTHER_BACKUP = 'look for another copy or backup with: holdfast backup list'
+
+/** The stored bytes of a copy. Throws `ArchiveDamaged` when there are none. */
+export async function openCopy(copy: Copy, target: Target, signal: AbortSignal): Promise<Readable> {
+  return await target.get(copy.key, 0, signal).catch((error: unknown) => {
+    if (!(error instanceof ObjectMissing)) throw error
+    throw new ArchiveDamaged(`the archive ${copy.key} is missing on target ${copy.target}`, {
+      at: copy.key,
+      hint: OTHER_BACKUP,
+    })
+  })
+}
 
 /** A manifest never changes: one that tells of other bytes than the history saw was put in its place. */
 function strangeness(manifest: Manifest, copy: Copy): string | null {

@@ -1,11 +1,11 @@
 import type { Manifest } from '../core/manifest.ts'
 import type { Copy } from '../core/model.ts'
-import { ArchiveDamaged, ManifestRefused, messageOf, naming, ObjectMissing } from '../lib/errors.ts'
+import { ArchiveDamaged, ManifestRefused, messageOf, naming } from '../lib/errors.ts'
 import { openTarget, type World } from '../observe/world.ts'
 import { loadIdentities } from '../stream/keys.ts'
 import { hashThrough, readThrough } from '../stream/unseal.ts'
 import type { Target } from '../targets/target.ts'
-import { manifestOfCopy } from './archive.ts'
+import { manifestOfCopy, openCopy } from './archive.ts'
 
 /** What a verify learned. */
 export interface Verified {
@@ -92,7 +92,7 @@ async function readArchive(
       total: manifest.stored.bytes,
       done: false,
     })
-  const body = await open(copy, target, signal)
+  const body = await openCopy(copy, target, signal)
   // Without an identity the stored bytes can still be held against the hash made at the write.
   if (manifest.encryption && keys.length === 0) {
     const stored = await hashThrough(body, onBytes, signal)
@@ -114,17 +114,6 @@ async function readArchive(
     contentSha256: read.content.sha256,
     entries: read.entries,
   }
-}
-
-async function open(copy: Copy, target: Target, signal: AbortSignal) {
-  return await target.get(copy.key, 0, signal).catch((error) => {
-    if (error instanceof ObjectMissing) {
-      throw new ArchiveDamaged(`the archive ${copy.key} is missing on target ${copy.target}`, {
-        at: copy.key,
-      })
-    }
-    throw error
-  })
 }
 
 /** Size and hex sha256 of an archive as stored. */

@@ -1,4 +1,5 @@
 import { adopt } from '../act/adopt.ts'
+import { sortedBy } from '../core/order.ts'
 import { hold } from '../leases/lease.ts'
 import { LeaseBusy } from '../lib/errors.ts'
 import type { Context, GlobalFlags } from './context.ts'
@@ -37,7 +38,11 @@ export async function stateAdopt(
           )
         : [],
     )
-    return { adopted, unreachable, foreign }
+    return {
+      adopted,
+      unreachable,
+      foreign: sortedBy(foreign, ({ target, key }) => `${target} ${key}`),
+    }
   })
   if (turn.kind === 'busy') throw new LeaseBusy('the deployment', turn.holder)
   const { adopted, unreachable, foreign } = turn.value

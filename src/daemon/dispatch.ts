@@ -3,19 +3,19 @@ import type { Action, ActionKind } from '../core/action.ts'
 import type { Instant, JobId } from '../core/model.ts'
 import { ownerOf } from '../core/owner.ts'
 import { plan } from '../core/plan.ts'
+import { backoff } from '../core/retry.ts'
 import { nextSlot } from '../core/schedule.ts'
-import { Interrupted, messageOf, reportOf } from '../lib/errors.ts'
+import { Interrupted, LeaseLost, messageOf, reportOf } from '../lib/errors.ts'
 import { observe } from '../observe/observe.ts'
 import type { World } from '../observe/world.ts'
 import { type Cooling, cooled, isCooling, type TurnResult } from './cooling.ts'
-import { takeInventory } from './inventory.ts'
+import { createStock, type Surroundings, tellBroken } from './stock.ts'
 import { EVERY_KIND, type Outcome, type TurnRequest, takeTurn } from './turn.ts'
-import type { Wake } from './wake.ts'
 
 /** A clock that was set is noticed after this long at the latest. */
 const LONGEST_SLEEP = 15_000
-/** Whole targets are looked at this often, and at each start and reload. */
-const INVENTORY_EVERY = 60 * 60_000
+/** However soon a retry is wanted. */
+const SHORTEST_SLEEP = 1_000
 
 /** One job's turn under way. */
 interface Worker {
@@ -35,13 +35,6 @@ export interface Dispatch {
   askInventory(): void
   /** Ends what can wait and resolves when all under way has ended. */
   settle(): Promise<void>
-}
-
-interface Surroundings {
-  /** Asked for at each pass: a reload makes a new one. */
-  readonly world: () => World
-  readonly wake: Wake
-  readonly stop: AbortSignal
 }
 
 /**
@@ -137,42 +130,6 @@ const HISTORY = {
   restoreRequested: null,
 } as const
 
-/** The look at whole targets, beside the passes, so that a slow target delays no backup. */
-interface Stock {
-  takeWhenDue(): void
-  ask(): void
-  taken(): Promise<void>
-}
-
-function createStock({ world, wake, stop }: Surroundings, wanted: Set<JobId>): Stock {
-  let dueAt = 0
-  let underWay: Promise<void> | null = null
-  const take = async (): Promise<void> => {
-    try {
-      const found = await takeInventory(world(), stop)
-      for (const job of found.jobs) wanted.add(job)
-    } catch (error) {
-      if (!stop.aborted) tellBroken('the inventory', error, world())
-    } finally {
-      underWay = null
-      wake.wake()
-    }
-  }
-  return {
-    takeWhenDue() {
-      if (underWay !== null || performance.now() < dueAt) return
-      dueAt = performance.now() + INVENTORY_EVERY
-      underWay = take()
-    },
-    ask() {
-      dueAt = 0
-    },
-    async taken() {
-      await underWay
-    },
-  }
-}
-
 async function turn(
   asked: Pick<TurnRequest, 'job' | 'giveWay' | 'onBegin'>,
   world: World,
@@ -194,9 +151,20 @@ async function turn(
     for (const outcome of failed) tellFailed(outcome, world)
     return failed.length > 0 ? 'failed' : 'well'
   } catch (error) {
-    if (!stop.aborted) tellBroken(`the turn of job ${asked.job}`, error, world)
+    if (error instanceof LeaseLost) tellLost(asked.job, error, world)
+    else if (!stop.aborted) tellBroken(`the turn of job ${asked.job}`, error, world)
     return 'broke'
   }
+}
+
+function tellLost(job: JobId, error: LeaseLost, world: World): void {
+  world.report({
+    event: 'lease.lost',
+    level: 'error',
+    message: `the turn of job ${job} was stopped: ${error.message}`,
+    job,
+    error: reportOf(error),
+  })
 }
 
 function tellFailed({ action, error }: Extract<Outcome, { kind: 'failed' }>, world: World): void {
@@ -208,15 +176,6 @@ function tellFailed({ action, error }: Extract<Outcome, { kind: 'failed' }>, wor
     message: `${action.kind} of ${action.subject} failed: ${messageOf(error)}`,
     error: reportOf(error),
     detail: { action: action.kind, subject: action.subject },
-  })
-}
-
-function tellBroken(what: string, error: unknown, world: World): void {
-  world.report({
-    event: 'pass.failed',
-    level: 'error',
-    message: `${what} broke off: ${messageOf(error)}`,
-    error: reportOf(error),
   })
 }
 
@@ -234,11 +193,12 @@ function urgentFirst(
   ]
 }
 
-/** Milliseconds to the next slot of any job, bounded. */
+/** Milliseconds to the next slot of any job, bounded so that no retry comes late. */
 function untilNext({ desired, now }: World): number {
   const at = now()
   let next = at + LONGEST_SLEEP
-  for (const { schedule, enabled } of desired.jobs) {
+  for (const { schedule, enabled, retry } of desired.jobs) {
+    next = Math.min(next, at + Math.max(SHORTEST_SLEEP, backoff(1, retry)))
     const slot = schedule && enabled ? nextSlot(schedule, at as Instant) : null
     if (slot !== null && slot < next) next = slot as typeof next
   }

@@ -43,6 +43,7 @@ export async function takeTurn(
 ): Promise<Turn<readonly Outcome[]>> {
   const asked = { leases: world.leases, patience: request.patience }
   return await holdPatiently(asked, `job:${request.job}`, signal, async (lease, held) => {
+    tellTaken(request.job, lease, world)
     const outcomes: Outcome[] = []
     if (request.first) outcomes.push(await request.first(lease, held))
     for (let round = 0; round < ROUNDS && !request.giveWay.aborted; round++) {
@@ -50,6 +51,16 @@ export async function takeTurn(
       if (done === 'settled') break
     }
     return outcomes
+  })
+}
+
+function tellTaken(job: JobId, { name, fence }: Lease, world: World): void {
+  world.report({
+    event: 'lease.taken',
+    level: 'debug',
+    message: `took the lease ${name}`,
+    job,
+    detail: { lease: name, fence },
   })
 }
 

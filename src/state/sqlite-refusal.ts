@@ -1,11 +1,12 @@
 import { statfsSync } from 'node:fs'
-import { dirname } from 'node:path'
+import { dirname, join } from 'node:path'
 import { Failure, messageOf, StateRefused } from '../lib/errors.ts'
 import { SQLITE, sqliteCode } from '../platform/sqlite-error.ts'
 
 /** What to paste when the file itself is of no use: the targets hold the truth. */
 export function adoptHint(path: string): string {
-  return `move it aside and rebuild the history from the targets: mkdir ${path}.aside && mv ${path}* ${path}.aside/ && holdfast state adopt`
+  const aside = join(dirname(path), 'aside')
+  return `move it aside and rebuild the history from the targets: mkdir ${aside} && mv ${path}* ${aside}/ && holdfast state adopt`
 }
 
 /** An error of SQLite as `StateRefused`, in words; anything else as it is. */

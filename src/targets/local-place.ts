@@ -17,7 +17,8 @@ export interface Place {
  * Whether the folder of the target is there. Throws `TargetUnreachable` where nothing can be said
  * about its objects: a disk that is not mounted looks like a folder without any.
  */
-export async function lookAt({ root, requireMount }: Place): Promise<'there' | 'missing'> {
+export async function lookAt(place: Place): Promise<'there' | 'missing'> {
+  const { root, requireMount } = place
   const found = await stat(root).catch((error: unknown) => {
     if (codeOf(error) === 'ENOENT') return null
     throw error
@@ -27,7 +28,12 @@ export async function lookAt({ root, requireMount }: Place): Promise<'there' | '
   }
   if (found?.isDirectory()) return 'there'
   if (found) throw elsewhere(root, 'it is not a directory', 'name a directory as path')
-  if (await exists(root)) throw elsewhere(root, 'it is a link that leads nowhere', `ls -l ${root}`)
+  const named = lstatSync(root, { throwIfNoEntry: false })
+  if (named?.isSymbolicLink()) {
+    throw elsewhere(root, 'it is a link that leads nowhere', `ls -l ${root}`)
+  }
+  // Another put has made it since.
+  if (named) return await lookAt(place)
   if (await exists(dirname(root))) return 'missing'
   throw elsewhere(root, `${dirname(root)} does not exist`, `mount it, or: mkdir -p ${root}`)
 }

@@ -45,7 +45,10 @@ function sell(names: readonly string[]): void {
 
 function sold(): readonly unknown[] {
   using database = new DatabaseSync(space.at('live/shop.db'), { readOnly: true })
-  return database.prepare('select name from sold').all().map(({ name }) => name)
+  return database
+    .prepare('select name from sold')
+    .all()
+    .map(({ name }) => name)
 }
 
 /** Changes both sources beyond recognition. */
@@ -88,7 +91,10 @@ const RESTORED = [
 
 function restoreEvents(daemon: Daemon): readonly string[] {
   const end = daemon.events().indexOf('daemon.started')
-  return daemon.events().slice(0, end).filter((event) => event.startsWith('restore.'))
+  return daemon
+    .events()
+    .slice(0, end)
+    .filter((event) => event.startsWith('restore.'))
 }
 
 describe('a restore at boot', () => {
@@ -183,7 +189,9 @@ describe('a request that cannot be understood or done stops the start with 1, al
     expect(await daemon.ended).toEqual({ code: 1, signal: null })
     expect(await fingerprint()).toBe(before)
     expect(daemon.events()).not.toContain('daemon.started')
-    expect(daemon.events().filter((event) => /^backup|^restore\.(swap|done)/.test(event))).toEqual([])
+    expect(daemon.events().filter((event) => /^backup|^restore\.(swap|done)/.test(event))).toEqual(
+      [],
+    )
     for (const words of says) expect(daemon.stderr()).toMatch(words)
     return daemon
   }

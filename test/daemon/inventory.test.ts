@@ -60,7 +60,8 @@ describe('what is found on a target', () => {
       'system/docs/docs/2026-01-02T00-00-00-000Z.zst.manifest.json': '{"version":1}',
       [`${first}.part`]: 'unfinished, it seems',
     }
-    for (const [path, text] of Object.entries(foreign)) await writeFile(loop.at('target', path), text)
+    for (const [path, text] of Object.entries(foreign))
+      await writeFile(loop.at('target', path), text)
     await loop.configure(config({ keep_last: 1 }))
     await takeInventory()
     await days(5, 6)
@@ -77,7 +78,12 @@ describe('what is found on a target', () => {
     await takeInventory()
     await takeInventory()
     expect(loop.named('copy.missing')).toMatchObject([
-      { level: 'error', target: 'here', key: first, message: expect.stringContaining('archive-gone') },
+      {
+        level: 'error',
+        target: 'here',
+        key: first,
+        message: expect.stringContaining('archive-gone'),
+      },
     ])
     const { copies } = await loop.history()
     expect(copies.find(({ key }) => key === first)?.status).toBe('missing')

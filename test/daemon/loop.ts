@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { loadConfig } from '../../src/config/load.ts'
 import type { Event, EventName } from '../../src/core/event.ts'
-import type { History } from '../../src/core/observed.ts'
 import type { Desired, Instant } from '../../src/core/model.ts'
+import type { History } from '../../src/core/observed.ts'
 import { applyConfig } from '../../src/daemon/apply.ts'
 import { createDispatch, type Dispatch } from '../../src/daemon/dispatch.ts'
 import { recover } from '../../src/daemon/recover.ts'
@@ -100,7 +100,12 @@ export async function makeLoop(config: object, options: LoopOptions): Promise<Lo
         if (life.begun() === before && life.underWay() === 0) return
         await poll(() => life.underWay() === 0, 'the turns to end')
       }
-      throw new Error(`the loop spins: ${events.slice(-9).map(({ message }) => message).join('\n')}`)
+      throw new Error(
+        `the loop spins: ${events
+          .slice(-9)
+          .map(({ message }) => message)
+          .join('\n')}`,
+      )
     },
     underWay: () => life.underWay(),
     async restart(meanwhile = async () => {}) {

@@ -1,8 +1,8 @@
 import { createHmac } from 'node:crypto'
-import { createServer } from 'node:net'
 import { once } from 'node:events'
 import { writeFile } from 'node:fs/promises'
 import type { AddressInfo } from 'node:net'
+import { createServer } from 'node:net'
 import { DatabaseSync } from 'node:sqlite'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { deliverNotifications } from '../../src/act/announce.ts'
@@ -68,20 +68,22 @@ describe('those whom a job tells', () => {
 
   it('hear of failure, recovery and success as each asked, signed, and pings by run', async () => {
     const failed = await day(2)
-    expect(words(failed)).toEqual([
-      '/all backup.failed',
-      '/ops backup.failed',
-      '/ping/abc/fail',
-    ])
+    expect(words(failed)).toEqual(['/all backup.failed', '/ops backup.failed', '/ping/abc/fail'])
     const { body = '', headers } = failed.find(({ path }) => path === '/ops') ?? {}
     const hex = createHmac('sha256', 'k3y').update(body).digest('hex')
     expect(headers?.['x-signature-256']).toBe(`sha256=${hex}`)
     expect(JSON.parse(body)).toMatchObject({ jobId: 'docs', status: 'failed', failedCount: 1 })
 
     await writeFile(loop.at('good'), '')
-    expect(words(await day(3))).toEqual(['/all backup.success', '/ops backup.recovered', '/ping/abc'])
+    expect(words(await day(3))).toEqual([
+      '/all backup.success',
+      '/ops backup.recovered',
+      '/ping/abc',
+    ])
     expect(words(await day(4))).toEqual(['/all backup.success', '/ping/abc'])
-    const rids = receiver.received.flatMap(({ path }) => /rid=([0-9a-f-]{36})$/.exec(path)?.[1] ?? [])
+    const rids = receiver.received.flatMap(
+      ({ path }) => /rid=([0-9a-f-]{36})$/.exec(path)?.[1] ?? [],
+    )
     expect(new Set(rids).size).toBe(3)
   })
 

@@ -246,7 +246,9 @@ describe('an edit that is no good', () => {
 
   it('leaves the slots of the old config running', async () => {
     const from = plain.lines.length
-    await space.write({ 'plain/holdfast.yml': config('plain', { old: job({ schedule: slotIn(4) }) }) })
+    await space.write({
+      'plain/holdfast.yml': config('plain', { old: job({ schedule: slotIn(4) }) }),
+    })
     await plain.until('config.reloaded', { from })
     await rejected(plain, 'jobs: [')
     const done = await plain.until('backup.done', { from, fits: (line) => line.job === 'old' })

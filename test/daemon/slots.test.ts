@@ -47,7 +47,8 @@ describe('a slot', () => {
   })
 
   it('of a job that the file names anew is the first after that; a job taken out runs no more', async () => {
-    const hourly = (name: string) => job({ schedule: '0 * * * *', source: counting('echo x', name) })
+    const hourly = (name: string) =>
+      job({ schedule: '0 * * * *', source: counting('echo x', name) })
     loop = await makeLoop({ targets: TARGETS, jobs: { a: hourly('a') } }, { now: JUST_BEFORE })
     loop.setTime(SLOT)
     await loop.quiet()
@@ -116,7 +117,15 @@ describe('a failed slot', () => {
     const failing = job({ source: counting('exit 3'), retry: { attempts: 3, within: '2h' } })
     loop = await makeLoop({ targets: TARGETS, jobs: { a: failing } }, { now: JUST_BEFORE })
     const seen: [string, number][] = []
-    const times = ['02:00:00', '02:00:50', '02:01:10', '02:04:50', '02:05:30', '02:30:00', '12:00:00']
+    const times = [
+      '02:00:00',
+      '02:00:50',
+      '02:01:10',
+      '02:04:50',
+      '02:05:30',
+      '02:30:00',
+      '12:00:00',
+    ]
     for (const time of times) {
       loop.setTime(`2026-11-20T${time}Z`)
       await loop.quiet()
@@ -152,7 +161,10 @@ describe('a failed slot', () => {
   })
 
   it('owes its second attempt only to the sources that failed', async () => {
-    const sources = [counting('echo ok', 'good'), { ...counting('test -e mended && echo ok', 'bad'), name: 'bad' }]
+    const sources = [
+      counting('echo ok', 'good'),
+      { ...counting('test -e mended && echo ok', 'bad'), name: 'bad' },
+    ]
     loop = await makeLoop(
       { targets: TARGETS, jobs: { a: { schedule: '0 2 * * *', sources } } },
       { now: JUST_BEFORE },
@@ -207,7 +219,10 @@ describe('limits', () => {
     const source = counting('echo part; echo $$ > pid; exec sleep 600')
     const limits = { max_duration: '400ms' }
     const retry = { attempts: 1 }
-    loop = await makeLoop({ targets: TARGETS, jobs: { a: job({ source, retry }) }, limits }, { now: JUST_BEFORE })
+    loop = await makeLoop(
+      { targets: TARGETS, jobs: { a: job({ source, retry }) }, limits },
+      { now: JUST_BEFORE },
+    )
     loop.setTime(SLOT)
     await loop.quiet()
     const [failed] = loop.named('backup.failed')
@@ -222,7 +237,10 @@ describe('limits', () => {
     const config = (more: object) => ({ targets: TARGETS, jobs: { a: job({ source }) }, ...more })
     loop = await makeLoop(config({}), { now: JUST_BEFORE })
     const took: number[] = []
-    for (const [day, more] of [['20', {}], ['21', { limits: { bandwidth: '1MB' } }]] as const) {
+    for (const [day, more] of [
+      ['20', {}],
+      ['21', { limits: { bandwidth: '1MB' } }],
+    ] as const) {
       await loop.configure(config(more))
       loop.setTime(`2026-11-${day}T02:00:00Z`)
       await loop.quiet()

@@ -91,11 +91,14 @@ describe('a state that cannot be used is refused:', () => {
     chmodSync(path, 0o444)
     chmodSync(join(folder, 'data'), 0o555)
     const code = `
-      if (process.getuid() === 0) process.setuid(65534)
+      // Loaded before, for this user may not be let into the checkout.
       const { openSqliteStore } = await import(${SQLITE})
+      await (await openSqliteStore({ path: process.argv[1] })).close()
+      if (process.getuid() === 0) process.setuid(65534)
       await openSqliteStore({ path: ${JSON.stringify(path)} }).catch((error) =>
         console.log(JSON.stringify({ code: error.code, message: error.message, hint: error.hint })))`
-    const child = spawn(process.execPath, ['--input-type=module', '-e', code])
+    const warm = join(folder, 'warm.db')
+    const child = spawn(process.execPath, ['--input-type=module', '-e', code, warm])
     const [said] = await Promise.all([text(child.stdout), once(child, 'exit')])
     expect(JSON.parse(said)).toMatchObject({
       code: 'state_refused',

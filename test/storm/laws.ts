@@ -55,7 +55,7 @@ export async function stuck(workspace: Workspace, memory: Memory): Promise<reado
       .filter((path) => ours.has(path) && !archives.has(`${path}.manifest.json`))
       .map((path) => `archive without manifest ${path}`),
     ...objects
-      .filter((path) => path.endsWith('.pin.json') && !memory.foreign.has(path))
+      .filter((path) => path.endsWith('.pin.json') && !memory.unproven.has(path))
       .map((path) => `pin ${path}`),
     ...beside
       .filter((name) => name.includes('.holdfast-') && !memory.litter.has(name))

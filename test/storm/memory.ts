@@ -13,7 +13,7 @@ export interface Memory {
   readonly contents: Map<string, string>
   /** Objects that are not ours, by path, with what they hold. */
   readonly foreign: Map<string, string>
-  /** Beginnings of objects of which a lost state knew: nobody has to remove them, or to keep them. */
+  /** Pins and beginnings of objects of which a lost state knew: nobody has to remove them, or to keep them. */
   readonly unproven: Set<string>
   /** What lies beside the live data and belongs to a restore that a lost state knew. */
   readonly litter: Set<string>

@@ -3,8 +3,7 @@ import type { KillOrder } from '../support/kill-at.ts'
 /** What a process is told to do when it is to be struck. */
 export type Verb =
   | 'backup'
-  | 'restore-files'
-  | 'restore-database'
+  | 'restore'
   | 'boot'
   | 'recover'
   | 'release'
@@ -32,6 +31,7 @@ const ARCHIVE = String.raw`/(?:one|two)/system/main/.*\.(?:zst|age)$`
 const MANIFEST = String.raw`/(?:one|two)/system/main/.*\.manifest\.json$`
 const SWAP_OPENED = String.raw`insert into "journal".*\\"kind\\":\\"swap\\"`
 const DELETE_OPENED = String.raw`insert into "journal".*\\"kind\\":\\"delete\\"`
+const NEW_IN_PLACE = String.raw`holdfast-staging.* -> .*/live/(?:files|app\.db)$`
 const PREVIOUS = String.raw`holdfast-previous`
 
 const backup: readonly Phase[] = [
@@ -65,18 +65,18 @@ const prune: readonly Phase[] = [
   on('backup', 'delete intent closed', 'commit', 'delete from "journal"', 'after', 3),
 ]
 
-const restoring: readonly Phase[] = (['restore-files', 'restore-database'] as const).flatMap(
-  (verb) => [
-    on(verb, 'restore row opened', 'commit', 'insert into "restores"', 'after', 1),
-    on(verb, 'pin written', 'link', String.raw`\.pin\.json$`, 'after', 2),
-    on(verb, 'staging filled, journal not opened', 'commit', SWAP_OPENED, 'before', 1),
-    on(verb, 'swap journal opened', 'commit', SWAP_OPENED, 'after', 1),
-    on(verb, 'between two moves of the swap', 'rename', PREVIOUS, 'after', 1),
-    on(verb, 'swapped, row not closed', 'commit', 'update "restores"', 'before', 1),
-    on(verb, 'swapped, journal closed', 'commit', 'delete from "journal"', 'after', 1),
-    on(verb, 'restore row closed', 'commit', 'update "restores"', 'after', 1),
-  ],
-)
+const restoring: readonly Phase[] = [
+  on('restore', 'restore row opened', 'commit', 'insert into "restores"', 'after', 1),
+  on('restore', 'pin written', 'link', String.raw`\.pin\.json$`, 'after', 2),
+  on('restore', 'staging filled, journal not opened', 'commit', SWAP_OPENED, 'before', 1),
+  on('restore', 'swap journal opened', 'commit', SWAP_OPENED, 'after', 1),
+  on('restore', 'before the first move of the swap', 'rename', PREVIOUS, 'before', 1),
+  on('restore', 'between two moves of the swap', 'rename', PREVIOUS, 'after', 1),
+  on('restore', 'new data in place', 'rename', NEW_IN_PLACE, 'after', 1),
+  on('restore', 'swapped, row not closed', 'commit', 'update "restores"', 'before', 1),
+  on('restore', 'restore row closed, journal open', 'commit', 'update "restores"', 'after', 1),
+  on('restore', 'journal closed', 'commit', 'delete from "journal"', 'after', 1),
+]
 
 const boot: readonly Phase[] = [
   on('boot', 'staging filled, journal not opened', 'commit', SWAP_OPENED, 'before', 1),
@@ -114,9 +114,8 @@ const alone: readonly Phase[] = [
   child('backup', 'zstd of a backup', '/zstd '),
   child('backup', 'copier of a database', 'sqlite/child'),
   child('backup', 'supervisor of a command', 'supervise'),
-  child('restore-files', 'tar of a restore', '^tar (?!--version)'),
-  child('restore-files', 'zstd of a restore', '/zstd '),
-  child('restore-database', 'zstd of a database restore', '/zstd '),
+  child('restore', 'zstd of a restore', '/zstd '),
+  child('boot', 'tar of a restore', '^tar (?!--version)'),
 ]
 
 /** Every moment that the storm strikes by name. */

@@ -24,12 +24,12 @@ const ROUNDS_EACH = 10
 /** Each named phase is struck this often in a hundred rounds. */
 const HITS = 5
 /** And this many blows at random moments. */
-const RANDOM = 50
+const RANDOM = 40
 const RANDOM_VERBS: readonly Verb[] = [
   'backup',
   'backup',
-  'restore-files',
-  'restore-database',
+  'restore',
+  'restore',
   'boot',
   'daemon',
   'apply',

@@ -1,4 +1,4 @@
-import { readdir, readFile, rm } from 'node:fs/promises'
+import { readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import type { Dice } from '../support/dice.ts'
 import type { KillOrder } from '../support/kill-at.ts'
 import { type Ended, run, start } from '../support/processes.ts'
@@ -34,6 +34,7 @@ export async function carryOut(strike: Strike, scene: Scene): Promise<boolean> {
   const blow = blowOf(strike, scene)
   const title = strike.kind === 'phase' ? titleOf(strike.phase) : `${verb} at random`
   scene.tell(`${title} ${JSON.stringify(blow)}`)
+  const isAway = verb === 'backup' && (await loseTarget(scene))
   const ended = await performances[verb](scene, async (args, env) => {
     const process = start(args, { cwd: scene.workspace.root, env: env ?? {}, ...blow })
     // A daemon that the blow missed would go on for ever.
@@ -46,12 +47,28 @@ export async function carryOut(strike: Strike, scene: Scene): Promise<boolean> {
     }
     return result
   })
+  if (isAway) await returnTarget(scene)
   return 'killAt' in blow ? ended.hit : ended.signal === 'SIGKILL'
 }
 
 function mustFail(title: string, { code, signal, stderr }: Ended): void {
   if (code !== 0 && code !== null && signal === null) return
   throw new LawBroken(`${title} was killed, and the process ended with ${signal ?? code}: ${stderr}`)
+}
+
+/** Where one of two targets is enough, the other one is a mere file now and then. */
+async function loseTarget({ workspace, dice, tell }: Scene): Promise<boolean> {
+  const { targets, require } = workspace.traits()
+  if (targets !== 2 || require !== 1 || !dice.oneIn(3)) return false
+  tell('  target two is away')
+  await rename(workspace.at('two'), workspace.at('two-away'))
+  await writeFile(workspace.at('two'), 'no folder')
+  return true
+}
+
+async function returnTarget({ workspace }: Scene): Promise<void> {
+  await rm(workspace.at('two'))
+  await rename(workspace.at('two-away'), workspace.at('two'))
 }
 
 function blowOf(strike: Strike, { workspace, dice }: Scene): Blow {
@@ -75,10 +92,10 @@ type Go = (args: readonly string[], env?: Readonly<Record<string, string>>) => P
 
 const performances: Readonly<Record<Verb, (scene: Scene, go: Go) => Promise<Ended>>> = {
   backup: (_scene, go) => go(['backup', 'create']),
-  'restore-files': (scene, go) =>
-    restoring(scene, 'files', () => go(['restore', 'main/files', '--yes'])),
-  'restore-database': (scene, go) =>
-    restoring(scene, 'app.db', () => go(['restore', 'main/app.db', '--yes'])),
+  restore: async (scene, go) => {
+    const source = scene.dice.pick(['files', 'app.db'] as const)
+    return await restoring(scene, source, () => go(['restore', `main/${source}`, '--yes']))
+  },
   boot: (scene, go) =>
     restoring(scene, 'files', () => go(['daemon'], { HQL_BACKUP_RESTORE: 'main/files' })),
   recover,
@@ -103,9 +120,17 @@ async function well(scene: Scene, args: readonly string[]): Promise<Ended> {
   throw new LawBroken(`${args.join(' ')} ended with ${ended.signal ?? ended.code}: ${ended.stderr}`)
 }
 
-/** `state adopt` finishes what a crash cut short and does nothing else that touches live data. */
+/**
+ * `state adopt` finishes what a crash cut short and does nothing else that touches live data. Now and
+ * then another process starts at the same moment and finds the same to be finished.
+ */
 async function settle(scene: Scene): Promise<void> {
+  const { workspace, dice } = scene
+  const other = dice.oneIn(6)
+    ? run(['backup', 'verify', '--name', 'none'], { cwd: workspace.root })
+    : null
   await well(scene, ['state', 'adopt'])
+  if (other) scene.tell(`  beside it: ${(await other).stderr.trim()}`)
 }
 
 /**
@@ -149,6 +174,8 @@ async function checkStory(
   if (row?.status !== 'success') {
     throw new LawBroken(`${source} was replaced, and the history says ${JSON.stringify(row)}`)
   }
+  // A daemon that was struck late has taken the new baseline already.
+  if (row.released === 1) return
   if (row.previous === null) throw new LawBroken(`the data before restore ${row.id} is not kept`)
   const kept =
     source === 'files' ? await digestTree(row.previous) : digestDatabase(row.previous)
@@ -235,8 +262,9 @@ export async function loseState({ workspace, memory, tell }: Scene): Promise<voi
     const isProven =
       objects.has(`${path}.manifest.json`) ||
       (path.endsWith('.manifest.json') && objects.has(path.slice(0, -'.manifest.json'.length)))
-    // A manifest may prove the attempt ours whose beginning of another object this is.
-    if (path.endsWith('.part') && !memory.foreign.has(path)) memory.unproven.add(path)
+    // A manifest may prove the attempt ours whose beginning of another object this is; pins are free.
+    const isOpen = path.endsWith('.part') || path.endsWith('.pin.json')
+    if (isOpen && !memory.foreign.has(path)) memory.unproven.add(path)
     else if (!isProven) memory.foreign.set(path, (await digestFile(workspace.at(path))).sha256)
   }
 }

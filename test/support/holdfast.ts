@@ -204,7 +204,10 @@ export function filesConfig(job = '', top = ''): string {
     'jobs:',
     '  files:',
     '    sources: [{ type: directory, path: ./live }]',
-    ...job.split('\n').filter(Boolean).map((line) => `    ${line}`),
+    ...job
+      .split('\n')
+      .filter(Boolean)
+      .map((line) => `    ${line}`),
     top,
     '',
   ].join('\n')

@@ -206,6 +206,18 @@ describe('the local target on its disk', () => {
     }
   })
 
+  it('takes the first puts of several jobs at once, and looks at it meanwhile', async () => {
+    for (let round = 0; round < 30; round++) {
+      const root = join(await folder(), 'new')
+      const looks = Array.from({ length: 6 }, async () => {
+        for (let look = 0; look < 10; look++) await open(root).stat('a', signal)
+      })
+      const puts = ['a', 'b', 'c', 'd'].map((key) => open(root).put(key, body(10), key, signal))
+      await Promise.all([...puts, ...looks])
+      expect(await keys(open(root))).toEqual(['a', 'b', 'c', 'd'])
+    }
+  })
+
   it('does not take an unmounted folder for its disk when require_mount is set', async () => {
     const root = await folder()
     await using disk = await mountTmpfs('1m')
