@@ -20,13 +20,13 @@ export function listenToSignals(): Signals {
   let last = 'SIGTERM'
   let firstAt = Number.NEGATIVE_INFINITY
   let reload = () => {}
-  const end = (signal: NodeJS.Signals) => {
+  const end = (signal: 'SIGINT' | 'SIGTERM') => {
     // npm passes on what the terminal has already sent: an echo is no second order.
     if (performance.now() - firstAt < ECHO) return
     firstAt = performance.now()
     last = signal
     const told = drain.signal.aborted ? stop : drain
-    told.abort(new Interrupted(`told to stop by ${signal}`))
+    told.abort(new Interrupted(`told to stop by ${signal}`, { signal }))
   }
   const hup = () => reload()
   process.on('SIGTERM', end).on('SIGINT', end).on('SIGHUP', hup)

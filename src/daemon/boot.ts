@@ -87,10 +87,13 @@ export async function bootRestore(
 
 /** The warning of DESIGN §6, repeated while the variable is set. */
 export function tellToUnset(request: RestoreRequest, world: World): void {
+  const why = world.desired.restore.once
+    ? 'only restore.once keeps each restart from applying the same backup again'
+    : 'each restart will apply the same backup again'
   world.report({
     event: 'restore.unset_env',
     level: 'warn',
-    message: `${request.variable} MUST be removed from the environment now: each restart will apply the same backup again`,
+    message: `${request.variable} MUST be removed from the environment now: ${why}`,
     detail: { variable: request.variable },
   })
 }

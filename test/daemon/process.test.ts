@@ -53,8 +53,15 @@ describe('a daemon at work', () => {
     const status = await space.ok(['status', '--json'])
     expect(JSON.stringify(status.document)).toContain('"alive":true')
 
+    await space.write({ 'live/docs/letter': 'ruined' })
+    await space.ok(['restore', 'docs/docs@latest', '--yes'])
+    expect(await space.files('live/docs')).toEqual({ letter: 'dear' })
+    daemon.signal('SIGHUP') // looks again at once, and finds that a baseline is owed
+    await daemon.until('restore.released', { fits: ({ job }) => job === 'docs' })
+
     await gate.pass('end')
     await daemon.until('backup.done', { fits: ({ job }) => job === 'slow' })
+    expect(daemon.stderr()).toBe('')
     expect(daemon.events()).not.toContain('pass.failed')
     expect(daemon.events()).not.toContain('backup.abandoned')
     expect(await daemon.stop()).toEqual({ code: 0, signal: null })
@@ -80,15 +87,41 @@ describe('a daemon at work', () => {
   it('takes a slot at its time and tries it again in time, as often as `retry` says and no more', async () => {
     const backup = ['sh', '-c', 'echo run >> runs; exit 1']
     const source = { type: 'command', name: 'bad', backup, cwd: '.' }
-    const bad = { schedule: slotIn(3), source, retry: { attempts: 2, within: '6s' } }
+    const bad = { schedule: slotIn(4), source, retry: { attempts: 2, within: '8s' } }
     await write({ targets: TARGETS, jobs: { bad } })
     await using daemon = startDaemon(space)
     const first = await daemon.until('backup.failed')
     const second = await daemon.until('backup.failed', { from: daemon.lines.indexOf(first) + 1 })
-    expect(second.at - first.at).toBeGreaterThan(2500)
+    expect(second.at - first.at).toBeGreaterThan(3500)
     // A loop that spins would have run it many times in what is left of the time for retries.
     await daemon.stop()
     expect(await space.read('runs')).toBe('run\nrun\n')
+  })
+
+  it('waits with its restore at boot for whoever holds the job, until it is told to stop', async () => {
+    await using gate = await openGate()
+    const source = { ...gated(gate.path), restore: ['sh', '-c', 'cat > taken'], cwd: '.' }
+    await write({ targets: TARGETS, jobs: { slow: { source } } })
+    const holder = space.start(['backup', 'create'])
+    await holder.until(() => holder.stderr().includes('backing up'))
+    await using daemon = startDaemon(space, { env: { HQL_BACKUP_RESTORE: 'slow/slow' } })
+    await gate.pass('end')
+    expect((await holder.ended).code).toBe(0)
+    await daemon.until('daemon.started')
+    expect(await space.read('taken')).toBe('begin\nend')
+    await daemon.stop()
+
+    const again = space.start(['backup', 'create'])
+    await again.until(() => again.stderr().includes('backing up'))
+    await using second = startDaemon(space, { env: { HQL_BACKUP_RESTORE: 'slow/slow' } })
+    await second.until('restore.waiting')
+    second.signal('SIGTERM')
+    // Past the time in which a second signal is the echo of the first.
+    await new Promise((over) => setTimeout(over, 300))
+    expect(await second.stop('SIGTERM')).toEqual({ code: 143, signal: null })
+    expect(second.events()).not.toContain('restore.download')
+    await gate.pass('end')
+    expect((await again.ended).code).toBe(0)
   })
 
   it('that was killed has its attempt failed and its part file removed by the next', async () => {
@@ -124,7 +157,7 @@ describe('a state that cannot be written', () => {
   it('ends no daemon and makes none spin', async () => {
     await using disk = await mountTmpfs('2m')
     const source = { type: 'command', name: 'docs', backup: ['date', '+%N'] }
-    const due = { schedule: slotIn(4), source }
+    const due = { schedule: slotIn(6), source }
     const config = (jobs: object) => ({ data_dir: disk.path, targets: TARGETS, jobs })
     await write(config({ due }))
     await using daemon = startDaemon(space)

@@ -247,7 +247,7 @@ describe('an edit that is no good', () => {
   it('leaves the slots of the old config running', async () => {
     const from = plain.lines.length
     await space.write({
-      'plain/holdfast.yml': config('plain', { old: job({ schedule: slotIn(4) }) }),
+      'plain/holdfast.yml': config('plain', { old: job({ schedule: slotIn(6) }) }),
     })
     await plain.until('config.reloaded', { from })
     await rejected(plain, 'jobs: [')

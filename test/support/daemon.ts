@@ -7,7 +7,7 @@ import type { Document, Workspace } from './holdfast.ts'
 const PROGRAM = resolve(import.meta.dirname, '../../bin/holdfast')
 
 /** Nothing that a daemon is waited for takes this long, on however busy a machine. */
-const DEADLINE = 25_000
+const DEADLINE = 40_000
 
 /** How a daemon ended. */
 export interface Exit {
