@@ -22,8 +22,9 @@ process.exitCode = await runCommandLine(process.argv.slice(2), {
   err: (text) => process.stderr.write(`${text}\n`),
   terminal: {
     progress: process.stderr.isTTY === true,
+    lines: process.stdout.isTTY === true,
     color: process.stdout.isTTY === true && !process.env.NO_COLOR,
-    columns: process.stderr.columns ?? 80,
+    columns: process.stderr.columns || 80,
     draw: (text) => process.stderr.write(text),
   },
   interrupted: interrupted.signal,

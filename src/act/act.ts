@@ -1,6 +1,7 @@
 import type { Action } from '../core/action.ts'
 import type { Backup, Run } from '../core/model.ts'
 import type { Lease } from '../leases/lease.ts'
+import { count } from '../lib/count.ts'
 import { formatBytes } from '../lib/size.ts'
 import { unreachable } from '../lib/unreachable.ts'
 import type { World } from '../observe/world.ts'

@@ -1,5 +1,5 @@
 import { createReadStream } from 'node:fs'
-import { open, readFile, stat } from 'node:fs/promises'
+import { readFile, stat } from 'node:fs/promises'
 import { basename } from 'node:path'
 import type { Readable } from 'node:stream'
 import { manifestKey } from '../core/archive-key.ts'
@@ -7,7 +7,8 @@ import type { Manifest } from '../core/manifest.ts'
 import type { Copy } from '../core/model.ts'
 import { ArchiveDamaged, ManifestRefused, ObjectMissing, RestoreFailed } from '../lib/errors.ts'
 import { openTarget, type World } from '../observe/world.ts'
-import { sniffLayers } from '../stream/layers.ts'
+import { loadIdentities } from '../stream/keys.ts'
+import { peelLayers } from '../stream/layers.ts'
 import { readManifest } from '../stream/signature.ts'
 import { readText } from '../stream/text.ts'
 import { hashThrough } from '../stream/unseal.ts'
@@ -126,7 +127,7 @@ export async function archiveOfFile(
     sha256,
     manifest,
     manifestText: beside?.text ?? null,
-    layers: manifest?.layers ?? (await layersOfFile(path)),
+    layers: manifest?.layers ?? (await layersOfFile(path, world, signal)),
     copy: null,
     open: openFile,
   }
@@ -149,16 +150,19 @@ async function manifestBeside(
   })
 }
 
-async function layersOfFile(path: string): Promise<readonly string[]> {
-  const file = await open(path, 'r')
-  try {
-    const head = Buffer.alloc(64 * 1024)
-    const { bytesRead } = await file.read(head, 0, head.length, 0)
-    const layers = sniffLayers(head.subarray(0, bytesRead), basename(path))
-    if (layers) return layers
-  } finally {
-    await file.close()
-  }
+/** By the content, through every layer that an identity of the file opens; by the name where that ends. */
+async function layersOfFile(
+  path: string,
+  world: World,
+  signal: AbortSignal,
+): Promise<readonly string[]> {
+  const { desired } = world
+  const keys = await loadIdentities([
+    desired.encryption,
+    ...desired.jobs.map(({ encryption }) => encryption),
+  ])
+  const layers = await peelLayers(createReadStream(path), basename(path), keys, signal)
+  if (layers) return layers
   throw new RestoreFailed(`${path} is no archive that can be told by its content`, {
     at: path,
     hint: 'it should be a tar, SQLite, zstd, gzip or age file',

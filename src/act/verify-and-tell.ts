@@ -8,7 +8,7 @@ import { verify } from './verify.ts'
 
 /** Verifies a copy and reports the verdict; a failed one is told to those who hear of failures, too. */
 export async function verifyAndTell(
-  { copy, subject: job }: VerifyAction,
+  { copy, subject: job }: Pick<VerifyAction, 'copy' | 'subject'>,
   world: World,
   signal: AbortSignal,
 ): Promise<void> {

@@ -38,7 +38,7 @@ export async function configInit(
     const there = (cause as NodeJS.ErrnoException).code === 'EEXIST'
     throw new Refused(
       there ? `${path} is there already` : `cannot write ${path}: ${messageOf(cause)}`,
-      { cause },
+      { cause, at: path, hint: 'name another file: holdfast config init FILE' },
     )
   })
   const next = 'holdfast validate && holdfast plan'

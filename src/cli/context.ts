@@ -20,6 +20,8 @@ export interface Context {
 export interface Terminal {
   /** Whether stderr is a terminal: progress bars there, log lines elsewhere. */
   readonly progress: boolean
+  /** Whether stdout is one: readable log lines there, JSON elsewhere. */
+  readonly lines: boolean
   /** Whether stdout is one: colours, unless NO_COLOR or --no-color. */
   readonly color: boolean
   readonly columns: number

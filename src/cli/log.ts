@@ -6,7 +6,7 @@ const COLORS = { debug: 2, info: 32, warn: 33, error: 31 } as const
 
 /** The daemon's log: JSON by pino on a pipe, readable lines on a terminal. */
 export function createLog(context: Context, flags: GlobalFlags): Report {
-  return context.terminal.progress && !flags.json ? readable(context, flags) : json(flags)
+  return context.terminal.lines && !flags.json ? readable(context, flags) : json(flags)
 }
 
 function json(flags: GlobalFlags): Report {
@@ -37,6 +37,7 @@ function readable(context: Context, flags: GlobalFlags): Report {
   }
 }
 
-function hintOf({ error }: Event): string {
-  return error?.hint ? `\n         ${''.padEnd(18)} ${error.hint}` : ''
+function hintOf({ error, detail }: Event): string {
+  const hint = error?.hint ?? detail?.hint
+  return typeof hint === 'string' ? `\n         ${''.padEnd(18)} ${hint}` : ''
 }

@@ -29,7 +29,9 @@ export async function plan(
   context: Context,
 ): Promise<number> {
   if (flags.against !== undefined && !flags.offline) {
-    throw new Refused('--against compares two files and goes with --offline')
+    throw new Refused('--against compares two files and goes with --offline', {
+      hint: `holdfast plan --offline --against ${flags.against}`,
+    })
   }
   const { plan: made, desired } = flags.offline
     ? await planOffline(flags, context)

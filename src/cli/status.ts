@@ -7,7 +7,9 @@ import type { Context, GlobalFlags } from './context.ts'
 import { lookAround } from './look.ts'
 import { open } from './opened.ts'
 
-/** `status`: how things stand, for a person or a script. */
+const OBJECTIVE_MISSED = 4
+
+/** `status`: how things stand, for a person or a script; 4 when an objective is missed. */
 export async function status(
   _words: readonly string[],
   flags: GlobalFlags,
@@ -22,7 +24,7 @@ export async function status(
   context.out(
     flags.json ? JSON.stringify(statusJson(stands), null, 2) : renderStatus(stands, { color }),
   )
-  return 0
+  return stands.jobs.some(({ rpoMet }) => rpoMet === false) ? OBJECTIVE_MISSED : 0
 }
 
 /** The variable that asks for a restore, set here or in the environment of the daemon. */

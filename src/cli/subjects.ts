@@ -19,7 +19,10 @@ export function subjectsOf(
   const found = new Map<DesiredJob, Set<string>>()
   for (const word of words) {
     const reference = parseReference(word, known)
-    if (reference.which.kind !== 'latest') throw new Refused(`"${word}" names a backup, not a job`)
+    if (reference.which.kind !== 'latest') {
+      const hint = `write ${word.slice(0, word.indexOf('@'))}`
+      throw new Refused(`"${word}" names a backup, not a job`, { hint })
+    }
     const job = jobs.find(({ id }) => id === reference.job)
     if (!job) continue
     const sources = found.get(job) ?? new Set()

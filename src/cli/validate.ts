@@ -1,3 +1,4 @@
+import { count } from '../lib/count.ts'
 import type { Context, GlobalFlags } from './context.ts'
 import { load } from './opened.ts'
 
@@ -28,7 +29,9 @@ export async function validate(
     )
     return 0
   }
-  context.out(`${origin.path} is valid: ${jobs.length} jobs, ${targets.length} targets`)
+  context.out(
+    `${origin.path} is valid: ${count(jobs.length, 'job', 'jobs')}, ${count(targets.length, 'target', 'targets')}`,
+  )
   for (const line of [...later, ...notices]) context.out(`  ${line}`)
   return 0
 }

@@ -1,4 +1,4 @@
-import { verify as verifyCopy } from '../act/verify.ts'
+import { verifyAndTell } from '../act/verify-and-tell.ts'
 import { chooseBackups } from '../core/choose.ts'
 import type { Copy, JobId } from '../core/model.ts'
 import type { History } from '../core/observed.ts'
@@ -12,7 +12,6 @@ import {
   Refused,
   reportOf,
 } from '../lib/errors.ts'
-import { formatBytes } from '../lib/size.ts'
 import type { World } from '../observe/world.ts'
 import type { Context, GlobalFlags } from './context.ts'
 import { openForWork } from './opened.ts'
@@ -100,37 +99,14 @@ async function verifyOne(
   world: World,
   signal: AbortSignal,
 ): Promise<unknown> {
-  const began = world.now()
-  const about = { job, target: copy.target, key: copy.key, backup: copy.backup }
+  const asked = { leases: world.leases, patience: PATIENCE }
   try {
-    const turn = await holdPatiently(
-      { leases: world.leases, patience: PATIENCE },
-      `job:${job}`,
-      signal,
-      (_lease, held) => verifyCopy(copy, job, world, held),
+    const turn = await holdPatiently(asked, `job:${job}`, signal, (_lease, held) =>
+      verifyAndTell({ copy, subject: job }, world, held),
     )
-    if (turn.kind === 'busy') throw new LeaseBusy(`job ${job}`, turn.holder)
-    const { depth, bytes } = turn.value
-    const how =
-      depth === 'content' ? 'read to its end' : 'stored bytes only: no identity is configured'
-    world.report({
-      event: 'verify.done',
-      level: 'info',
-      message: `verified ${copy.key} on ${copy.target} (${formatBytes(bytes)}, ${how})`,
-      ...about,
-      bytes,
-      durationMs: world.now() - began,
-    })
-    return null
+    return turn.kind === 'busy' ? new LeaseBusy(`job ${job}`, turn.holder) : null
   } catch (error) {
     signal.throwIfAborted()
-    world.report({
-      event: 'verify.failed',
-      level: 'error',
-      message: `verify on ${copy.target} failed: ${messageOf(error)}`,
-      ...about,
-      error: reportOf(error),
-    })
     return error
   }
 }
@@ -154,5 +130,7 @@ function row({
 
 function summary(sound: number, all: number): string {
   if (all === 0) return 'there is no copy to verify'
-  return sound === all ? `all ${all} copies are sound` : `${sound} of ${all} copies are sound`
+  return sound === all
+    ? `${all === 1 ? 'the copy is' : `all ${all} copies are`} sound`
+    : `${sound} of ${all} copies are sound`
 }

@@ -1,6 +1,7 @@
+import { count } from '../lib/count.ts'
 import type { Desired, DesiredJob } from './model.ts'
 import type { Observed, Warning } from './observed.ts'
-import { byText } from './order.ts'
+import { byText, groupedBy } from './order.ts'
 
 /** What deserves a look although nothing has to be done: by rule, then by subject. */
 export function planWarnings(desired: Desired, observed: Observed): readonly Warning[] {
@@ -15,6 +16,7 @@ export function planWarnings(desired: Desired, observed: Observed): readonly War
     })),
     ...desired.jobs.flatMap((job) => ofJob(job, isLocal(job))),
     ...unreachable(desired, observed),
+    ...damaged(observed),
     ...observed.warnings,
   ])
 }
@@ -64,10 +66,26 @@ function ofJob(job: DesiredJob, local: boolean): readonly Warning[] {
   return warnings
 }
 
+function damaged(observed: Observed): readonly Warning[] {
+  const failed = observed.history.copies.filter(
+    ({ status, verify }) => status === 'complete' && verify === 'failed',
+  )
+  return [...groupedBy(failed, ({ target, group }) => `${target} ${group}`).values()].map(
+    (copies) => ({
+      rule: 'verify-failed',
+      subject: copies[0]?.group ?? '',
+      message: `${count(copies.length, 'copy', 'copies')} on ${copies[0]?.target} failed to verify: not counted, and not deleted`,
+      hint: 'look at them with: holdfast backup list; take a sound one with: holdfast backup create',
+    }),
+  )
+}
+
 function unreachable(desired: Desired, observed: Observed): readonly Warning[] {
-  return desired.targets.flatMap(({ id }) => {
+  const later = new Set(desired.unavailable.map(({ path }) => path.split('.').at(-1)))
+  return desired.targets.flatMap(({ id, name }) => {
     const listing = observed.listings.get(id)
-    if (listing?.kind !== 'unreachable') return []
+    // What this version does not build has said so already.
+    if (listing?.kind !== 'unreachable' || later.has(name)) return []
     return {
       rule: 'target-unreachable',
       subject: id,

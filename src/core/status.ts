@@ -2,6 +2,7 @@ import type {
   Backup,
   BackupStatus,
   Bytes,
+  Copy,
   Desired,
   DesiredJob,
   Instant,
@@ -37,7 +38,9 @@ export interface JobStatus {
   readonly nextSlot: Instant | null
   /** When the source that waits longest last succeeded; null when one of them never did. */
   readonly lastSuccessAt: Instant | null
+  /** Of the newest attempts, one of each source, the one that deserves a look first. */
   readonly last: {
+    readonly source: string
     readonly status: BackupStatus
     readonly at: Instant
     readonly error: string | null
@@ -120,10 +123,7 @@ function oldestFirst<T extends { readonly startedAt: Instant }>(one: T, other: T
 function jobStatus(job: DesiredJob, attempts: readonly Backup[], now: Instant): JobStatus {
   const { id, title, enabled, schedule, objectives } = job
   const lastSuccessAt = oldestSuccess(job, attempts)
-  const last = attempts.reduce<Backup | null>(
-    (newest, one) => (newest === null || one.startedAt > newest.startedAt ? one : newest),
-    null,
-  )
+  const last = worstOfNewest(job, attempts)
   const { rpo } = objectives
   return {
     id,
@@ -133,10 +133,27 @@ function jobStatus(job: DesiredJob, attempts: readonly Backup[], now: Instant): 
     timezone: schedule?.timezone ?? null,
     nextSlot: enabled && schedule !== null ? nextSlot(schedule, now) : null,
     lastSuccessAt,
-    last: last && { status: last.status, at: last.finishedAt ?? last.startedAt, error: last.error },
+    last: last && {
+      source: last.source,
+      status: last.status,
+      at: last.finishedAt ?? last.startedAt,
+      error: last.error,
+    },
     rpo,
     rpoMet: rpo === null ? null : lastSuccessAt !== null && now - lastSuccessAt <= rpo,
   }
+}
+
+const CONCERN: readonly BackupStatus[] = ['failed', 'skipped', 'running', 'pending', 'success']
+
+/** The newest attempt of each source, and of those the one that deserves a look first. */
+function worstOfNewest(job: DesiredJob, attempts: readonly Backup[]): Backup | null {
+  const bySource = groupedBy(attempts, (one) => one.source)
+  const newest = job.sources.flatMap(({ name }) =>
+    (bySource.get(name) ?? []).toSorted((a, b) => b.startedAt - a.startedAt).slice(0, 1),
+  )
+  const [worst] = newest.toSorted((a, b) => CONCERN.indexOf(a.status) - CONCERN.indexOf(b.status))
+  return worst ?? null
 }
 
 function oldestSuccess(job: DesiredJob, attempts: readonly Backup[]): Instant | null {
@@ -151,7 +168,8 @@ function oldestSuccess(job: DesiredJob, attempts: readonly Backup[]): Instant | 
 }
 
 function targetStatuses(desired: Desired, observed: Observed): readonly TargetStatus[] {
-  const complete = observed.history.copies.filter((copy) => copy.status === 'complete')
+  const sound = ({ status, verify }: Copy) => status === 'complete' && verify !== 'failed'
+  const complete = observed.history.copies.filter(sound)
   const byTarget = groupedBy(complete, (copy) => copy.target)
   return sortedBy(desired.targets, (target) => target.id).map(({ id, kind }) => {
     const listing = observed.listings.get(id)

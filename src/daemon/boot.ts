@@ -74,14 +74,15 @@ export async function bootRestore(
     })
     tellToUnset(request, world)
   } catch (error) {
+    const cause = signal.aborted ? signal.reason : error
     world.report({
       event: 'restore.failed',
       level: 'error',
-      message: `the restore that ${request.variable} asks for failed: ${messageOf(error)}`,
-      error: reportOf(error),
+      message: `the restore that ${request.variable} asks for failed: ${messageOf(cause)}`,
+      error: reportOf(cause),
       ...about,
     })
-    throw signal.aborted ? error : new BootRestoreFailed(error)
+    throw signal.aborted ? cause : new BootRestoreFailed(cause)
   }
 }
 

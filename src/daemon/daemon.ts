@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import { deliverNotifications } from '../act/announce.ts'
 import type { RestoreRequest } from '../core/observed.ts'
 import { lockDaemon } from '../leases/machine.ts'
+import { count } from '../lib/count.ts'
 import { ConfigError, Interrupted, messageOf, reportOf } from '../lib/errors.ts'
 import { formatDuration } from '../lib/time.ts'
 import type { World } from '../observe/world.ts'
@@ -89,7 +90,7 @@ async function apply(world: World, signal: AbortSignal): Promise<void> {
   world.report({
     event: 'plan.made',
     level: 'info',
-    message: `applied ${changes.length} changes of the config: ${changes.map(({ kind, subject }) => `${kind} ${subject}`).join(', ')}`,
+    message: `applied ${count(changes.length, 'change', 'changes')} of the config: ${changes.map(({ kind, subject }) => `${kind} ${subject}`).join(', ')}`,
     detail: { changes: changes.map(({ kind, subject }) => ({ kind, subject })) },
   })
 }
@@ -239,7 +240,7 @@ function tellStarted({ running, ambient, session }: Life): void {
   ambient.report({
     event: 'daemon.started',
     level: 'info',
-    message: `holdfast ${ambient.version} keeps ${jobs.length} jobs on ${targets.length} targets`,
+    message: `holdfast ${ambient.version} keeps ${count(jobs.length, 'job', 'jobs')} on ${count(targets.length, 'target', 'targets')}`,
     detail: { instance: session.instance, dataDir },
   })
 }

@@ -7,13 +7,7 @@ import { hold } from '../leases/lease.ts'
 import { observe } from '../observe/observe.ts'
 import type { World } from '../observe/world.ts'
 
-const DRIFT: ReadonlySet<Action['kind']> = new Set([
-  'adopt',
-  'missing',
-  'debris',
-  'prune',
-  'prune-blocked',
-])
+const DRIFT: ReadonlySet<Action['kind']> = new Set(['adopt', 'missing', 'debris', 'prune-blocked'])
 
 /** Jobs that an inventory found work for. */
 export interface Inventory {

@@ -67,6 +67,7 @@ export async function holdPatiently<T>(
   for (;;) {
     const turn = await hold(leases, name, signal, work)
     if (turn.kind === 'held' || performance.now() >= until) return turn
-    await sleep(LOOK_AGAIN, undefined, { signal })
+    // What a timer throws when it is aborted says nothing of why.
+    await sleep(LOOK_AGAIN, undefined, { signal }).catch(() => signal.throwIfAborted())
   }
 }

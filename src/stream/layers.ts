@@ -33,24 +33,9 @@ export function layersOfName(name: string): readonly string[] {
 }
 
 /**
- * Layers of an archive that has no manifest: the outermost by its first bytes (512 or more, unless it
- * is shorter), those inside by its name. Null when neither tells anything.
- */
-export function sniffLayers(firstBytes: Uint8Array, name: string): readonly string[] | null {
-  const named = layersOfName(name)
-  const seen = layerOf(firstBytes)
-  if (seen === null) return named.length === 1 && named[0] === 'raw' ? null : named
-  if (seen === 'tar' || seen === 'sqlite') return [seen]
-  // The name may be from before it was unpacked or packed by hand.
-  const place = named.lastIndexOf(seen)
-  if (place > 0) return named.slice(0, place + 1)
-  if (seen === 'age') return [...named, 'age']
-  return [named[0] ?? 'raw', seen]
-}
-
-/**
- * The same by the content alone, down to the innermost layer: undoes as much of the beginning as that
- * takes, then lets `body` go. Throws `CannotDecrypt` and `ArchiveDamaged` as a restore would.
+ * Layers of an archive that has no manifest, by its content down to the innermost layer: undoes as
+ * much of the beginning as that takes, then lets `body` go. What the content does not tell, its name
+ * does; null when neither tells anything. Throws `CannotDecrypt` and `ArchiveDamaged` as a restore would.
  */
 export async function peelLayers(
   body: AsyncIterable<Uint8Array>,

@@ -37,7 +37,7 @@ function jobsTable({ jobs, now }: Status, style: Style): string {
     successWords(job, now),
     job.last === null
       ? '-'
-      : `${job.last.status}${job.last.error === null ? '' : `: ${job.last.error}`}`,
+      : `${job.last.status}${job.last.error === null ? '' : `: ${job.last.source}: ${job.last.error}`}`,
   ])
   const [heading = '', ...lines] = table(headings, rows).split('\n')
   const painted = lines.map((line, index) => {
@@ -104,7 +104,7 @@ export function statusJson(status: Status): { readonly [key: string]: Json } {
       timezone: job.timezone,
       nextSlot: instant(job.nextSlot),
       lastSuccessAt: instant(job.lastSuccessAt),
-      last: job.last && { status: job.last.status, at: iso(job.last.at), error: job.last.error },
+      last: job.last && { ...job.last, at: iso(job.last.at) },
       rpoSeconds: job.rpo === null ? null : job.rpo / 1000,
       rpoMet: job.rpoMet,
     })),

@@ -1,6 +1,6 @@
 import type { Action, Plan } from '../core/action.ts'
+import { count } from '../lib/count.ts'
 import { formatBytes } from '../lib/size.ts'
-import { count } from './words.ts'
 
 /** How many steps of each sort a plan has. */
 export interface Summary {

@@ -1,6 +1,7 @@
 import type { Action, Change, DebrisAction } from '../core/action.ts'
 import type { Copy, Facts, Instant } from '../core/model.ts'
 import { MISSED_LIMIT } from '../core/schedule.ts'
+import { count } from '../lib/count.ts'
 import { formatBytes } from '../lib/size.ts'
 import { iso } from '../lib/time.ts'
 
@@ -95,11 +96,6 @@ const REASONS: { readonly [R in Reason['rule']]: (because: By<R>) => string } = 
 /** An instant as logs and manifests write it, without milliseconds that are none. */
 export function when(at: Instant): string {
   return iso(at).replace('.000Z', 'Z')
-}
-
-/** `1 copy`, `2 copies`. */
-export function count(number: number, one: string, many: string): string {
-  return `${number} ${number === 1 ? one : many}`
 }
 
 /** `3 copies (1.2 GiB)`. */

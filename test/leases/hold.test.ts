@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { InstanceId } from '../../src/core/model.ts'
-import { hold, type Leases } from '../../src/leases/lease.ts'
+import { hold, holdPatiently, type Leases } from '../../src/leases/lease.ts'
 import { openMachineLeases } from '../../src/leases/machine.ts'
 import { LeaseLost } from '../../src/lib/errors.ts'
 import { openSqliteStore } from '../../src/state/sqlite.ts'
@@ -64,5 +64,15 @@ describe('hold', () => {
       return reason
     })
     expect(told).toEqual({ kind: 'held', value: 'shutdown' })
+  })
+
+  it('ends its patience with the reason when the caller stops', async () => {
+    await leases.acquire('job/a')
+    const caller = new AbortController()
+    const asked = { leases, patience: 60_000 }
+    const waiting = holdPatiently(asked, 'job/a', caller.signal, async () => 'work')
+    const reason = new Error('shutdown')
+    setTimeout(() => caller.abort(reason), 20)
+    await expect(waiting).rejects.toBe(reason)
   })
 })

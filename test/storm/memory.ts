@@ -17,6 +17,8 @@ export interface Memory {
   readonly unproven: Set<string>
   /** What lies beside the live data and belongs to a restore that a lost state knew. */
   readonly litter: Set<string>
+  /** Whether nothing can be left of a struck process: the last one was not, and finished it all. */
+  settled: boolean
   /** Whether the database was ever archived while somebody wrote to it. */
   wrote: boolean
 }
@@ -29,6 +31,7 @@ export function newMemory(): Memory {
     foreign: new Map(),
     unproven: new Set(),
     litter: new Set(),
+    settled: false,
     wrote: false,
   }
 }

@@ -6,7 +6,7 @@ import { checkLaws, contentOf, LawBroken, stuck, unknownManifests } from './laws
 import { remember } from './memory.ts'
 import { titleOf } from './phases.ts'
 import { readRows } from './rows.ts'
-import { carryOut, checkAdopted, loseState, type Scene, type Strike } from './strike.ts'
+import { carryOut, checkAdopted, loseState, type Scene, type Strike, settle } from './strike.ts'
 
 /** What befalls a workspace in one round. */
 export interface Round {
@@ -28,9 +28,10 @@ export async function playRound(round: Round, scene: Scene, tally: Tally): Promi
   scene.tell(`round ${round.number}`)
   await workspace.mutate()
   await remember(workspace, memory)
+  memory.settled = true
   for (const strike of round.strikes) await strikeOnce(strike, scene, tally)
   if (dice.oneIn(8)) {
-    await recoverByCommand(scene)
+    await settle(scene)
     await loseState(scene)
     await checkAdopted(scene)
     count(tally, 'state lost and adopted')
@@ -45,7 +46,7 @@ export async function playRound(round: Round, scene: Scene, tally: Tally): Promi
   await workspace.stopWriter()
   await remember(workspace, memory)
   await checkLaws(workspace, memory)
-  if (dice.oneIn(2)) await restoreElsewhere(scene, tally)
+  if (dice.oneIn(3)) await restoreElsewhere(scene, tally)
 }
 
 async function strikeOnce(strike: Strike, scene: Scene, tally: Tally): Promise<void> {
@@ -72,10 +73,6 @@ async function setWriter(strike: Strike, { workspace, memory, dice }: Scene): Pr
 
 export function count(tally: Tally, title: string): void {
   tally.set(title, (tally.get(title) ?? 0) + 1)
-}
-
-async function recoverByCommand(scene: Scene): Promise<void> {
-  mustSucceed(scene, await run(['state', 'adopt'], { cwd: scene.workspace.root }), 'state adopt')
 }
 
 async function nextBackup(scene: Scene): Promise<void> {

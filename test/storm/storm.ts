@@ -24,7 +24,7 @@ const ROUNDS_EACH = 10
 /** Each named phase is struck this often in a hundred rounds. */
 const HITS = 5
 /** And this many blows at random moments. */
-const RANDOM = 40
+const RANDOM = 30
 const RANDOM_VERBS: readonly Verb[] = [
   'backup',
   'backup',
@@ -49,11 +49,14 @@ export async function storm({ rounds, seed, lanes }: StormOptions): Promise<Outc
   const failures: unknown[] = []
   const lane = async () => {
     for (let next = chosen.shift(); next; next = chosen.shift()) {
-      await live(next.all, next.number, seed, tally).catch((error) => failures.push(error))
+      await live(next.all, next.number, seed, tally).catch((error) => {
+        console.error(String(error))
+        failures.push(error)
+      })
     }
   }
   await Promise.all(Array.from({ length: lanes }, lane))
-  if (failures.length > 0) throw new Error(failures.map(String).join('\n\n'))
+  if (failures.length > 0) throw new Error(`${failures.length} workspaces broke a law: ${failures.map(lineOf).join('\n')}`)
   const titles = PHASES.map(titleOf)
   const least = Math.floor((HITS * rounds) / 100)
   const named = titles.map((title) => [title, tally.get(title) ?? 0] as const)
@@ -61,6 +64,10 @@ export async function storm({ rounds, seed, lanes }: StormOptions): Promise<Outc
     counts: [...named, ...[...tally].filter(([title]) => !titles.includes(title))],
     missed: named.filter(([, hits]) => hits < least).map(([title]) => title),
   }
+}
+
+function lineOf(error: unknown): string {
+  return String(error).split('\n').slice(0, 6).join('\n')
 }
 
 /** Every blow of the storm, shuffled, dealt to rounds, ten of them to a workspace. */

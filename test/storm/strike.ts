@@ -34,6 +34,7 @@ export async function carryOut(strike: Strike, scene: Scene): Promise<boolean> {
   const blow = blowOf(strike, scene)
   const title = strike.kind === 'phase' ? titleOf(strike.phase) : `${verb} at random`
   scene.tell(`${title} ${JSON.stringify(blow)}`)
+  if (verb !== 'restore' && verb !== 'boot' && verb !== 'recover') scene.memory.settled = false
   const isAway = verb === 'backup' && (await loseTarget(scene))
   const ended = await performances[verb](scene, async (args, env) => {
     const process = start(args, { cwd: scene.workspace.root, env: env ?? {}, ...blow })
@@ -120,17 +121,18 @@ async function well(scene: Scene, args: readonly string[]): Promise<Ended> {
   throw new LawBroken(`${args.join(' ')} ended with ${ended.signal ?? ended.code}: ${ended.stderr}`)
 }
 
-/**
- * `state adopt` finishes what a crash cut short and does nothing else that touches live data. Now and
- * then another process starts at the same moment and finds the same to be finished.
- */
-async function settle(scene: Scene): Promise<void> {
-  const { workspace, dice } = scene
-  const other = dice.oneIn(6)
-    ? run(['backup', 'verify', '--name', 'none'], { cwd: workspace.root })
-    : null
-  await well(scene, ['state', 'adopt'])
-  if (other) scene.tell(`  beside it: ${(await other).stderr.trim()}`)
+/** Starts a process that finishes what a crash cut short, and then finds nothing to do. */
+const FINISH = ['backup', 'verify', '--name', 'none']
+
+/** Has what a crash cut short finished; now and then by two processes that start at the same moment. */
+export async function settle({ workspace, dice, tell }: Scene): Promise<void> {
+  const processes = dice.oneIn(6) ? 2 : 1
+  const all = Array.from({ length: processes }, () => run(FINISH, { cwd: workspace.root }))
+  for (const { code, signal, stderr } of await Promise.all(all)) {
+    tell(`  ${FINISH.join(' ')} → ${signal ?? code} ${stderr.trim()}`)
+    if (stderr.includes('no run is called none')) continue
+    throw new LawBroken(`what was cut short is not finished: ${signal ?? code} ${stderr}`)
+  }
 }
 
 /**
@@ -143,13 +145,15 @@ async function restoring(
   act: () => Promise<Ended>,
 ): Promise<Ended> {
   const { workspace, memory } = scene
-  await settle(scene)
+  if (!memory.settled) await settle(scene)
   await workspace.mutate()
   await remember(workspace, memory)
   const before = await digestLive(workspace, source)
   const wanted = await newestContent(scene, source)
+  memory.settled = false
   const ended = await act()
   await settle(scene)
+  memory.settled = true
   const now = await digestLive(workspace, source)
   if (now !== before && now !== wanted) {
     throw new LawBroken(`${source} is neither what it was nor what was restored: ${now}`)
@@ -219,7 +223,7 @@ async function recover(scene: Scene, go: Go): Promise<Ended> {
     }
     const cut = await run(['restore', 'main/files', '--yes'], { cwd: scene.workspace.root, killAt })
     if (!cut.hit) throw new LawBroken(`a restore did not get to its swap: ${cut.stderr}`)
-    return await go(['state', 'adopt'])
+    return await go(FINISH)
   })
 }
 
@@ -277,7 +281,7 @@ interface PlannedAction {
 /** Every archive with its manifest is history again, and the plan deletes none of the newest. */
 export async function checkAdopted(scene: Scene): Promise<void> {
   const { workspace, memory } = scene
-  await settle(scene)
+  await well(scene, ['state', 'adopt'])
   const known = new Set(
     readRows(workspace)
       .copies.filter(({ status }) => status === 'complete')
