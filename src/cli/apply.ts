@@ -14,6 +14,8 @@ import { lookAround } from './look.ts'
 import { openForWork } from './opened.ts'
 import { PATIENCE } from './patience.ts'
 
+const DONE_IN_PART = 'done as far as it went: what failed stands above, and is owed still'
+
 export interface ApplyFlags {
   readonly file?: string
   readonly yes?: boolean
@@ -42,7 +44,13 @@ export async function apply(
   for (const job of desired.jobs)
     code = worse(code, await applyJob(job, world, context.interrupted))
   await deliverNotifications(world, context.interrupted).catch(() => {})
-  if (flags.json) context.out(appliedJson(changes))
+  context.out(
+    flags.json
+      ? appliedJson(changes)
+      : code === 0
+        ? 'done: the world is as the file says'
+        : DONE_IN_PART,
+  )
   return code
 }
 

@@ -59,12 +59,12 @@ function commands(run: Run, context: Context): Command {
       writeErr: (text) => context.err(text.trimEnd()),
     })
     .showSuggestionAfterError()
+    .configureHelp({ showGlobalOptions: true })
   addConfigVerbs(program, run, context)
   addBackupVerbs(program, run)
   addOtherVerbs(program, run)
   addLaterVerbs(program)
-  // Options of a group are those of each verb in it, wherever they stand.
-  for (const command of everyCommand(program)) command.exitOverride().allowExcessArguments(true)
+  for (const command of everyCommand(program)) command.exitOverride()
   return program
 }
 

@@ -1,3 +1,4 @@
+import { archiveOfManifest, archiveOfPin } from './archive-key.ts'
 import type {
   Backup,
   BackupStatus,
@@ -10,7 +11,7 @@ import type {
   Millis,
   TargetId,
 } from './model.ts'
-import type { Observed, Warning } from './observed.ts'
+import type { Listing, Observed, Warning } from './observed.ts'
 import { groupedBy, sortedBy } from './order.ts'
 import { isOpen } from './plan-attempts.ts'
 import { nextSlot } from './schedule.ts'
@@ -55,8 +56,12 @@ export interface TargetStatus {
   readonly kind: string
   readonly state: 'listed' | 'unreachable' | 'unlisted'
   readonly error: string | null
+  /** Complete ones that failed no verify. */
   readonly copies: number
   readonly bytes: Bytes
+  readonly lastSuccessAt: Instant | null
+  /** Objects that neither the history nor a manifest of ours names; null when nobody looked. */
+  readonly foreign: number | null
 }
 
 export interface RunningStatus {
@@ -167,10 +172,12 @@ function oldestSuccess(job: DesiredJob, attempts: readonly Backup[]): Instant | 
   return Math.min(...times.map((at) => at ?? 0)) as Instant
 }
 
-function targetStatuses(desired: Desired, observed: Observed): readonly TargetStatus[] {
+/** How each declared target stands, by id. */
+export function targetStatuses(desired: Desired, observed: Observed): readonly TargetStatus[] {
   const sound = ({ status, verify }: Copy) => status === 'complete' && verify !== 'failed'
   const complete = observed.history.copies.filter(sound)
   const byTarget = groupedBy(complete, (copy) => copy.target)
+  const known = groupedBy(observed.history.copies, (copy) => copy.target)
   return sortedBy(desired.targets, (target) => target.id).map(({ id, kind }) => {
     const listing = observed.listings.get(id)
     const copies = byTarget.get(id) ?? []
@@ -180,7 +187,20 @@ function targetStatuses(desired: Desired, observed: Observed): readonly TargetSt
       state: listing?.kind ?? 'unlisted',
       error: listing?.kind === 'unreachable' ? listing.error : null,
       copies: copies.length,
+      lastSuccessAt: copies.reduce<Instant | null>(
+        (last, { takenAt }) => (last !== null && last > takenAt ? last : takenAt),
+        null,
+      ),
+      foreign: foreignOn(listing, known.get(id) ?? []),
       bytes: copies.reduce((sum, copy) => sum + (copy.bytes ?? 0), 0) as Bytes,
     }
   })
+}
+
+function foreignOn(listing: Listing | undefined, copies: readonly Copy[]): number | null {
+  if (listing?.kind !== 'listed') return null
+  const known = new Set(copies.map(({ key }) => key))
+  for (const [key, found] of listing.manifests) if (found.kind === 'ours') known.add(key)
+  const archiveOf = (key: string) => archiveOfManifest(key) ?? archiveOfPin(key) ?? key
+  return [...listing.objects.keys()].filter((key) => !known.has(archiveOf(key))).length
 }

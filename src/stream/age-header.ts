@@ -1,7 +1,6 @@
 import { extname } from 'node:path'
 import process from 'node:process'
 import { fileURLToPath } from 'node:url'
-import { Decrypter, Encrypter } from 'age-encryption'
 import { ArchiveDamaged, CannotDecrypt, messageOf } from '../lib/errors.ts'
 import type { Secret } from '../lib/secret.ts'
 import { mustSucceed, run } from '../platform/program.ts'
@@ -24,6 +23,7 @@ export async function makeHeader(keys: SealingKeys, signal: AbortSignal): Promis
       fileKey: Buffer.from(answer.fileKey, 'base64'),
     }
   }
+  const { Encrypter } = await import('age-encryption')
   const encrypter = new Encrypter()
   for (const recipient of keys.recipients) encrypter.addRecipient(recipient)
   return await headerByRecipients(encrypter)
@@ -83,6 +83,7 @@ async function openByIdentities(
   header: Buffer,
   identities: readonly Identity[],
 ): Promise<Uint8Array | null> {
+  const { Decrypter } = await import('age-encryption')
   const decrypter = new Decrypter()
   for (const { secret } of identities) decrypter.addIdentity(secret.reveal())
   try {

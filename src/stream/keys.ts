@@ -1,5 +1,4 @@
 import { readFile, stat } from 'node:fs/promises'
-import { Decrypter, Encrypter } from 'age-encryption'
 import type { ManifestEncryption } from '../core/manifest.ts'
 import type { Encryption } from '../core/model.ts'
 import { CannotDecrypt, ConfigError, messageOf } from '../lib/errors.ts'
@@ -52,7 +51,7 @@ export async function encryptionOf(encryption: Encryption | null): Promise<JobEn
     return { keys: { kind: 'passphrase', passphrase }, manifest: { scheme: 'age-passphrase' } }
   }
   if (recipients.length === 0) throw fault('recipients', 'names nobody to encrypt to')
-  for (const recipient of recipients) checkRecipient(recipient)
+  for (const recipient of recipients) await checkRecipient(recipient)
   return { keys: { kind: 'recipients', recipients }, manifest: { scheme: 'age', recipients } }
 }
 
@@ -108,6 +107,7 @@ async function readIdentities(file: string): Promise<readonly Identity[]> {
   if (text.startsWith('-----BEGIN')) {
     throw new Error(`identity file ${file} holds no age identity; SSH and PEM keys are not taken`)
   }
+  const { Decrypter } = await import('age-encryption')
   const identities: Identity[] = []
   for (const [index, line] of text.split('\n').entries()) {
     const word = line.trim()
@@ -147,10 +147,12 @@ async function readableByOthers(file: string): Promise<readonly KeyWarning[]> {
   return [{ file, message, hint: `chmod 600 ${file}` }]
 }
 
-function checkRecipient(recipient: string): void {
+async function checkRecipient(recipient: string): Promise<void> {
   if (recipient.startsWith('AGE-SECRET-KEY-')) {
     throw fault('recipients', 'a secret key stands where a recipient (age1…) belongs')
   }
+  // Loaded where it is needed: 5 MB that a daemon without encryption does not hold.
+  const { Encrypter } = await import('age-encryption')
   try {
     new Encrypter().addRecipient(recipient)
   } catch (cause) {

@@ -60,18 +60,19 @@ function successWords({ lastSuccessAt, rpo, rpoMet }: JobStatus, now: Instant): 
 }
 
 function targetsTable(targets: readonly TargetStatus[]): string {
-  const rows = targets.map(({ id, kind, copies, bytes, state, error }) => [
-    id,
-    kind,
-    `${copies}`,
-    formatBytes(bytes),
-    state === 'unreachable'
-      ? `unreachable: ${error ?? '?'}`
-      : state === 'listed'
-        ? 'ok'
-        : 'not looked at',
+  const rows = targets.map((target) => [
+    target.id,
+    target.kind,
+    `${target.copies}`,
+    formatBytes(target.bytes),
+    stateWords(target),
   ])
   return table(['TARGET', 'TYPE', 'COPIES', 'SIZE', 'STATE'], rows)
+}
+
+function stateWords({ state, error }: TargetStatus): string {
+  if (state === 'unreachable') return `unreachable: ${error ?? '?'}`
+  return state === 'listed' ? 'ok' : 'not looked at'
 }
 
 function restoreLine({
@@ -108,14 +109,7 @@ export function statusJson(status: Status): { readonly [key: string]: Json } {
       rpoSeconds: job.rpo === null ? null : job.rpo / 1000,
       rpoMet: job.rpoMet,
     })),
-    targets: status.targets.map(({ id, kind, state, error, copies, bytes }) => ({
-      id,
-      type: kind,
-      state,
-      error,
-      copies,
-      bytes,
-    })),
+    targets: status.targets.map(targetJson),
     running: status.running.map(({ startedAt, ...one }) => ({ ...one, startedAt: iso(startedAt) })),
     restores: status.restores.map(({ startedAt, ...one }) => ({
       ...one,
@@ -128,6 +122,39 @@ export function statusJson(status: Status): { readonly [key: string]: Json } {
       hint,
     })),
   }
+}
+
+/** One target as JSON, in `status` as in `target list`. */
+export function targetJson(target: TargetStatus): { readonly [key: string]: Json } {
+  const { id, kind, state, error, copies, bytes, lastSuccessAt, foreign } = target
+  return {
+    id,
+    type: kind,
+    state,
+    error,
+    copies,
+    sizeBytes: bytes,
+    lastSuccessAt: instant(lastSuccessAt),
+    foreign,
+  }
+}
+
+/** Targets with the room that each has left, for `target list`. */
+export function roomTable(
+  targets: readonly { readonly status: TargetStatus; readonly freeBytes: number | null }[],
+): string {
+  const headings = ['TARGET', 'TYPE', 'COPIES', 'SIZE', 'LAST SUCCESS', 'FOREIGN', 'FREE', 'STATE']
+  const rows = targets.map(({ status, freeBytes }) => [
+    status.id,
+    status.kind,
+    `${status.copies}`,
+    formatBytes(status.bytes),
+    status.lastSuccessAt === null ? '-' : when(status.lastSuccessAt),
+    status.foreign === null ? '?' : `${status.foreign}`,
+    freeBytes === null ? '-' : formatBytes(freeBytes),
+    stateWords(status),
+  ])
+  return table(headings, rows)
 }
 
 function instant(at: Instant | null): string | null {

@@ -57,7 +57,7 @@ describe('plan and apply', () => {
     expect(text.stdout).toContain('add job more')
     const markdown = (await work.ok([...offline, '--markdown'])).stdout
     expect(markdown).toMatch(/^#+ /m)
-    expect(markdown).toContain('`more`')
+    expect(markdown).toContain('| `+` | add job more |')
     expect((await work.ok(['plan', '--offline'])).stdout).toContain('add target shelf')
     expect(Object.keys(await work.files())).toEqual(['before.yml', 'holdfast.yml'])
   })

@@ -9,12 +9,16 @@ async function rows(work: Workspace): Promise<readonly Document[]> {
 
 describe('a restore of a directory', () => {
   it('in place keeps what was there and pins its archive, until the next backup succeeds', async () => {
-    await using work = await makeWorkspace(filesConfig('retention: { keep_last: 1 }'))
+    await using work = await makeWorkspace(
+      filesConfig('retention: { keep_last: 1 }\nmax_delete: 100%'),
+    )
     await work.write({ 'live/a': 'older' })
     await work.ok(['backup', 'create'])
     await work.write({ 'holdfast.yml': filesConfig(), 'live/a': 'old', 'live/sub/b': 'b' })
     await work.ok(['backup', 'create', '--name', 'good'])
-    await work.write({ 'holdfast.yml': filesConfig('retention: { keep_last: 1 }') })
+    await work.write({
+      'holdfast.yml': filesConfig('retention: { keep_last: 1 }\nmax_delete: 100%'),
+    })
     await work.write({ 'live/a': 'new', 'live/added': 'since' })
 
     // What fails before the swap is not kept for: its pins go at the next chance.

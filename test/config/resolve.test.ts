@@ -263,6 +263,7 @@ describe('what this version does not build', () => {
       'docker: docker',
       'targets.s: target type s3',
       'jobs.a.sources[1]: source type volume',
+      'jobs.a.objectives.rto: restore drills',
       'jobs.a.objectives.drilled_within: restore drills',
       'jobs.a.checks: checks',
       'organizations.acme.notify.m: channel type email',

@@ -35,7 +35,7 @@ export async function commandLine(words: readonly string[], setting: Setting): P
     plugins: { targets: targetKinds, sources: sourceKinds },
     out: (text) => void out.push(text),
     err: (text) => void err.push(text),
-    terminal: { progress: false, color: false, columns: 80, draw: () => {} },
+    terminal: { progress: false, lines: false, color: false, columns: 80, draw: () => {} },
     interrupted: setting.interrupted ?? new AbortController().signal,
     ask: setting.ask ?? null,
   })

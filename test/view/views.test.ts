@@ -258,7 +258,7 @@ describe('the status', () => {
       now: '2026-11-20T12:00:00.000Z',
       jobs: [{ id: 'off' }, { id: 'shop', rpoSeconds: 93_600, rpoMet: false }],
       targets: [
-        { id: 'nas', copies: 2, bytes: 2000 },
+        { id: 'nas', copies: 2, sizeBytes: 2000 },
         { id: 'usb', state: 'unreachable' },
       ],
       running: [{ job: 'shop', source: 'db', alive: false, startedAt: '2026-11-20T11:00:00.000Z' }],
