@@ -3,6 +3,7 @@ import packageJson from '../package.json' with { type: 'json' }
 import { runCommandLine } from './cli/commands.ts'
 import type { Instant } from './core/model.ts'
 import { Interrupted } from './lib/errors.ts'
+import { giveBackAtRest } from './platform/memory.ts'
 import { sourceKinds } from './sources/index.ts'
 import { targetKinds } from './targets/index.ts'
 

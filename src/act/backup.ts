@@ -11,7 +11,7 @@ import { declaredJob, openSource } from '../observe/world.ts'
 import { extensionOf, layersOf } from '../stream/archive.ts'
 import { announceRun, announceStart, type RunNews } from './announce.ts'
 import { commitCopies } from './commit.ts'
-import { newBackup, newRun } from './rows.ts'
+import { endOf, newBackup, newRun } from './rows.ts'
 import { makeScratch } from './scratch.ts'
 import { type Written, writeCopies } from './write-copies.ts'
 
@@ -60,7 +60,7 @@ export async function backup(
     if (signal.aborted) break
   }
   const status = statusOf(backups, action.sources.length)
-  const finishedAt = world.now()
+  const finishedAt = endOf(run, world)
   const ended = { ...run, status, finishedAt }
   // Told first, and told once however often: a death in between leaves the run open, and the next
   // start tells it again and closes it.
@@ -155,7 +155,7 @@ export function ownPaths(world: World): readonly string[] {
 }
 
 async function closeFailed(backup: Backup, world: World, cause: unknown): Promise<BackupOutcome> {
-  const finishedAt = world.now()
+  const finishedAt = endOf(backup, world)
   const error = messageOf(cause)
   const copies = await Promise.all(
     (await world.store.copies(backup.id)).map(async (copy) => {

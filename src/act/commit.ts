@@ -8,6 +8,7 @@ import { openTarget, type World } from '../observe/world.ts'
 import { signManifest } from '../stream/signature.ts'
 import type { Target } from '../targets/target.ts'
 import type { Attempt, BackupOutcome } from './backup.ts'
+import { endOf } from './rows.ts'
 import type { Written, WrittenCopy } from './write-copies.ts'
 
 const TAKE_BACK_LIMIT = 60_000
@@ -31,7 +32,7 @@ export async function commitCopies(
   signal: AbortSignal,
 ): Promise<BackupOutcome> {
   const { backup, written, job } = commit
-  const finishedAt = world.now()
+  const finishedAt = endOf(backup, world)
   const manifest = manifestOf(commit, world, finishedAt)
   const text = await signManifest(manifest, world.desired.signing)
   const stored = written.copies.filter((copy) => copy.kind === 'stored')

@@ -9,6 +9,7 @@ import type { Archive } from './archive.ts'
 import { ownPaths } from './backup.ts'
 import { type LateJournal, lateJournal } from './late-journal.ts'
 import { pin } from './pin.ts'
+import { endOf } from './rows.ts'
 import { makeScratch } from './scratch.ts'
 import { swap } from './swap.ts'
 import { proveStored, type StoredFacts } from './verify.ts'
@@ -52,7 +53,7 @@ export async function restore(
     const staged = await stageAndSwap({ order, row, journal }, world, signal)
     const end = {
       status: 'success',
-      finishedAt: world.now(),
+      finishedAt: endOf(row, world),
       error: null,
       previous: staged.previous,
     } as const
@@ -63,7 +64,7 @@ export async function restore(
     const cause = signal.aborted ? signal.reason : naming(error, order.archive.name)
     await world.store.closeRestore(row.id, {
       status: 'failed',
-      finishedAt: world.now(),
+      finishedAt: endOf(row, world),
       error: messageOf(cause),
       previous: null,
     })

@@ -1,7 +1,20 @@
-import type { Backup, BackupId, DesiredJob, DesiredSource, Run, RunId } from '../core/model.ts'
+import type {
+  Backup,
+  BackupId,
+  DesiredJob,
+  DesiredSource,
+  Instant,
+  Run,
+  RunId,
+} from '../core/model.ts'
 import type { World } from '../observe/world.ts'
 
 type RunStart = Pick<Run, 'name' | 'slot' | 'trigger'>
+
+/** Now, or `startedAt` where the clock was set back since: nothing ends before it began. */
+export function endOf({ startedAt }: { readonly startedAt: Instant }, world: World): Instant {
+  return Math.max(startedAt, world.now()) as Instant
+}
 
 /** The row of a run that begins now. */
 export function newRun(job: DesiredJob, start: RunStart, world: World): Run {

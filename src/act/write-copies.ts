@@ -43,6 +43,7 @@ export async function writeCopies(
   const { backup, job, key, dump } = writing
   const encryption = await encryptionOf(job.encryption)
   let report: SourceReport | null = null
+  const expected = await lastSize(backup, world)
   const sealed = seal(
     dump.content,
     {
@@ -57,7 +58,7 @@ export async function writeCopies(
           what: 'backup',
           subject: `${job.id}/${backup.source}`,
           bytes,
-          total: null,
+          total: expected,
           done: false,
         }),
     },
@@ -88,6 +89,15 @@ export async function writeCopies(
     report,
     copies: copies.map((copy) => checkSize(copy, outcome.stored.bytes)),
   }
+}
+
+/** What the newest success of the same source came to: the best guess at what is to come. */
+async function lastSize({ job, group }: Backup, world: World): Promise<number | null> {
+  const { backups } = await world.store.history({ depth: 'recent', jobs: [job] })
+  const sizes = backups
+    .filter((one) => one.group === group && one.status === 'success')
+    .toSorted((a, b) => b.startedAt - a.startedAt)
+  return sizes[0]?.storedBytes ?? null
 }
 
 interface CopyWriting {

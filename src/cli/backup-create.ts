@@ -6,10 +6,11 @@ import { refuseUnavailable } from '../daemon/reload.ts'
 import { type Outcome, takeTurn } from '../daemon/turn.ts'
 import { exitCodeOf, LeaseBusy, messageOf, Refused, reportOf } from '../lib/errors.ts'
 import type { World } from '../observe/world.ts'
-import { backupRow } from '../view/backups.ts'
 import type { Context, GlobalFlags } from './context.ts'
+import { lookAround } from './look.ts'
 import { openForWork } from './opened.ts'
 import { PATIENCE } from './patience.ts'
+import { rowsBy } from './rows.ts'
 import { type Subject, subjectsOf } from './subjects.ts'
 
 export interface CreateFlags {
@@ -44,22 +45,20 @@ export async function backupCreate(
     results.push(...(await create(subject, flags, world, context.interrupted)))
   }
   await deliverNotifications(world, context.interrupted).catch(() => {})
-  if (flags.json) {
-    context.out(
-      JSON.stringify(
-        {
-          backups: results.flatMap(({ backup, copies }) =>
-            (copies.length === 0 ? [null] : copies).map((copy) =>
-              backupRow(backup, copy, [], false),
-            ),
-          ),
-        },
-        null,
-        2,
-      ),
-    )
-  }
+  if (flags.json) await tellJson(results, world, context)
   return codeOf(results)
+}
+
+async function tellJson(
+  results: readonly BackupOutcome[],
+  world: World,
+  context: Context,
+): Promise<void> {
+  const jobs = [...new Set(results.map(({ backup: { job } }) => job))]
+  const { observed, plan } = await lookAround(world, context, jobs)
+  const rowsOf = rowsBy(observed, plan)
+  const backups = results.flatMap((one) => rowsOf(one.backup, one.copies))
+  context.out(JSON.stringify({ backups }, null, 2))
 }
 
 async function create(

@@ -1,11 +1,11 @@
 import type { Backup, Copy } from '../core/model.ts'
-import type { Observed } from '../core/observed.ts'
 import { byText, groupedBy } from '../core/order.ts'
 import { knownJobs, parseReference, type Reference } from '../core/reference.ts'
-import { type BackupRow, backupRow, backupsTable } from '../view/backups.ts'
+import { type BackupRow, backupsTable } from '../view/backups.ts'
 import type { Context, GlobalFlags } from './context.ts'
 import { lookAround } from './look.ts'
 import { open } from './opened.ts'
+import { rowsBy } from './rows.ts'
 
 export interface ListFlags {
   /** Also attempts that failed, were skipped, or whose copies were pruned. */
@@ -25,22 +25,19 @@ export async function backupList(
   const [word] = words
   const wanted =
     word === undefined ? null : parseReference(word, knownJobs(world.desired.jobs, history))
-  const pins = pinsOf(observed)
-  const kept = new Map(plan.kept.map(({ copy, reasons }) => [placeOf(copy), reasons]))
+  const rowsOf = rowsBy(observed, plan)
   const copies = groupedBy(history.copies, ({ backup }) => backup)
+  const newest = newestOfEachSource(history.backups)
   const rows = history.backups
     .filter((backup) => isWanted(backup, wanted))
     .toSorted((one, other) => other.startedAt - one.startedAt || byText(other.id, one.id))
     .flatMap((backup): readonly BackupRow[] => {
-      const made = (copies.get(backup.id) ?? []).toSorted((a, b) => byText(a.target, b.target))
-      if (made.length === 0)
-        return flags.all || isOpen(backup) ? [backupRow(backup, null, [], false)] : []
-      return made
-        .filter((copy) => flags.all || isShown(copy))
-        .map((copy) => {
-          const place = placeOf(copy)
-          return backupRow(backup, copy, kept.get(place) ?? [], pins.has(place))
-        })
+      const made = copies.get(backup.id) ?? []
+      // What went wrong last is never hidden; older failures are asked for.
+      if (flags.all || newest.has(backup)) return rowsOf(backup, made)
+      if (made.length === 0) return isOpen(backup) ? rowsOf(backup, made) : []
+      const shown = made.filter(isShown)
+      return shown.length === 0 ? [] : rowsOf(backup, shown)
     })
   context.out(
     flags.json
@@ -48,6 +45,16 @@ export async function backupList(
       : backupsTable(rows, { color: context.terminal.color && flags.color }),
   )
   return 0
+}
+
+function newestOfEachSource(backups: readonly Backup[]): ReadonlySet<Backup> {
+  const newest = new Map<string, Backup>()
+  for (const backup of backups) {
+    const name = `${backup.job} ${backup.source}`
+    const before = newest.get(name)
+    if (!before || backup.startedAt > before.startedAt) newest.set(name, backup)
+  }
+  return new Set(newest.values())
 }
 
 function isWanted(backup: Backup, wanted: Reference | null): boolean {
@@ -61,14 +68,4 @@ function isOpen({ status }: Backup): boolean {
 
 function isShown({ status }: Copy): boolean {
   return status === 'complete' || status === 'writing' || status === 'missing'
-}
-
-/** Where pins lie: also beside copies that retention has no word about. */
-function pinsOf({ listings }: Observed): ReadonlySet<string> {
-  const pins = [...listings.values()].flatMap((one) => (one.kind === 'listed' ? one.pins : []))
-  return new Set(pins.map(placeOf))
-}
-
-function placeOf({ target, key }: Pick<Copy, 'target' | 'key'>): string {
-  return `${target} ${key}`
 }

@@ -4,10 +4,12 @@ import { Refused } from '../lib/errors.ts'
 import type { World } from '../observe/world.ts'
 import { listContents } from '../stream/contents.ts'
 import { loadIdentities } from '../stream/keys.ts'
-import { backupDetails, backupRow } from '../view/backups.ts'
+import { backupDetails } from '../view/backups.ts'
 import { chosen } from './chosen.ts'
 import type { Context, GlobalFlags } from './context.ts'
+import { lookAround } from './look.ts'
 import { open } from './opened.ts'
+import { rowsBy } from './rows.ts'
 
 export interface ShowFlags {
   readonly contents?: boolean
@@ -33,7 +35,8 @@ export async function backupShow(
       documents.push({ id: choice.backup.id, contents: lines })
       continue
     }
-    const rows = choice.copies.map((copy) => backupRow(choice.backup, copy, [], false))
+    const { observed, plan } = await lookAround(world, context, [choice.backup.job])
+    const rows = rowsBy(observed, plan)(choice.backup, choice.copies)
     documents.push({ id: choice.backup.id, copies: rows, manifest: manifestOf(archive) })
     if (!flags.json) context.out(backupDetails(rows, archive.manifest))
   }

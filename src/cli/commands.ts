@@ -75,7 +75,7 @@ function addConfigVerbs(program: Command, run: Run, context: Context): void {
     .action(run(async () => (await import('./validate.ts')).validate))
   program
     .command('plan')
-    .argument('[job…]')
+    .argument('[job...]')
     .description('what would be done, and why; changes nothing')
     .option('--offline', 'from the file alone, looking at nothing')
     .option('--against <file>', 'with --offline: what changes from that file to this one')
@@ -120,7 +120,7 @@ function addBackupVerbs(program: Command, run: Run): void {
   const backup = program.command('backup').description('backups and their copies')
   backup
     .command('create')
-    .argument('[job/source…]')
+    .argument('[job/source...]')
     .description('back up now; none named: all')
     .option('--name <name>', 'a name for the run')
     .action(run(async () => (await import('./backup-create.ts')).backupCreate))
@@ -145,7 +145,7 @@ function addBackupVerbs(program: Command, run: Run): void {
     .action(run(async () => (await import('./verify.ts')).verify))
   backup
     .command('prune')
-    .argument('[job…]')
+    .argument('[job...]')
     .description('delete what retention does not keep; shows it first and asks')
     .option('--older-than <age>', 'by age: 60d')
     .option('-y, --yes', 'do not ask')
@@ -172,7 +172,7 @@ function addBackupVerbs(program: Command, run: Run): void {
 function addOtherVerbs(program: Command, run: Run): void {
   program
     .command('restore')
-    .argument('[ref…]')
+    .argument('[ref...]')
     .description('put a backup back: all or nothing')
     .option('--to <path>', 'elsewhere, not over the source')
     .option('--only <path>', 'one file or folder of a directory')
@@ -196,7 +196,7 @@ function addOtherVerbs(program: Command, run: Run): void {
     .action(run(async () => (await import('./job.ts')).jobList))
   job
     .command('run')
-    .argument('<job…>')
+    .argument('<job...>')
     .description('the same as backup create')
     .option('--name <name>', 'a name for the run')
     .action(run(async () => (await import('./backup-create.ts')).backupCreate))
@@ -223,7 +223,7 @@ function addLater(parent: Command, name: string, verb: string): void {
   parent
     .command(name, { hidden: true })
     .allowUnknownOption()
-    .argument('[words…]')
+    .argument('[words...]')
     .action(() => {
       throw new NotAvailable(`holdfast ${verb}`, {
         hint: 'see what this version can do: holdfast --help',

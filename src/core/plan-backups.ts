@@ -95,7 +95,8 @@ function ofRestore(scene: Scene, job: DesiredJob): BackupAction | null {
   if (!mayRun(scene, job)) return null
   const owed = owedSources(scene, job, null, ({ group }) => {
     const restoredAt = scene.restored.get(group)?.finishedAt ?? null
-    if (restoredAt === null) return null
+    // Restored by a clock that was ahead: no backup could ever be newer, so its slots must do.
+    if (restoredAt === null || restoredAt > scene.now) return null
     return scene.attemptsOfGroup(group).filter((one) => one.startedAt >= restoredAt)
   })
   const restore = owed && latestRestore(scene, job, owed.sources)
@@ -108,12 +109,17 @@ function ofFirstRun(scene: Scene, job: DesiredJob): BackupAction | null {
   const applied = scene.applied(job)
   const wanted = applied === null ? job.firstRun === 'now' : applied.firstRun
   if (!wanted || !mayRun(scene, job)) return null
-  const since = applied === null ? scene.now : applied.since
+  const since = applied === null ? scene.now : pastOf(applied.since, scene.now)
   const owed = owedSources(scene, job, null, (source) =>
     scene.attemptsOf(job.id).filter((one) => one.source === source.name && one.startedAt >= since),
   )
   const because = { rule: 'first-run' } as const
   return owed && backup(job, owed, { slot: null, trigger: 'first-run', because })
+}
+
+/** A clock that was ahead when the job was applied tells nothing: any attempt counts then. */
+function pastOf(since: Instant, now: Instant): Instant {
+  return since > now ? (0 as Instant) : since
 }
 
 interface Owed {

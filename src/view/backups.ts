@@ -73,17 +73,22 @@ export function backupRow(
 /** Rows as a table, in the order given; a sentence when there is none. */
 export function backupsTable(rows: readonly BackupRow[], style: Style): string {
   if (rows.length === 0) return 'no backups yet'
+  const named = rows.some(({ name }) => name !== null)
   const headings = [
     'ID',
+    ...(named ? ['NAME'] : []),
     'JOB/SOURCE',
     'TARGET',
     'STATUS',
     'STARTED',
     'SIZE',
     'VERIFIED',
-    'KEPT BECAUSE',
+    'WHY',
   ]
-  const [heading = '', ...lines] = table(headings, rows.map(cellsOf)).split('\n')
+  const [heading = '', ...lines] = table(
+    headings,
+    rows.map((row) => cellsOf(row, named ? [row.name ?? '-'] : [])),
+  ).split('\n')
   const painted = lines.map((line, index) => {
     const status = rows[index]?.status
     if (status === 'success') return line
@@ -137,12 +142,13 @@ function copyLines(row: BackupRow): readonly string[] {
   ]
 }
 
-function cellsOf(row: BackupRow): readonly string[] {
+function cellsOf(row: BackupRow, name: readonly string[]): readonly string[] {
   const verified = { never: '-', ok: row.verifiedAt ?? 'ok', failed: 'FAILED' }[row.verify]
   const kept =
     row.error !== null && row.status !== 'success' ? row.error : row.keptBecause.join(', ')
   return [
     row.id,
+    ...name,
     `${row.job}/${row.source}`,
     row.target ?? '-',
     row.status,

@@ -1,3 +1,4 @@
+import { rm } from 'node:fs/promises'
 import { describe, expect, it } from 'vitest'
 import { commandLine } from '../support/command-line.ts'
 import { type Document, filesConfig, makeWorkspace } from '../support/holdfast.ts'
@@ -21,6 +22,7 @@ describe('a clock that jumps', () => {
     await run('backup', 'create')
     at = NOVEMBER + 3650 * DAY
     await run('backup', 'create')
+    at += 1000
     await run('backup', 'create')
     // Two of the future and one of the past, of which retention would keep two.
     at = NOVEMBER + DAY
@@ -47,6 +49,42 @@ describe('a clock that jumps', () => {
     expect(plan.summary).toMatchObject({ deletes: 0 })
     await run('backup', 'verify', '--all')
     await run('restore', 'files', '--to', work.at('out'))
+  })
+
+  it('back after a restore: no backup is made for it again and again, and what was there is kept', async () => {
+    await using work = await makeWorkspace(filesConfig())
+    await work.write({ 'live/a': 'old' })
+    let at = NOVEMBER
+    const run = (...words: readonly string[]) =>
+      commandLine(words, { cwd: work.root, now: () => at })
+    await run('backup', 'create')
+    await work.write({ 'live/a': 'new' })
+    at += 3650 * DAY
+    expect((await run('restore', 'files', '--yes')).code).toBe(0)
+    for (let time = 1; time < 4; time++) {
+      at = NOVEMBER + time * DAY
+      expect((await run('apply', '--yes')).code).toBe(0)
+    }
+    expect((await work.archives('shelf')).length).toBeLessThanOrEqual(2)
+    const kept = Object.entries(await work.files()).filter(([name]) => name.includes('previous'))
+    expect(kept.map(([, content]) => content)).toEqual(['new'])
+  })
+
+  it('back after a job was applied: its first run is had once', async () => {
+    await using work = await makeWorkspace(filesConfig('first_run: now'))
+    await work.write({ 'live/a': 'a' })
+    let at = NOVEMBER + 3650 * DAY
+    await work.write({ 'live/a': 'a' })
+    const run = (...words: readonly string[]) =>
+      commandLine(words, { cwd: work.root, now: () => at })
+    await rm(work.at('live'), { recursive: true })
+    expect((await run('apply', '--yes')).code).toBe(1)
+    await work.write({ 'live/a': 'a' })
+    for (let time = 1; time < 4; time++) {
+      at = NOVEMBER + time * DAY
+      expect((await run('apply', '--yes')).code).toBe(0)
+    }
+    expect(await work.archives('shelf')).toHaveLength(1)
   })
 
   it('to an instant that was there before: what was written then is not overwritten, and stays sound', async () => {

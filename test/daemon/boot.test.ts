@@ -280,6 +280,7 @@ describe('restore --boot', () => {
   it('does not become it when the restore fails, nor when there is no such command', async () => {
     await using failed = become('echo ran >> ran', { HQL_BACKUP_RESTORE: 'file:/nope' })
     expect(await failed.ended).toEqual({ code: 1, signal: null })
+    expect(failed.events()).toEqual(['restore.requested', 'restore.failed'])
     await expect(readFile(space.at('ran'))).rejects.toThrow('ENOENT')
     const args = ['restore', '--boot', '--', 'no-such-program-anywhere']
     const absent = await space.run(args)

@@ -186,7 +186,7 @@ describe('a row of backup list', () => {
     const rows = [backupRow(row, own, ['daily-1'], false)]
     expect(backupsTable(rows, PLAIN)).toBe(
       [
-        'ID  JOB/SOURCE  TARGET  STATUS   STARTED               SIZE    VERIFIED  KEPT BECAUSE',
+        'ID  JOB/SOURCE  TARGET  STATUS   STARTED               SIZE    VERIFIED  WHY',
         'b1  shop/files  nas     success  2026-11-20T02:00:00Z  1000 B  -         daily-1',
       ].join('\n'),
     )

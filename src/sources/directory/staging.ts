@@ -63,10 +63,12 @@ export async function stageDirectory(
   }
 }
 
-function refuse({ path, obstacles }: Goal): void {
+function refuse({ path, obstacles, inPlace }: Goal): void {
   const [first] = obstacles
   if (first === undefined) return
-  const hint = 'restore to another place with --to, and move what is needed'
+  const hint = inPlace
+    ? 'restore to another place with --to, and move what is needed'
+    : 'name a folder that does not exist yet, or is empty'
   throw new RestoreFailed(`cannot restore to ${path}: ${obstacles.join('; ')}`, { at: path, hint })
 }
 
