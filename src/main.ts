@@ -12,6 +12,7 @@ const interrupt = (signal: 'SIGINT' | 'SIGTERM') => {
   interrupted.abort(new Interrupted(`interrupted by ${signal}`, { signal }))
 }
 process.once('SIGINT', () => interrupt('SIGINT')).once('SIGTERM', () => interrupt('SIGTERM'))
+giveBackAtRest()
 
 process.exitCode = await runCommandLine(process.argv.slice(2), {
   env: process.env,

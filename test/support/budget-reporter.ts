@@ -17,7 +17,7 @@ const BUDGETS: Readonly<Record<string, number>> = {
   daemon: 240,
   cli: 240,
   view: 30,
-  docs: 120,
+  docs: 180,
   storm: 420,
   gates: 90,
 }
