@@ -13,6 +13,8 @@ const { status } = enableCompileCache(folder)
 // The first start of an installation: another process reads everything, so that this one, which may
 // be a daemon and stay for months, never holds the stripper. Flags are part of the cache's key.
 if (isNew && status === constants.compileCacheStatus.ENABLED) {
-  spawnSync(process.execPath, [...process.execArgv, join(import.meta.dirname, 'warm.mjs'), folder])
+  spawnSync(process.execPath, [...process.execArgv, join(import.meta.dirname, 'warm.mjs'), folder], {
+    timeout: 30_000,
+  })
 }
 await import('../src/main.ts')

@@ -11,3 +11,5 @@ for await (const file of glob('{cli,sources,targets,notify}/*.ts', { cwd: src })
 }
 await import('ajv/dist/2020.js')
 await import('age-encryption')
+process.argv[2] = '--version'
+await import('../src/main.ts')

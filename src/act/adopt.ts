@@ -12,9 +12,20 @@ export async function adopt(
   { manifest, subject, because }: AdoptAction,
   world: World,
 ): Promise<void> {
-  const copy = copyOf(manifest, subject)
+  const copy = await withVerdict(copyOf(manifest, subject), world)
   if (because.rule === 'copy-found') await world.store.saveCopy(copy)
   else await world.store.adopt(runOf(manifest), backupOf(manifest), copy)
+}
+
+/** What was learned of this very archive while it was known before is still true of it. */
+async function withVerdict(copy: Copy, world: World): Promise<Copy> {
+  const known = (await world.store.copies(copy.backup)).find(
+    ({ target, key, sha256 }) =>
+      target === copy.target && key === copy.key && sha256 === copy.sha256,
+  )
+  if (!known) return copy
+  const { verify, verifiedAt, readback } = known
+  return { ...copy, verify, verifiedAt, readback }
 }
 
 function runOf(manifest: Manifest): Run {

@@ -1,5 +1,7 @@
-import { mkdir, rm } from 'node:fs/promises'
+import { createHash } from 'node:crypto'
+import { mkdir, readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import type { Desired, InstanceId } from '../core/model.ts'
 import type { World } from '../observe/world.ts'
 
 /** A folder of our own for one piece of work, gone when it is disposed of. */
@@ -7,12 +9,33 @@ export interface Scratch extends AsyncDisposable {
   readonly path: string
 }
 
-/** Makes `{scratch_dir}/{instance}/{token}`, 0700: the instance in its path lets a later start sweep what a dead one left. */
+/** Makes `{home}/{instance}/{token}`, 0700: the instance in its path lets a later start sweep what a dead one left. */
 export async function makeScratch(world: World, token: string): Promise<Scratch> {
-  const path = join(world.desired.scratchDir, world.instance, token)
+  const path = join(scratchHome(world.desired), world.instance, token)
   await mkdir(path, { recursive: true, mode: 0o700 })
   return {
     path,
     [Symbol.asyncDispose]: () => rm(path, { recursive: true, force: true }),
+  }
+}
+
+/**
+ * The folder in `scratch_dir` that belongs to this data_dir alone: a declared scratch_dir may be
+ * /tmp, or shared with another deployment, and what is not ours there is not ours to sweep.
+ */
+export function scratchHome({ scratchDir, dataDir }: Desired): string {
+  const mark = createHash('sha256').update(dataDir).digest('hex').slice(0, 12)
+  return join(scratchDir, `holdfast-${mark}`)
+}
+
+const INSTANCE = /^[0-9a-z]{18}$/
+
+/** Removes what dead instances of this data_dir left in scratch. Those that live keep theirs. */
+export async function sweepScratch(world: World): Promise<void> {
+  const home = scratchHome(world.desired)
+  const names = await readdir(home).catch(() => [])
+  for (const name of names) {
+    if (!INSTANCE.test(name) || (await world.leases.isAlive(name as InstanceId))) continue
+    await rm(join(home, name), { recursive: true, force: true })
   }
 }

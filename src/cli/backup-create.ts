@@ -10,7 +10,7 @@ import type { Context, GlobalFlags } from './context.ts'
 import { lookAround } from './look.ts'
 import { openForWork } from './opened.ts'
 import { PATIENCE } from './patience.ts'
-import { rowsBy } from './rows.ts'
+import { plainRows, rowsBy } from './rows.ts'
 import { type Subject, subjectsOf } from './subjects.ts'
 
 export interface CreateFlags {
@@ -55,8 +55,11 @@ async function tellJson(
   context: Context,
 ): Promise<void> {
   const jobs = [...new Set(results.map(({ backup: { job } }) => job))]
-  const { observed, plan } = await lookAround(world, context, jobs)
-  const rowsOf = rowsBy(observed, plan)
+  // What was made is told also when nobody can look any more: after an interrupt, on a full disk.
+  const rowsOf = await lookAround(world, context, jobs).then(
+    ({ observed, plan }) => rowsBy(observed, plan),
+    () => plainRows,
+  )
   const backups = results.flatMap((one) => rowsOf(one.backup, one.copies))
   context.out(JSON.stringify({ backups }, null, 2))
 }

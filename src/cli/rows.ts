@@ -11,15 +11,25 @@ export function rowsBy(
 ): (backup: Backup, copies: readonly Copy[]) => readonly BackupRow[] {
   const pins = pinsOf(observed)
   const kept = new Map(plan.kept.map(({ copy, reasons }) => [placeOf(copy), reasons]))
-  return (backup, copies) => {
-    if (copies.length === 0) return [backupRow(backup, null, [], false)]
-    return copies
-      .toSorted((a, b) => byText(a.target, b.target))
-      .map((copy) => {
-        const place = placeOf(copy)
-        return backupRow(backup, copy, kept.get(place) ?? [], pins.has(place))
-      })
-  }
+  return (backup, copies) =>
+    rowsOf(backup, copies, (copy) => {
+      const place = placeOf(copy)
+      return backupRow(backup, copy, kept.get(place) ?? [], pins.has(place))
+    })
+}
+
+/** The same rows where nobody could look why a copy is kept. */
+export function plainRows(backup: Backup, copies: readonly Copy[]): readonly BackupRow[] {
+  return rowsOf(backup, copies, (copy) => backupRow(backup, copy, [], false))
+}
+
+function rowsOf(
+  backup: Backup,
+  copies: readonly Copy[],
+  rowOf: (copy: Copy) => BackupRow,
+): readonly BackupRow[] {
+  if (copies.length === 0) return [backupRow(backup, null, [], false)]
+  return copies.toSorted((a, b) => byText(a.target, b.target)).map(rowOf)
 }
 
 /** Where pins lie: also beside copies that retention has no word about. */

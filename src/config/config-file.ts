@@ -9,7 +9,10 @@ const LARGEST_CONFIG = 10 * 2 ** 20
 /** The bytes of a config, at most 10 MiB. Throws `ConfigError` naming the file as `shown`. */
 export async function readConfigFile(path: string, shown: string): Promise<Uint8Array> {
   const bytes = await readConfigFileIfThere(path, shown)
-  if (bytes === null) throw faultOf(shown, 'cannot be read: there is no such file')
+  if (bytes === null) {
+    const hint = `make one with: holdfast config init ${shown}`
+    throw faultOf(shown, 'cannot be read: there is no such file', hint)
+  }
   return bytes
 }
 
@@ -28,9 +31,12 @@ export async function readConfigFileIfThere(
     }
   } catch (error) {
     if (codeOf(error) === 'ENOENT') return null
-    throw faultOf(shown, `cannot be read: ${reasonOf(error)}`)
+    throw faultOf(shown, `cannot be read: ${reasonOf(error)}`, `ls -ld ${shown}`)
   }
-  if (size > LARGEST_CONFIG) throw faultOf(shown, `is larger than ${formatBytes(LARGEST_CONFIG)}`)
+  if (size > LARGEST_CONFIG) {
+    const limit = formatBytes(LARGEST_CONFIG)
+    throw faultOf(shown, `is larger than ${limit}`, 'a config is a few hundred lines')
+  }
   return Buffer.concat(pieces)
 }
 
@@ -51,6 +57,6 @@ function reasonOf(error: unknown): string {
   }
 }
 
-function faultOf(at: string, message: string): ConfigError {
-  return new ConfigError([{ at, path: '', message, hint: null }])
+function faultOf(at: string, message: string, hint: string): ConfigError {
+  return new ConfigError([{ at, path: '', message, hint }])
 }

@@ -5,9 +5,11 @@ import { ownerOf } from '../core/owner.ts'
 import { plan } from '../core/plan.ts'
 import { backoff } from '../core/retry.ts'
 import { nextSlot } from '../core/schedule.ts'
+import { count } from '../lib/count.ts'
 import { Interrupted, LeaseLost, messageOf, reportOf } from '../lib/errors.ts'
 import { observe } from '../observe/observe.ts'
 import type { World } from '../observe/world.ts'
+import { applyConfig, isConfigAction } from './apply.ts'
 import { type Cooling, cooled, isCooling, type TurnResult } from './cooling.ts'
 import { createStock, type Surroundings, tellBroken } from './stock.ts'
 import { EVERY_KIND, type Outcome, type TurnRequest, takeTurn } from './turn.ts'
@@ -49,13 +51,14 @@ export function createDispatch({ world, wake, stop }: Surroundings): Dispatch {
   const wanted = new Set<JobId>()
   const stock = createStock({ world, wake, stop }, wanted)
 
-  const start = (job: JobId): void => {
+  const start = (job: JobId, actions: readonly Action[]): void => {
     const giveWay = new AbortController()
     let doing: ActionKind | null = null
     const onBegin = (kind: ActionKind) => {
       doing = kind
     }
-    const done = turn({ job, giveWay: giveWay.signal, onBegin }, world(), stop)
+    const asked = { job, giveWay: giveWay.signal, onBegin, owed: actions.length }
+    const done = turn(asked, world(), stop)
       .then((result) => {
         if (result === 'well') cooling.delete(job)
         else cooling.set(job, cooled(cooling.get(job), result))
@@ -81,7 +84,7 @@ export function createDispatch({ world, wake, stop }: Surroundings): Dispatch {
           break
         }
         wanted.delete(job)
-        start(job)
+        start(job, actions)
       }
     },
     pause: (limit) => wake.wait(Math.min(limit ?? LONGEST_SLEEP, untilNext(world())), stop),
@@ -113,7 +116,9 @@ async function look(
 ): Promise<ReadonlyMap<JobId, readonly Action[]>> {
   const observed = await observe(HISTORY, world, signal)
   const owed = new Map<JobId, Action[]>([...wanted].map((job) => [job, []]))
-  for (const action of plan(world.desired, observed, world.now()).actions) {
+  const { actions } = plan(world.desired, observed, world.now())
+  if (actions.some(isConfigAction)) await applyAgain(world, signal)
+  for (const action of actions) {
     const owner = ownerOf(action, observed)
     if (owner === null || !EVERY_KIND.has(action.kind)) continue
     // Its job holds the lease and runs: the slot is recorded from here, not under that lease.
@@ -121,6 +126,18 @@ async function look(
     else owed.set(owner, [...(owed.get(owner) ?? []), action])
   }
   return owed
+}
+
+/** Somebody applied another file to this state: for this daemon its own is the truth, and its jobs owe their slots. */
+async function applyAgain(world: World, signal: AbortSignal): Promise<void> {
+  const changes = await applyConfig(world, signal)
+  if (changes.length === 0) return
+  world.report({
+    event: 'plan.made',
+    level: 'warn',
+    message: `another config was applied to this state meanwhile: applied this one again (${count(changes.length, 'change', 'changes')})`,
+    detail: { changes: changes.map(({ kind, subject }) => ({ kind, subject })) },
+  })
 }
 
 const HISTORY = {
@@ -131,7 +148,7 @@ const HISTORY = {
 } as const
 
 async function turn(
-  asked: Pick<TurnRequest, 'job' | 'giveWay' | 'onBegin'>,
+  { owed, ...asked }: Pick<TurnRequest, 'job' | 'giveWay' | 'onBegin'> & { readonly owed: number },
   world: World,
   stop: AbortSignal,
 ): Promise<TurnResult> {
@@ -149,7 +166,9 @@ async function turn(
       one.kind === 'failed' && !(one.error instanceof Interrupted) ? [one] : [],
     )
     for (const outcome of failed) tellFailed(outcome, world)
-    return failed.length > 0 ? 'failed' : 'well'
+    // Owed something and able to do nothing, as on a target that is away: to be asked again later.
+    const idle = owed > 0 && result.value.length === 0
+    return failed.length > 0 || idle ? 'failed' : 'well'
   } catch (error) {
     if (error instanceof LeaseLost) tellLost(asked.job, error, world)
     else if (!stop.aborted) tellBroken(`the turn of job ${asked.job}`, error, world)

@@ -2,7 +2,7 @@ import { announceRun } from '../act/announce.ts'
 import { finishDelete } from '../act/prune.ts'
 import { recoverSwap } from '../act/swap.ts'
 import { sweepRestore } from '../act/sweep.ts'
-import type { Instant, Restore, Run } from '../core/model.ts'
+import type { Backup, Instant, Restore, Run } from '../core/model.ts'
 import { holdPatiently } from '../leases/lease.ts'
 import { LeaseBusy, messageOf, reportOf } from '../lib/errors.ts'
 import { unreachable } from '../lib/unreachable.ts'
@@ -55,7 +55,7 @@ async function closeRuns(world: World): Promise<void> {
     if (run.status !== 'running' || (await world.leases.isAlive(run.instance))) continue
     const ours = backups.filter((backup) => backup.run === run.id)
     if (ours.some(({ status }) => status === 'pending' || status === 'running')) continue
-    const succeeded = ours.length > 0 && ours.every(({ status }) => status === 'success')
+    const succeeded = coversJob(run, ours, world)
     const ends = ours.map((backup) => backup.finishedAt ?? run.startedAt)
     const finishedAt = Math.max(run.startedAt, ...ends) as Instant
     const ended: Run = { ...run, status: succeeded ? 'success' : 'failed', finishedAt }
@@ -64,6 +64,15 @@ async function closeRuns(world: World): Promise<void> {
     await announceRun({ run: ended, backups: ours, copies: theirs, skip: null }, world)
     await world.store.closeRun(run.id, ended.status, finishedAt)
   }
+}
+
+/** A source that never got its row is no success: only a run that has one for each is. */
+function coversJob(run: Run, backups: readonly Backup[], world: World): boolean {
+  const job = world.desired.jobs.find(({ id }) => id === run.job)
+  const done = new Set(
+    backups.flatMap(({ source, status }) => (status === 'success' ? [source] : [])),
+  )
+  return job?.sources.every(({ name }) => done.has(name)) ?? false
 }
 
 async function openRestores(world: World) {

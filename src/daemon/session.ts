@@ -1,5 +1,6 @@
-import { mkdir, readdir, rm } from 'node:fs/promises'
+import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { scratchHome } from '../act/scratch.ts'
 import type { Event } from '../core/event.ts'
 import type { Desired, InstanceId, Instant } from '../core/model.ts'
 import { openMachineLeases } from '../leases/machine.ts'
@@ -59,7 +60,7 @@ export async function openSession(desired: Desired, ambient: Ambient): Promise<S
       news: (key, value) => told.get(key) !== value && Boolean(told.set(key, value)),
     }),
     async [Symbol.asyncDispose]() {
-      await rm(join(desired.scratchDir, instance), { recursive: true, force: true })
+      await rm(join(scratchHome(desired), instance), { recursive: true, force: true })
       await leases.close()
       await store.close()
     },
@@ -69,14 +70,4 @@ export async function openSession(desired: Desired, ambient: Ambient): Promise<S
 /** Whether targets of this machine may be used: ALLOW_LOCAL_BACKUPS, as Vardo knows it. */
 export function allowsLocal(env: Ambient['env']): boolean {
   return !['false', '0'].includes(env.ALLOW_LOCAL_BACKUPS ?? '')
-}
-
-/** Removes what dead instances left in scratch. Those that live keep theirs. */
-export async function sweepScratch(world: World): Promise<void> {
-  const { scratchDir } = world.desired
-  const names = await readdir(scratchDir).catch(() => [])
-  for (const name of names) {
-    if (await world.leases.isAlive(name as InstanceId)) continue
-    await rm(join(scratchDir, name), { recursive: true, force: true })
-  }
 }

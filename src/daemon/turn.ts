@@ -81,6 +81,7 @@ async function converge(
     depth: 'groups',
     pruneConfirmed: request.pruneConfirmed,
     restoreRequested: null,
+    underLease: true,
   } as const
   const observed = await observe(scope, world, signal)
   const tried = new Set(outcomes.map(({ action }) => nameOf(action)))
@@ -89,13 +90,20 @@ async function converge(
     request,
     observed,
   ).filter((action) => !tried.has(nameOf(action)))
+  let learned = false
   for (const action of actions) {
     if (request.giveWay.aborted) return 'settled'
+    // What is deleted is decided by a look that knows what was learned just now.
+    if (action.kind === 'prune' && learned) return 'again'
+    learned ||= LEARNING.has(action.kind)
     outcomes.push(await attempt(action, request, { world, lease }, signal))
     if (action.kind === 'backup') return 'again'
   }
   return actions.length === 0 ? 'settled' : 'again'
 }
+
+/** After these the history tells other things of the copies than it did before. */
+const LEARNING: ReadonlySet<ActionKind> = new Set(['verify', 'missing', 'adopt', 'abandon'])
 
 function owned(
   actions: readonly Action[],

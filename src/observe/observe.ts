@@ -14,6 +14,8 @@ export interface Scope {
   readonly depth: 'history' | 'groups' | 'all'
   readonly pruneConfirmed: boolean
   readonly restoreRequested: RestoreRequest | null
+  /** True when the jobs' lease is ours: whatever of them is still open has lost its owner, though it may live. */
+  readonly underLease?: boolean
 }
 
 /** Looks at the world. What could not be looked at is `unreachable`, what was not is `unlisted`. */
@@ -27,7 +29,7 @@ export async function observe(scope: Scope, world: World, signal: AbortSignal): 
     applied,
     history,
     listings,
-    alive: await observeLife(history, world),
+    alive: scope.underLease ? new Set() : await observeLife(history, world),
     pruneConfirmed: scope.pruneConfirmed,
     restoreRequested: scope.restoreRequested,
     warnings: scope.depth === 'all' ? await observeWarnings(world) : [],

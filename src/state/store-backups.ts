@@ -171,11 +171,17 @@ async function adoptCopy(tx: Tx, copy: Copy): Promise<void> {
   if (known?.status !== 'complete') await saveCopy(tx, copy)
 }
 
-/** A run that its owner left open ends as told, once none of its backups is open. */
+/** A run that its owner left open ends once none of its backups is open: as told, unless one failed. */
 async function closeAdoptedRun(tx: Tx, run: Run): Promise<void> {
+  const failed = await tx
+    .selectFrom('backups')
+    .select('id')
+    .where('run', '=', run.id)
+    .where('status', '=', 'failed')
+    .executeTakeFirst()
   await tx
     .updateTable('runs')
-    .set({ status: run.status, finished_at: run.finishedAt })
+    .set({ status: failed ? 'failed' : run.status, finished_at: run.finishedAt })
     .where('id', '=', run.id)
     .where('status', '=', 'running')
     .where(({ not, exists, selectFrom }) =>

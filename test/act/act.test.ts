@@ -67,6 +67,12 @@ async function withFiles(config: string): Promise<Workspace> {
   return work
 }
 
+/** What lies in scratch below the folder of this data_dir. */
+async function inScratch(work: Workspace): Promise<readonly string[]> {
+  const names = await readdir(work.at('state', 'scratch'), { recursive: true })
+  return names.filter((name) => name.includes('/'))
+}
+
 describe('acting under a lease that somebody newer has', () => {
   it('commits nothing: no manifest, no archive, and the attempt is failed', async () => {
     await using work = await withFiles(TWO_SOURCES)
@@ -83,7 +89,7 @@ describe('acting under a lease that somebody newer has', () => {
       expect(backups.map(({ status }) => status)).toEqual(['failed', 'failed'])
     })
     expect({ ...(await work.files('one')), ...(await work.files('two')) }).toEqual({})
-    expect(await readdir(work.at('state', 'scratch'))).toEqual([])
+    expect(await inScratch(work)).toEqual([])
   })
 
   it('deletes nothing', async () => {
@@ -170,8 +176,8 @@ describe('a backup', () => {
     await using work = await withFiles(
       TWO_SOURCES.replace(
         '{ type: directory, path: ./live }',
-        '{ type: command, name: live, backup: [sh, -c, "head -c 3000000 /dev/zero; sleep 300"] }',
-      ),
+        '{ type: command, name: live, backup: [sh, -c, "head -c 3000000 /dev/zero; exec sleep 60"] }',
+      ).replace('targets: [one, two]', 'targets: [one, two]\n    compression: none'),
     )
     await inWorld(work, async (world) => {
       const cut = new AbortController()
@@ -192,6 +198,6 @@ describe('a backup', () => {
       })
     })
     expect({ ...(await work.files('one')), ...(await work.files('two')) }).toEqual({})
-    expect(await readdir(work.at('state', 'scratch'))).toEqual([])
+    expect(await inScratch(work)).toEqual([])
   })
 })

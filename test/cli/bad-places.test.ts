@@ -209,8 +209,8 @@ jobs:
     const partial = await work.run(['backup', 'create', '--json'])
     expect(partial.code).toBe(3)
     expect(partial.document.backups).toMatchObject([
-      { target: 'shelf', status: 'success', error: null },
       { target: 'broken', status: 'failed', error: expect.stringContaining('not a directory') },
+      { target: 'shelf', status: 'success', error: null },
     ])
     expect(partial.stderr).toContain('no copy of files/live on broken')
     await work.write({

@@ -35,7 +35,7 @@ export async function stuck(workspace: Workspace, memory: Memory): Promise<reado
   const open = ['pending', 'running']
   const objects = await objectsOf(workspace)
   const beside = await readdir(workspace.at('live'))
-  const scratch = await readdir(workspace.at('data', 'scratch')).catch(() => [])
+  const scratch = await readdir(workspace.at('data', 'scratch'), { recursive: true }).catch(() => [])
   const archives = new Set(objects)
   const ours = new Set(rows.copies.map(({ target, key }) => `${target}/${key}`))
   return [
@@ -60,7 +60,8 @@ export async function stuck(workspace: Workspace, memory: Memory): Promise<reado
     ...beside
       .filter((name) => name.includes('.holdfast-') && !memory.litter.has(name))
       .map((name) => `beside the data ${name}`),
-    ...scratch.map((name) => `scratch ${name}`),
+    // The folder of this data_dir stays; what is in it is of somebody at work.
+    ...scratch.filter((name) => name.includes('/')).map((name) => `scratch ${name}`),
   ]
 }
 

@@ -7,8 +7,7 @@ export type Verb =
   | 'boot'
   | 'recover'
   | 'release'
-  | 'apply'
-  | 'daemon'
+  | 'change'
   | 'adopt'
   | 'pin'
 
@@ -37,7 +36,6 @@ const PREVIOUS = String.raw`holdfast-previous`
 const backup: readonly Phase[] = [
   on('backup', 'run row opened', 'commit', 'insert into "runs"', 'after', 1),
   on('backup', 'backup row opened', 'commit', 'insert into "backups"', 'after', 3),
-  on('backup', 'scratch made', 'mkdir', '/scratch/', 'after', 3),
   on('backup', 'copy row written', 'commit', 'insert into "copies".*"writing"', 'after', 3),
   on('backup', 'archive part opened', 'open', ARCHIVE_PART, 'after', 3),
   on('backup', 'archive part half written', 'writev', FILES_PART, 'after', 1),
@@ -51,13 +49,10 @@ const backup: readonly Phase[] = [
   on('backup', 'manifest linked', 'link', MANIFEST, 'after', 3),
   on('backup', 'manifest in place, no row', 'unlink', MANIFEST_PART, 'after', 3),
   on('backup', 'copy complete, backup open', 'commit', '"copies".*"complete"', 'after', 3),
-  on('backup', 'backup about to be closed', 'commit', 'update "backups".*"success"', 'before', 3),
   on('backup', 'backup closed, run open', 'commit', 'update "backups".*"success"', 'after', 3),
-  on('backup', 'run about to be closed', 'commit', 'update "runs"', 'before', 1),
 ]
 
 const prune: readonly Phase[] = [
-  on('backup', 'delete intent about to be opened', 'commit', DELETE_OPENED, 'before', 3),
   on('backup', 'delete intent opened', 'commit', DELETE_OPENED, 'after', 3),
   on('backup', 'manifest removed', 'unlink', MANIFEST, 'after', 3),
   on('backup', 'archive removed, row complete', 'unlink', ARCHIVE, 'after', 3),
@@ -70,7 +65,6 @@ const restoring: readonly Phase[] = [
   on('restore', 'pin written', 'link', String.raw`\.pin\.json$`, 'after', 2),
   on('restore', 'staging filled, journal not opened', 'commit', SWAP_OPENED, 'before', 1),
   on('restore', 'swap journal opened', 'commit', SWAP_OPENED, 'after', 1),
-  on('restore', 'before the first move of the swap', 'rename', PREVIOUS, 'before', 1),
   on('restore', 'between two moves of the swap', 'rename', PREVIOUS, 'after', 1),
   on('restore', 'new data in place', 'rename', NEW_IN_PLACE, 'after', 1),
   on('restore', 'swapped, row not closed', 'commit', 'update "restores"', 'before', 1),
@@ -99,12 +93,9 @@ const releasing: readonly Phase[] = [
 ]
 
 const changes: readonly Phase[] = [
-  on('apply', 'changed config about to be applied', 'commit', '"applied"', 'before', 1),
-  on('apply', 'changed config applied', 'commit', '"applied"', 'after', 1),
-  on('daemon', 'changed config about to be applied', 'commit', '"applied"', 'before', 1),
-  on('daemon', 'changed config applied', 'commit', '"applied"', 'after', 1),
+  on('change', 'changed config about to be applied', 'commit', '"applied"', 'before', 1),
+  on('change', 'changed config applied', 'commit', '"applied"', 'after', 1),
   on('adopt', 'adopt half-way', 'commit', 'insert into "copies"', 'after', 6),
-  on('adopt', 'adopt before a row', 'commit', 'insert into "copies"', 'before', 6),
   on('pin', 'pin part opened', 'open', String.raw`\.pin\.json\.[^.]+\.part$`, 'after', 1),
   on('pin', 'pin in place', 'link', String.raw`\.pin\.json$`, 'after', 1),
 ]

@@ -31,8 +31,7 @@ const RANDOM_VERBS: readonly Verb[] = [
   'restore',
   'restore',
   'boot',
-  'daemon',
-  'apply',
+  'change',
   'adopt',
   'pin',
 ]

@@ -101,13 +101,9 @@ const performances: Readonly<Record<Verb, (scene: Scene, go: Go) => Promise<Ende
     restoring(scene, 'files', () => go(['daemon'], { HQL_BACKUP_RESTORE: 'main/files' })),
   recover,
   release,
-  apply: async (scene, go) => {
+  change: async (scene, go) => {
     await changeConfig(scene)
-    return await go(['apply', '--yes'])
-  },
-  daemon: async (scene, go) => {
-    await changeConfig(scene)
-    return await go(['daemon'])
+    return await go(scene.dice.pick([['apply', '--yes'], ['daemon']]))
   },
   adopt,
   pin,
