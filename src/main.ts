@@ -7,6 +7,9 @@ import { giveBackAtRest } from './platform/memory.ts'
 import { sourceKinds } from './sources/index.ts'
 import { targetKinds } from './targets/index.ts'
 
+/** What was interrupted and still hangs in the system gets this long; nothing waits for it any more. */
+const LINGER = 5_000
+
 const interrupted = new AbortController()
 const interrupt = (signal: 'SIGINT' | 'SIGTERM') => {
   interrupted.abort(new Interrupted(`interrupted by ${signal}`, { signal }))
@@ -32,6 +35,15 @@ process.exitCode = await runCommandLine(process.argv.slice(2), {
   interrupted: interrupted.signal,
   ask: process.stdin.isTTY === true ? ask : null,
 })
+
+// A system call that hangs outlives even exit(), which waits for its thread: only a signal ends that.
+if (process.exitCode === 143 || process.exitCode === 130) {
+  const end = process.exitCode === 143 ? 'SIGTERM' : 'SIGINT'
+  setTimeout(() => {
+    process.removeAllListeners(end)
+    process.kill(process.pid, end)
+  }, LINGER).unref()
+}
 
 async function ask(question: string): Promise<string> {
   const lines = createInterface({ input: process.stdin, output: process.stderr })

@@ -4,8 +4,15 @@ import { basename } from 'node:path'
 import type { Readable } from 'node:stream'
 import { manifestKey } from '../core/archive-key.ts'
 import type { Manifest } from '../core/manifest.ts'
+import { parseManifest } from '../core/manifest-parse.ts'
 import type { Copy } from '../core/model.ts'
-import { ArchiveDamaged, ManifestRefused, ObjectMissing, RestoreFailed } from '../lib/errors.ts'
+import {
+  ArchiveDamaged,
+  ManifestDamaged,
+  ManifestRefused,
+  ObjectMissing,
+  RestoreFailed,
+} from '../lib/errors.ts'
 import { openTarget, type World } from '../observe/world.ts'
 import { loadIdentities } from '../stream/keys.ts'
 import { peelLayers } from '../stream/layers.ts'
@@ -54,7 +61,8 @@ export async function archiveOfCopy(
 
 /**
  * The manifest that lies beside a copy. Throws `ArchiveDamaged` when there is none, `ManifestRefused`
- * when it cannot be trusted: foreign, forged, of another archive, or not the one that was written.
+ * when it cannot be trusted: foreign, forged, newer; `ManifestDamaged`, which is one of these, when it
+ * is broken, of another archive, or not the one that was written.
  */
 export async function manifestOfCopy(
   copy: Copy,
@@ -72,10 +80,20 @@ export async function manifestOfCopy(
   const found = await readManifest(text, world.desired.signing, world.desired.deployment)
   const why = found.kind === 'foreign' ? found.why : strangeness(found.manifest, copy)
   if (found.kind === 'ours' && why === null) return { text, manifest: found.manifest }
-  throw new ManifestRefused(`the manifest of ${copy.key} does not count: ${why}`, {
+  const Refusal = found.kind === 'ours' || isBroken(text) ? ManifestDamaged : ManifestRefused
+  throw new Refusal(`the manifest of ${copy.key} does not count: ${why}`, {
     at: copy.key,
     hint: OTHER_BACKUP,
   })
+}
+
+function isBroken(text: string): boolean {
+  try {
+    parseManifest(text)
+    return false
+  } catch (error) {
+    return error instanceof ManifestDamaged
+  }
 }
 
 const OTHER_BACKUP = 'look for another copy or backup with: holdfast backup list'

@@ -4,6 +4,7 @@ import { MANIFEST_VERSION, type Manifest } from '../core/manifest.ts'
 import type { Backup, Bytes, Copy, TargetId } from '../core/model.ts'
 import type { Lease } from '../leases/lease.ts'
 import { Failure, messageOf } from '../lib/errors.ts'
+import { withTimeLimit } from '../lib/limits.ts'
 import { openTarget, type World } from '../observe/world.ts'
 import { signManifest } from '../stream/signature.ts'
 import type { Target } from '../targets/target.ts'
@@ -12,6 +13,8 @@ import { endOf } from './rows.ts'
 import type { Written, WrittenCopy } from './write-copies.ts'
 
 const TAKE_BACK_LIMIT = 60_000
+/** A look and a page of text: a target that takes longer hangs, and must not hang the others. */
+const MANIFEST_LIMIT = 5 * 60_000
 
 export interface Commit extends Attempt {
   readonly backup: Backup
@@ -37,7 +40,7 @@ export async function commitCopies(
   const text = await signManifest(manifest, world.desired.signing)
   const stored = written.copies.filter((copy) => copy.kind === 'stored')
   try {
-    requireQuorum(stored.length, job.require, written.copies)
+    requireQuorum(stored.length, job.require, failuresOf(written.copies))
     signal.throwIfAborted()
     await lease.confirm()
   } catch (refusal) {
@@ -45,13 +48,16 @@ export async function commitCopies(
     throw refusal
   }
 
-  const copies = await Promise.all(
-    written.copies.map((copy) => commitCopy(copy, { backup, text, manifest }, world, signal)),
+  const limited = withTimeLimit(signal, MANIFEST_LIMIT, 'the write of the manifest')
+  const committed = await Promise.all(
+    written.copies.map((copy) => commitCopy(copy, { backup, text, manifest }, world, limited)),
   )
+  const copies = committed.map(({ copy }) => copy)
   const complete = copies.filter(({ status }) => status === 'complete')
   if (complete.length < job.require) {
     await takeBack(complete, written.key, world)
-    requireQuorum(complete.length, job.require, written.copies)
+    const failures = committed.flatMap(({ failure }) => failure ?? [])
+    requireQuorum(complete.length, job.require, failures)
   }
   for (const copy of copies) await world.store.saveCopy(copy)
   const end = {
@@ -98,13 +104,20 @@ function manifestOf(
   }
 }
 
-function requireQuorum(have: number, need: number, copies: readonly WrittenCopy[]): void {
+/** Why a target does not hold the archive. */
+interface CopyFailure {
+  readonly target: TargetId
+  readonly error: unknown
+}
+
+function failuresOf(copies: readonly WrittenCopy[]): readonly CopyFailure[] {
+  return copies.flatMap((copy) => (copy.kind === 'failed' ? [copy] : []))
+}
+
+function requireQuorum(have: number, need: number, failures: readonly CopyFailure[]): void {
   if (have >= need) return
-  const why = copies.flatMap((copy) =>
-    copy.kind === 'failed' ? [`${copy.target}: ${messageOf(copy.error)}`] : [],
-  )
-  const failed = copies.find((copy) => copy.kind === 'failed')
-  const cause = failed?.kind === 'failed' ? failed.error : undefined
+  const why = failures.map(({ target, error }) => `${target}: ${messageOf(error)}`)
+  const cause = failures[0]?.error
   const known = cause instanceof Failure ? cause : null
   throw new Failure(
     known?.code ?? 'quorum',
@@ -124,10 +137,15 @@ async function commitCopy(
   { backup, text, manifest }: Manifested,
   world: World,
   signal: AbortSignal,
-): Promise<Copy> {
+): Promise<{ readonly copy: Copy; readonly failure: CopyFailure | null }> {
+  const { target: id } = written
+  const failed = (error: unknown) => ({
+    copy: { ...copy, status: 'failed', readback: null, error: messageOf(error) } as const,
+    failure: { target: id, error },
+  })
   const copy = {
     backup: manifest.backup,
-    target: written.target,
+    target: id,
     group: backup.group,
     key: manifest.key,
     bytes: manifest.stored.bytes,
@@ -136,9 +154,7 @@ async function commitCopy(
     verifiedAt: null,
     verify: 'never',
   } as const
-  if (written.kind === 'failed') {
-    return { ...copy, status: 'failed', readback: null, error: messageOf(written.error) }
-  }
+  if (written.kind === 'failed') return failed(written.error)
   try {
     const target = await openTarget(world, written.target)
     await proveSize(target, written.target, manifest, signal)
@@ -148,9 +164,10 @@ async function commitCopy(
       backup.id,
       signal,
     )
-    return { ...copy, status: 'complete', readback: written.stored.readback, error: null }
+    const { readback } = written.stored
+    return { copy: { ...copy, status: 'complete', readback, error: null }, failure: null }
   } catch (error) {
-    return { ...copy, status: 'failed', readback: null, error: messageOf(error) }
+    return failed(error)
   }
 }
 

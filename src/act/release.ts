@@ -1,7 +1,7 @@
 import { rm } from 'node:fs/promises'
 import { basename } from 'node:path'
-import { archiveOfPin } from '../core/archive-key.ts'
-import type { Restore } from '../core/model.ts'
+import { archiveOfPin, listPrefixes } from '../core/archive-key.ts'
+import type { GroupId, Restore } from '../core/model.ts'
 import { ObjectMissing } from '../lib/errors.ts'
 import { openTarget, type World } from '../observe/world.ts'
 import { readText } from '../stream/text.ts'
@@ -30,14 +30,24 @@ async function unpinOf(
 ): Promise<void> {
   if (id === null || restore.group === null) return
   const target = await openTarget(world, id)
-  for await (const { key } of target.list(`${restore.group}/`, signal)) {
-    if (archiveOfPin(key) === null) continue
-    const text = await readText(target, key, signal).catch((error) => {
-      if (error instanceof ObjectMissing) return ''
-      throw error
-    })
-    if (text.includes(JSON.stringify(`restore:${restore.id}`))) await target.remove(key, signal)
+  const mark = JSON.stringify(`restore:${restore.id}`)
+  for (const prefix of prefixesOf(restore, restore.group, world)) {
+    for await (const { key } of target.list(prefix, signal)) {
+      if (archiveOfPin(key) === null) continue
+      const text = await readText(target, key, signal).catch((error) => {
+        if (error instanceof ObjectMissing) return ''
+        throw error
+      })
+      if (text.includes(mark)) await target.remove(key, signal)
+    }
   }
+}
+
+/** Where archives of the source may stand: in its group, and where the job's own template puts them. */
+function prefixesOf(restore: Restore, group: GroupId, world: World): ReadonlySet<string> {
+  const job = world.desired.jobs.find(({ id }) => id === restore.job)
+  const source = job?.sources.find(({ name }) => name === restore.source)
+  return new Set([`${group}/`, ...(job && source ? listPrefixes(job, source) : [])])
 }
 
 /** A path out of our own history is still checked before it is removed: the history is a file that can be edited. */

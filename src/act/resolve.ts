@@ -7,8 +7,10 @@ import { section } from '../core/section.ts'
 import { messageOf, NotAvailable, RestoreFailed } from '../lib/errors.ts'
 import { unreachable } from '../lib/unreachable.ts'
 import { openSource, type World } from '../observe/world.ts'
+import { realOf, within } from '../platform/paths.ts'
 import type { Source } from '../sources/source.ts'
 import { type Archive, archiveOfCopy, archiveOfFile } from './archive.ts'
+import { ownPaths } from './backup.ts'
 import type { RestoreOrder } from './restore.ts'
 
 /** A job and one of its sources, as declared. */
@@ -64,6 +66,7 @@ export async function resolveReference(
   world: World,
   signal: AbortSignal,
 ): Promise<RestoreOrder> {
+  if (options.to !== null) await refuseOurs(options.to, world)
   const history = await world.store.history({ depth: 'full', jobs: null })
   const reference = parseReference(text, knownJobs(world.desired.jobs, history))
   const choice = chooseBackup(history, reference)
@@ -89,6 +92,18 @@ export async function resolveReference(
     source,
     place,
     pins: options.to === null ? pins : [],
+  }
+}
+
+/** Whatever the source is: a file in data_dir or on a target would be taken for ours, and swept. */
+async function refuseOurs(to: string, world: World): Promise<void> {
+  const path = await realOf(to)
+  for (const ours of ownPaths(world)) {
+    if (within(await realOf(ours), path) === null) continue
+    throw new RestoreFailed(`cannot restore to ${to}: it lies in ${ours}, which is in use`, {
+      at: to,
+      hint: 'name a place outside data_dir, scratch_dir and the targets',
+    })
   }
 }
 

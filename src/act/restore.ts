@@ -48,29 +48,35 @@ export async function restore(
   const row = openedRow(order, world)
   const journal = lateJournal(world.store)
   await world.store.openRestore(row)
-  try {
-    for (const copy of order.pins) await pinOrTell(copy, row, world, signal)
-    const staged = await stageAndSwap({ order, row, journal }, world, signal)
-    const end = {
-      status: 'success',
-      finishedAt: endOf(row, world),
-      error: null,
-      previous: staged.previous,
-    } as const
-    await world.store.closeRestore(row.id, end)
-    await journal.settle()
-    return { restore: { ...row, ...end }, staged }
-  } catch (error) {
-    const cause = signal.aborted ? signal.reason : naming(error, order.archive.name)
-    await world.store.closeRestore(row.id, {
-      status: 'failed',
-      finishedAt: endOf(row, world),
-      error: messageOf(cause),
-      previous: null,
-    })
-    await journal.settle()
-    throw cause
-  }
+  const staged = await stageAndSwap({ order, row, journal }, world, signal).catch(
+    async (error: unknown) => {
+      const cause = signal.aborted ? signal.reason : naming(error, order.archive.name)
+      // What a swap could neither finish nor take back stays open, for the next start to find.
+      if (!journal.isOpen()) await closeFailed(row, messageOf(cause), world)
+      await journal.settle()
+      throw cause
+    },
+  )
+  // The data is in place: whatever fails from here on leaves the row and the entry open, and the
+  // recovery that finds them goes forward.
+  const end = {
+    status: 'success',
+    finishedAt: endOf(row, world),
+    error: null,
+    previous: staged.previous,
+  } as const
+  await world.store.closeRestore(row.id, end)
+  await journal.settle()
+  return { restore: { ...row, ...end }, staged }
+}
+
+async function closeFailed(row: Restore, error: string, world: World): Promise<void> {
+  await world.store.closeRestore(row.id, {
+    status: 'failed',
+    finishedAt: endOf(row, world),
+    error,
+    previous: null,
+  })
 }
 
 /** On the worst day a target that takes no pin must not stand in the way of the data. */
@@ -131,6 +137,7 @@ async function stageAndSwap(
   world: World,
   signal: AbortSignal,
 ): Promise<Staged> {
+  for (const copy of order.pins) await pinOrTell(copy, row, world, signal)
   await using scratch = await makeScratch(world, row.id)
   const task = {
     to: order.to,
@@ -154,13 +161,24 @@ async function stageAndSwap(
     const at = { kind: 'swap', id: world.newId(), openedAt: world.now(), restore: row.id } as const
     await swap({ ...at, moves, leftovers, previous }, journal)
     tell('restore.swapped', `restored data is in place at ${row.to}`, order, world)
-    await staging.discard()
+    await staging.discard().catch((error: unknown) => tellLeft(row, error, world))
     return staged
   } catch (error) {
     // What a swap could neither finish nor take back may still need what is staged.
     if (!journal.isOpen()) await staging.discard().catch(() => {})
     throw error
   }
+}
+
+/** What staging left behind costs disk space and nothing else. */
+function tellLeft(row: Restore, error: unknown, world: World): void {
+  world.report({
+    event: 'pass.failed',
+    level: 'warn',
+    message: `could not remove what the restore of ${row.key} had staged: ${messageOf(error)}`,
+    key: row.key,
+    error: reportOf(error),
+  })
 }
 
 /** Streams the archive into its staging place and proves that all of it arrived as it was written. */

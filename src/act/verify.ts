@@ -1,6 +1,6 @@
 import type { Manifest } from '../core/manifest.ts'
 import type { Copy } from '../core/model.ts'
-import { ArchiveDamaged, ManifestRefused, messageOf, naming } from '../lib/errors.ts'
+import { ArchiveDamaged, ManifestDamaged, messageOf, naming } from '../lib/errors.ts'
 import { openTarget, type World } from '../observe/world.ts'
 import { loadIdentities } from '../stream/keys.ts'
 import { hashThrough, readThrough } from '../stream/unseal.ts'
@@ -23,7 +23,8 @@ export interface Verified {
  * undone, the content read through. The verdict goes into the history, good or bad.
  *
  * Throws `ArchiveDamaged` for an archive that is not what its manifest says, and leaves the history
- * alone when the target could not be read: that is no verdict on the archive.
+ * alone when the target could not be read or the manifest is not one that we trust or understand:
+ * that is no verdict on the archive.
  */
 export async function verify(
   copy: Copy,
@@ -61,7 +62,7 @@ async function manifestOf(
   try {
     return (await manifestOfCopy(copy, target, world, signal)).manifest
   } catch (error) {
-    if (!(error instanceof ManifestRefused)) throw error
+    if (!(error instanceof ManifestDamaged)) throw error
     throw new ArchiveDamaged(error.message, {
       cause: error,
       at: copy.key,

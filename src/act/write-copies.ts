@@ -1,12 +1,17 @@
 import type { ManifestEncryption } from '../core/manifest.ts'
 import type { Backup, Copy, DesiredJob, TargetId } from '../core/model.ts'
 import { Interrupted, messageOf, TargetUnreachable } from '../lib/errors.ts'
+import { startTimer, type Timer } from '../lib/limits.ts'
+import { formatDuration } from '../lib/time.ts'
 import { openTarget, type World } from '../observe/world.ts'
 import type { Dump, SourceReport } from '../sources/source.ts'
-import { fanOut } from '../stream/fan-out.ts'
+import { fanOut, type Stalls } from '../stream/fan-out.ts'
 import { encryptionOf } from '../stream/keys.ts'
 import { seal } from '../stream/seal.ts'
 import type { Stored } from '../targets/target.ts'
+
+/** What the slowest target gets to finish once another holds it all: a sync may have gigabytes to write. */
+const LAST_LIMIT = 30 * 60_000
 
 export interface Writing {
   readonly backup: Backup
@@ -32,8 +37,8 @@ export type WrittenCopy = { readonly target: TargetId } & (
 )
 
 /**
- * Reads the source once and writes to every target of the job at once. A target that fails is
- * dropped and does not stop the others; throws when the source fails or every target does.
+ * Reads the source once and writes to every target of the job at once. A target that fails or hangs
+ * is dropped and does not stop the others; throws when the source fails or every target does.
  */
 export async function writeCopies(
   writing: Writing,
@@ -67,12 +72,16 @@ export async function writeCopies(
     },
     signal,
   )
-  const bodies = fanOut(sealed.body, job.targets.length)
+  using stops = stopsFor(job.targets.length)
+  const bodies = fanOut(sealed.body, job.targets.length, stops)
   const copies = await Promise.all(
     job.targets.map(async ({ target }, index): Promise<WrittenCopy> => {
       const body = bodies[index]
       if (!body) throw new Error('fan-out gave too few bodies')
-      return await writeCopy({ backup, key, target, body }, world, signal)
+      const limited = stops.signalOf(index, signal)
+      const copy = await writeCopy({ backup, key, target, body }, world, limited)
+      if (copy.kind === 'stored') stops.onStored()
+      return copy
     }),
   )
   const outcome = await sealed.outcome.catch((error) => {
@@ -88,6 +97,32 @@ export async function writeCopies(
     stored: outcome.stored,
     report,
     copies: copies.map((copy) => checkSize(copy, outcome.stored.bytes)),
+  }
+}
+
+/** Ends the writes to targets that keep the others waiting. */
+interface Stops extends Stalls, Disposable {
+  signalOf(index: number, signal: AbortSignal): AbortSignal
+  onStored(): void
+}
+
+function stopsFor(count: number): Stops {
+  const stops = Array.from({ length: count }, () => new AbortController())
+  let last: Timer | null = null
+  const stopTheRest = () => {
+    const why = `the target did not finish within ${formatDuration(LAST_LIMIT)} of another`
+    for (const stop of stops) stop.abort(new TargetUnreachable(why))
+  }
+  return {
+    signalOf(index, signal) {
+      const stop = stops[index]
+      return stop ? AbortSignal.any([signal, stop.signal]) : signal
+    },
+    onStall: (index, error) => stops[index]?.abort(error),
+    onStored() {
+      last ??= startTimer(LAST_LIMIT, stopTheRest).unref()
+    },
+    [Symbol.dispose]: () => last?.cancel(),
   }
 }
 

@@ -1,6 +1,6 @@
 import type { DesiredJob, Facts, JobTarget, Subscription } from '../core/model.ts'
 import { retentionWords } from './retention.ts'
-import { encryptionWords, exactDuration, factsOf, optionWords } from './words.ts'
+import { argvWords, encryptionWords, exactDuration, factsOf, optionWords } from './words.ts'
 
 type Declared = Omit<DesiredJob, 'fingerprint' | 'facts'>
 type Fact = readonly [string, string | null]
@@ -41,8 +41,13 @@ function scheduleWords({ schedule }: Declared): string {
 function sourceFact({ name, kind, options }: Declared['sources'][number]): Fact {
   const words = Object.entries(options)
     .filter(([, value]) => value !== false && value !== '' && !isEmptyList(value))
-    .map(([key, value]) => `${key}=${optionWords(value)}`)
+    .map(([key, value]) => `${key}=${isArgv(kind, key) ? argvWords(value) : optionWords(value)}`)
   return [`source ${name}`, [kind, ...words].join(' ')]
+}
+
+/** What the words of a program hold came through `${}` as often as not: a password, then. */
+function isArgv(kind: string, key: string): boolean {
+  return kind === 'command' && (key === 'backup' || key === 'restore')
 }
 
 function isEmptyList(value: unknown): boolean {

@@ -32,6 +32,18 @@ export function optionWords(value: OptionValue): string {
     .join(' ')
 }
 
+/**
+ * A program's words without what they say: the program, how many there are, and a mark that changes
+ * when one of them does.
+ */
+export function argvWords(argv: OptionValue): string {
+  const words = typeof argv === 'object' && argv !== null && isList(argv) ? argv.map(String) : []
+  const mark = createHash('sha256').update(JSON.stringify(words)).digest('hex').slice(0, 6)
+  return words.length === 1
+    ? (words[0] ?? '')
+    : `${words[0] ?? ''} … (${words.length} words, ${mark})`
+}
+
 function isList(value: object): value is readonly OptionValue[] {
   return Array.isArray(value)
 }

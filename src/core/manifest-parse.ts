@@ -1,4 +1,4 @@
-import { ManifestRefused, messageOf } from '../lib/errors.ts'
+import { ManifestDamaged, ManifestRefused, messageOf } from '../lib/errors.ts'
 import {
   MANIFEST_VERSION,
   type Manifest,
@@ -78,14 +78,14 @@ export function signedFields(text: string): Readonly<Record<string, unknown>> {
 }
 
 function parseFields(text: string): Readonly<Record<string, unknown>> {
-  if (text.length > LONGEST) throw new ManifestRefused('manifest is broken: it is far too long')
+  if (text.length > LONGEST) throw new ManifestDamaged('manifest is broken: it is far too long')
   let value: unknown
   try {
     value = JSON.parse(text)
   } catch (cause) {
-    throw new ManifestRefused(`manifest is no JSON: ${messageOf(cause)}`, { cause })
+    throw new ManifestDamaged(`manifest is no JSON: ${messageOf(cause)}`, { cause })
   }
-  if (!isFields(value)) throw new ManifestRefused('manifest is broken: it is no JSON object')
+  if (!isFields(value)) throw new ManifestDamaged('manifest is broken: it is no JSON object')
   return value
 }
 

@@ -1,4 +1,4 @@
-import { ManifestRefused } from '../lib/errors.ts'
+import { ManifestDamaged, type ManifestRefused } from '../lib/errors.ts'
 import { iso, parseInstant } from '../lib/time.ts'
 import type { Instant } from './model.ts'
 
@@ -31,7 +31,7 @@ const LONGEST_NAME = 512
 /** Reads `fields`, the block at `path` of the manifest; the top level's path is empty. */
 export function reading(fields: Fields, path = ''): FieldReader {
   const refuse = (key: string, why: string) =>
-    new ManifestRefused(`manifest is broken: ${path}${key} ${why}`)
+    new ManifestDamaged(`manifest is broken: ${path}${key} ${why}`)
 
   function typed<T>(key: string, is: (value: unknown) => value is T, what: string): T {
     const value = Object.hasOwn(fields, key) ? fields[key] : undefined

@@ -91,7 +91,8 @@ export function sceneOf(
   const inPlace = history.restores.flatMap((one) =>
     one.inPlace && one.group !== null ? [{ ...one, group: group(one.group) }] : [],
   )
-  const restoring = inPlace.filter((one) => one.status === 'running' && alive.has(one.instance))
+  // Whoever began it may be gone: until the recovery has closed the row, the data may be half of each.
+  const restoring = inPlace.filter((one) => one.status === 'running')
   const restored = inPlace
     .filter((one) => one.status === 'success' && !one.released)
     .sort((one, other) => one.startedAt - other.startedAt || byText(one.id, other.id))

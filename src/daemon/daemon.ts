@@ -1,15 +1,14 @@
 import { join } from 'node:path'
-import { deliverNotifications } from '../act/announce.ts'
 import { sweepScratch } from '../act/scratch.ts'
 import type { RestoreRequest } from '../core/observed.ts'
 import { lockDaemon } from '../leases/machine.ts'
 import { count } from '../lib/count.ts'
-import { ConfigError, Interrupted, messageOf, reportOf } from '../lib/errors.ts'
-import { formatDuration } from '../lib/time.ts'
+import { ConfigError, messageOf, reportOf } from '../lib/errors.ts'
 import type { World } from '../observe/world.ts'
 import { applyConfig } from './apply.ts'
 import { bootRestore, requestedRestore } from './boot.ts'
 import { createDispatch, type Dispatch } from './dispatch.ts'
+import { drain } from './drain.ts'
 import { recover } from './recover.ts'
 import { firstGeneration, type Generation, refuseUnavailable, reload } from './reload.ts'
 import { type Ambient, openSession, type Session } from './session.ts'
@@ -19,8 +18,6 @@ import { watchFiles } from './watch.ts'
 
 /** What could not be done for the moment is tried again after this long. */
 const SOON = 1_000
-/** Notifications of the last moments get this long; what is not delivered waits in the outbox. */
-const FAREWELL = 5_000
 
 /** What the process is told from outside. */
 export interface Orders {
@@ -120,7 +117,7 @@ async function live(life: Life): Promise<'drained' | 'aborted'> {
     if (reloading && how === 'again') changed = true
     if (!lifetime.aborted) await dispatch.pause(changed ? SOON : null)
   }
-  return await drain(life, dispatch, cut)
+  return await drain({ world: running.world, dispatch, stop: orders.stop, cut })
 }
 
 interface Pass {
@@ -196,34 +193,6 @@ async function takeReload(life: Life): Promise<'taken' | 'kept' | 'unsettled'> {
     detail: { sha256: found.generation.desired.origin.sha256 },
   })
   return 'taken'
-}
-
-/** Lets what runs end by itself for `drain_timeout`, then aborts it cleanly; a second order aborts at once. */
-async function drain(
-  { running, ambient, orders }: Life,
-  dispatch: Dispatch,
-  cut: AbortController,
-): Promise<'drained' | 'aborted'> {
-  const limit = running.generation.desired.drainTimeout
-  ambient.report({
-    event: 'daemon.draining',
-    level: 'info',
-    message: `taking no more slots; what runs has ${formatDuration(limit)} to end`,
-  })
-  const timer = setTimeout(
-    () => cut.abort(new Interrupted(`the drain took longer than ${formatDuration(limit)}`)),
-    limit,
-  )
-  await dispatch.settle()
-  clearTimeout(timer)
-  await deliverNotifications(running.world, AbortSignal.timeout(FAREWELL)).catch(() => {})
-  const aborted = orders.stop.aborted || cut.signal.aborted
-  ambient.report({
-    event: 'daemon.stopped',
-    level: aborted ? 'warn' : 'info',
-    message: aborted ? 'stopped; what ran was aborted' : 'stopped',
-  })
-  return aborted ? 'aborted' : 'drained'
 }
 
 function tellLoaded({ desired }: Generation, ambient: Ambient): void {

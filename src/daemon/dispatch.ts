@@ -1,6 +1,7 @@
 import { skip } from '../act/skip.ts'
 import type { Action, ActionKind } from '../core/action.ts'
 import type { Instant, JobId } from '../core/model.ts'
+import type { Observed } from '../core/observed.ts'
 import { ownerOf } from '../core/owner.ts'
 import { plan } from '../core/plan.ts'
 import { backoff } from '../core/retry.ts'
@@ -11,6 +12,7 @@ import { observe } from '../observe/observe.ts'
 import type { World } from '../observe/world.ts'
 import { applyConfig, isConfigAction } from './apply.ts'
 import { type Cooling, cooled, isCooling, type TurnResult } from './cooling.ts'
+import { recoverRestores } from './recover.ts'
 import { createStock, type Surroundings, tellBroken } from './stock.ts'
 import { EVERY_KIND, type Outcome, type TurnRequest, takeTurn } from './turn.ts'
 
@@ -115,6 +117,7 @@ async function look(
   signal: AbortSignal,
 ): Promise<ReadonlyMap<JobId, readonly Action[]>> {
   const observed = await observe(HISTORY, world, signal)
+  if (hasOrphans(observed)) await recoverRestores(world, signal)
   const owed = new Map<JobId, Action[]>([...wanted].map((job) => [job, []]))
   const { actions } = plan(world.desired, observed, world.now())
   if (actions.some(isConfigAction)) await applyAgain(world, signal)
@@ -126,6 +129,13 @@ async function look(
     else owed.set(owner, [...(owed.get(owner) ?? []), action])
   }
   return owed
+}
+
+/** Restores whose command died in the middle: their sources are not touched until that is settled. */
+function hasOrphans({ history, alive }: Observed): boolean {
+  return history.restores.some(
+    ({ status, instance }) => status === 'running' && !alive.has(instance),
+  )
 }
 
 /** Somebody applied another file to this state: for this daemon its own is the truth, and its jobs owe their slots. */

@@ -27,10 +27,25 @@ const PATIENCE = 60_000
 
 async function recoverAlone(world: World, signal: AbortSignal): Promise<void> {
   await closeRuns(world)
+  for (const entry of await world.store.journal()) {
+    if (entry.kind === 'delete') await recoverEntry(entry, world, signal)
+  }
+  await recoverRestoresAlone(world, signal)
+}
+
+/** The part that a running daemon owes as well: restores of commands that were killed beside it. */
+export async function recoverRestores(world: World, signal: AbortSignal): Promise<void> {
+  const asked = { leases: world.leases, patience: 0 }
+  await holdPatiently(asked, 'recovery', signal, (_lease, held) =>
+    recoverRestoresAlone(world, held),
+  )
+}
+
+async function recoverRestoresAlone(world: World, signal: AbortSignal): Promise<void> {
   const entries = await world.store.journal()
   const restores = await openRestores(world)
   for (const entry of entries) {
-    if (entry.kind === 'swap' && restores.alive.has(entry.restore)) continue
+    if (entry.kind !== 'swap' || restores.alive.has(entry.restore)) continue
     await recoverEntry(entry, world, signal)
   }
   for (const restore of restores.dead) {
@@ -96,7 +111,8 @@ async function recoverEntry(entry: JournalEntry, world: World, signal: AbortSign
     else if (entry.kind === 'swap') await finishSwap(entry, world)
     else unreachable(entry)
   } catch (error) {
-    // The entry stays and is tried again at the next start; nothing is lost by that.
+    // The entry stays and is tried again; until then nothing of that source is touched.
+    if (!world.news(`recovery ${entry.id}`, messageOf(error))) return
     world.report({
       event: 'pass.failed',
       level: 'error',

@@ -154,6 +154,9 @@ export class ManifestRefused extends Failure {
   }
 }
 
+/** A manifest that is broken, or tells of another archive than it lies beside: a verdict on the copy. */
+export class ManifestDamaged extends ManifestRefused {}
+
 /** Someone else holds the lease. */
 export class LeaseBusy extends Failure {
   constructor(lease: string, holder: string, options: FailureOptions = {}) {

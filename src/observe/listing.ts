@@ -2,13 +2,17 @@ import { archiveOfPin, isArchiveKey, manifestKey } from '../core/archive-key.ts'
 import type { Copy, Instant, Pin, TargetId } from '../core/model.ts'
 import type { FoundManifest, Listing, StoredObject, UnfinishedObject } from '../core/observed.ts'
 import { forEachConcurrent } from '../lib/concurrent.ts'
-import { messageOf, ObjectMissing } from '../lib/errors.ts'
+import { count } from '../lib/count.ts'
+import { messageOf, ObjectMissing, TargetUnreachable } from '../lib/errors.ts'
+import { unlessAborted, withTimeLimit } from '../lib/limits.ts'
 import { parseInstant } from '../lib/time.ts'
 import { readManifest } from '../stream/signature.ts'
 import { readText } from '../stream/text.ts'
 import type { Target } from '../targets/target.ts'
 import type { World } from './world.ts'
 
+/** A target that takes longer to list is as good as away. */
+const LIST_LIMIT = 10 * 60_000
 /** Requests under way at once while unknown manifests are read. */
 const READS_AT_ONCE = 16
 
@@ -28,27 +32,39 @@ export async function observeTarget(
   world: World,
   signal: AbortSignal,
 ): Promise<Listing> {
+  const limited = withTimeLimit(signal, LIST_LIMIT, `the listing of ${look.id}`)
   try {
-    const objects = new Map<string, StoredObject>()
-    const unfinished: UnfinishedObject[] = []
-    for (const prefix of look.prefixes) {
-      for await (const object of look.target.list(prefix, signal)) objects.set(object.key, object)
-      for await (const object of look.target.unfinished(prefix, signal)) unfinished.push(object)
-    }
-    const manifests = await readUnknown(look, objects, world, signal)
-    const pins = await readPins(look, objects, signal)
-    return {
-      kind: 'listed',
-      prefixes: look.prefixes,
-      at: world.now(),
-      objects,
-      unfinished,
-      manifests,
-      pins,
-    }
+    // A mount that hangs heeds no signal.
+    return await unlessAborted(list(look, world, limited), limited)
   } catch (error) {
     signal.throwIfAborted()
-    return { kind: 'unreachable', error: messageOf(error) }
+    return { kind: 'unreachable', error: messageOf(limited.aborted ? limited.reason : error) }
+  }
+}
+
+async function list(look: Look, world: World, signal: AbortSignal): Promise<Listing> {
+  const objects = new Map<string, StoredObject>()
+  const unfinished: UnfinishedObject[] = []
+  for (const prefix of look.prefixes) {
+    for await (const object of look.target.list(prefix, signal)) objects.set(object.key, object)
+    for await (const object of look.target.unfinished(prefix, signal)) unfinished.push(object)
+  }
+  if (objects.size === 0 && look.known.size > 0) {
+    // An unmounted disk leaves an empty folder behind; a target that lost everything at once is
+    // no more to be believed than one that cannot be read.
+    const copies = count(look.known.size, 'copy', 'copies')
+    throw new TargetUnreachable(`it is empty where ${copies} should be: is it mounted?`)
+  }
+  const manifests = await readUnknown(look, objects, world, signal)
+  const pins = await readPins(look, objects, signal)
+  return {
+    kind: 'listed',
+    prefixes: look.prefixes,
+    at: world.now(),
+    objects,
+    unfinished,
+    manifests,
+    pins,
   }
 }
 
@@ -64,9 +80,13 @@ async function readUnknown(
     ({ key }) => isArchiveKey(key) && !known.has(key) && objects.has(manifestKey(key)),
   )
   await forEachConcurrent(unknown, READS_AT_ONCE, async ({ key, bytes }) => {
-    const text = await readText(target, manifestKey(key), signal).catch(absent)
-    if (text === null) return
-    const manifest = await readManifest(text, signing, deployment)
+    const read = await readObject(target, manifestKey(key), signal)
+    if (read.kind === 'absent') return
+    if (read.kind === 'unreadable') {
+      found.set(key, { kind: 'foreign', why: read.why })
+      return
+    }
+    const manifest = await readManifest(read.text, signing, deployment)
     found.set(key, matching(manifest, key, bytes))
   })
   return found
@@ -95,8 +115,9 @@ async function readPins(
   await forEachConcurrent(objects.keys(), READS_AT_ONCE, async (key) => {
     const archive = archiveOfPin(key)
     if (archive === null) return
-    const text = await readText(target, key, signal).catch(absent)
-    if (text !== null) pins.push(parsePin(id, archive, text))
+    const read = await readObject(target, key, signal)
+    if (read.kind !== 'absent')
+      pins.push(parsePin(id, archive, read.kind === 'text' ? read.text : ''))
   })
   return pins
 }
@@ -112,8 +133,19 @@ function parsePin(target: TargetId, key: string, text: string): Pin {
   }
 }
 
-/** Gone since the listing. */
-function absent(error: unknown): null {
-  if (error instanceof ObjectMissing) return null
-  throw error
+type Read =
+  | { readonly kind: 'text'; readonly text: string }
+  /** Gone since the listing. */
+  | { readonly kind: 'absent' }
+  | { readonly kind: 'unreadable'; readonly why: string }
+
+/** One object that cannot be read says nothing about the target: only what stops all reading does. */
+async function readObject(target: Target, key: string, signal: AbortSignal): Promise<Read> {
+  try {
+    return { kind: 'text', text: await readText(target, key, signal) }
+  } catch (error) {
+    signal.throwIfAborted()
+    if (error instanceof ObjectMissing) return { kind: 'absent' }
+    return { kind: 'unreadable', why: messageOf(error) }
+  }
 }

@@ -1,5 +1,6 @@
 import type { FileHandle } from 'node:fs/promises'
 import { Readable } from 'node:stream'
+import { unlessAborted } from '../lib/limits.ts'
 
 /** A batch is full with this many bytes, */
 const BATCH_BYTES = 1024 * 1024
@@ -11,7 +12,8 @@ const BATCH_PIECES = 1024
  * written: at most two are in memory. Resolves to the bytes written once the last write did.
  *
  * Rejects with the first failure of body or `write`, or at once with the signal's reason even when
- * the body never answers; the body is let go, and no write is under way any more.
+ * the body or a write never answers. The body is let go; only after the signal may a write still be
+ * under way, to which whoever closes the file has to look.
  */
 export async function pour(
   body: AsyncIterable<Uint8Array>,
@@ -25,7 +27,7 @@ export async function pour(
   let ended = false
   let total = 0
   const flush = async (batch: readonly Uint8Array[]) => {
-    await writing
+    await unlessAborted(writing, stop)
     writing = write(batch)
     writing.catch((error: unknown) => broken.abort(error)) // also while the body hangs
   }
@@ -45,10 +47,10 @@ export async function pour(
     }
     ended = true
     if (waiting > 0) await flush(batch)
-    await writing
+    await unlessAborted(writing, signal)
     return total
   } finally {
-    await writing.catch(() => {})
+    await unlessAborted(writing, signal).catch(() => {})
     if (!ended) letGo(body, iterator)
   }
 }
@@ -71,26 +73,6 @@ function after(batch: readonly Uint8Array[], written: number): Uint8Array[] {
   })
   if (from < 0) return []
   return batch.slice(from).map((piece, index) => (index === 0 ? piece.subarray(skip) : piece))
-}
-
-/** `work`, or the signal's reason as soon as there is one. Leaves nothing behind on the signal. */
-function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const stop = () => reject(signal.reason)
-    const settled = () => signal.removeEventListener('abort', stop)
-    if (signal.aborted) stop()
-    else signal.addEventListener('abort', stop, { once: true })
-    work.then(
-      (value) => {
-        settled()
-        resolve(value)
-      },
-      (error: unknown) => {
-        settled()
-        reject(error)
-      },
-    )
-  })
 }
 
 /** Tells the body that nobody reads on. Not waited for: a body that hangs would hang us too. */

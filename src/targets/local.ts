@@ -6,6 +6,7 @@ import type { Bytes, Instant } from '../core/model.ts'
 import type { StoredObject, UnfinishedObject } from '../core/observed.ts'
 import type { Section } from '../core/section.ts'
 import { ConfigError, ObjectMissing } from '../lib/errors.ts'
+import { unlessAborted } from '../lib/limits.ts'
 import { exists, freeBytes, isGone } from '../platform/files.ts'
 import { letGo, pour, writeAll } from '../platform/pour.ts'
 import { walkFiles } from '../platform/walk.ts'
@@ -15,6 +16,8 @@ import { begin, erase, publish, seal } from './local-write.ts'
 import type { Stored, Target, TargetKind } from './target.ts'
 
 const READ_SIZE = 1024 * 1024
+/** What an aborted write gets to tidy up; a disk that hangs is left to itself. */
+const TIDY_UP = 2_000
 
 /** A folder of this machine, or anything mounted as one. */
 export const local: TargetKind = {
@@ -42,23 +45,26 @@ function fault({ path }: Section, key: string, message: string): ConfigError {
 }
 
 function localTarget(place: Place): Target {
-  const reach = <T>(attempt: string, work: Promise<T>) => reaching(place, attempt, work)
+  const reach = <T>(attempt: string, work: Promise<T>, signal: AbortSignal) =>
+    unlessAborted(reaching(place, attempt, work), signal)
   return {
-    put: (key, body, token, signal) => putObject(place, { key, body, token }, signal),
+    put: (key, body, token, signal) => deliver(place, { key, body, token }, signal),
 
     async get(key, start, signal) {
       checkKey(key)
       signal.throwIfAborted()
-      const file = await reach(`read ${key}`, openObject(place, key))
-      if (signal.aborted) await file.close()
-      signal.throwIfAborted()
+      const opening = openObject(place, key)
+      const file = await reach(`read ${key}`, opening, signal).catch((error: unknown) => {
+        opening.then((late) => late.close()).catch(() => {})
+        throw error
+      })
       return readFrom(file, start, signal)
     },
 
     async stat(key, signal) {
       checkKey(key)
       signal.throwIfAborted()
-      return reach(`look at ${key}`, statObject(place, key))
+      return reach(`look at ${key}`, statObject(place, key), signal)
     },
 
     list: (prefix, signal) => listObjects(place, prefix, signal),
@@ -67,18 +73,18 @@ function localTarget(place: Place): Target {
     async remove(key, signal) {
       checkKey(key)
       signal.throwIfAborted()
-      await reach(`remove ${key}`, removeObject(place, key))
+      await reach(`remove ${key}`, removeObject(place, key), signal)
     },
 
     async abort({ key, token }, signal) {
       const part = partPath(place.root, key, token)
       signal.throwIfAborted()
-      await reach(`remove the unfinished ${key}`, removePart(place, key, part))
+      await reach(`remove the unfinished ${key}`, removePart(place, key, part), signal)
     },
 
     async free(signal) {
       signal.throwIfAborted()
-      return reach('ask for free space', freeSpace(place))
+      return reach('ask for free space', freeSpace(place), signal)
     },
   }
 }
@@ -94,6 +100,16 @@ interface Delivery {
   readonly key: string
   readonly body: AsyncIterable<Uint8Array>
   readonly token: string
+}
+
+/** Ends at most `TIDY_UP` after an abort: a disk that hangs must not hang who writes to it. */
+async function deliver(place: Place, delivery: Delivery, signal: AbortSignal): Promise<Stored> {
+  const work = putObject(place, delivery, signal)
+  return await unlessAborted(work, signal, TIDY_UP).catch((error: unknown) => {
+    // A success after we gave it up must not count.
+    work.then(() => erase(place, `${place.root}/${delivery.key}`)).catch(() => {})
+    throw error
+  })
 }
 
 async function putObject(

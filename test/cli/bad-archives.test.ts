@@ -102,12 +102,14 @@ describe('an archive that is not what was written', () => {
 
   it('is refused with a newer manifest, and says to upgrade', async () => {
     await changeManifest(work, 'shelf', key, { version: 99 })
-    await expectRefused([1, 14], /does not count: manifest has version 99, .* reads up to 1/)
+    await expectRefused([1, 1], /does not count: manifest has version 99, .* reads up to 1/)
+    const listed = (await work.ok(['backup', 'list', '--json'])).document.backups
+    expect(listed).not.toContainEqual(expect.objectContaining({ verify: 'failed' }))
   })
 
   it('is refused with the manifest of another deployment', async () => {
     await changeManifest(work, 'shelf', key, { deployment: 'theirs' })
-    await expectRefused([1, 14], /does not count: it belongs to deployment theirs/)
+    await expectRefused([1, 1], /does not count: it belongs to deployment theirs/)
   })
 
   it('is refused with a manifest that is about something else, or is none', async () => {

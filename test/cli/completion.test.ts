@@ -10,7 +10,7 @@ const run = promisify(execFile)
 describe('completion', () => {
   it('is a script that bash takes, and that completes verbs and options', async () => {
     await using work = await makeWorkspace()
-    const { stdout } = await work.ok(['completion', 'bash'])
+    const { stdout } = await work.run(['completion', 'bash'])
     await writeFile(work.at('holdfast.bash'), stdout)
     const complete = async (...words: readonly string[]) => {
       const script = `. "$0"; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _holdfast; echo "\${COMPREPLY[@]}"`

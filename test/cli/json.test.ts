@@ -1,5 +1,18 @@
 import { describe, expect, it } from 'vitest'
+import { commandLine } from '../support/command-line.ts'
 import { filesConfig, makeWorkspace } from '../support/holdfast.ts'
+
+/** What is run as a process, for the sake of its real stdout; the others are the same in this one. */
+const asProcess: ReadonlySet<string> = new Set([
+  'apply --yes',
+  'backup create --name before-upgrade',
+  'backup list',
+  'plan',
+  'restore files --to out',
+  'nonsense',
+  'restore files',
+  'plan -c nowhere.yml',
+])
 
 /** Fields of a row, in the words of the design. */
 const ROW = {
@@ -34,9 +47,12 @@ describe('--json', () => {
       filesConfig('retention: { keep_last: 1, keep_daily: 3 }'),
     )
     await work.write({ 'live/a': 'a', 'before.yml': filesConfig() })
-    const document = async (words: string) =>
-      (await work.ok([...words.split(' '), '--json'])).document
-
+    const document = async (words: string) => {
+      const split = [...words.split(' '), '--json']
+      const ran = asProcess.has(words) ? await work.run(split) : await work.ok(split)
+      expect([words, ran.code, ran.stderr]).toEqual([words, 0, expect.not.stringMatching(/error/)])
+      return ran.document
+    }
     expect(await document('validate')).toMatchObject({ valid: true, jobs: 1, targets: 1 })
     expect(await document('apply --yes')).toEqual({
       applied: [
@@ -113,7 +129,12 @@ describe('--json', () => {
       'plan -c nowhere.yml': 'config_invalid',
     }
     const ran = await Promise.all(
-      Object.keys(cases).map((words) => work.run([...words.split(' ').filter(Boolean), '--json'])),
+      Object.keys(cases).map(async (words) => {
+        const split = [...words.split(' ').filter(Boolean), '--json']
+        if (asProcess.has(words)) return await work.run(split)
+        const { code, document } = await commandLine(split, { cwd: work.root })
+        return { code, document: document() }
+      }),
     )
     const found = ran.map(({ document: { error } }) => error.code)
     expect(

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs'
 import { readdir, readFile } from 'node:fs/promises'
 import { describe, expect, it } from 'vitest'
+import { commandLine } from '../support/command-line.ts'
 import { makeWorkspace } from '../support/holdfast.ts'
 
 const SECRETS = [
@@ -77,7 +78,12 @@ describe('secrets', () => {
       ['target', 'list', '--json'],
       ['validate', '--json'],
     ]
-    const ran = await Promise.all(verbs.map((verb) => work.run(verb, { env })))
+    const ran = await Promise.all(
+      verbs.map(async (verb) => {
+        const { code, out, err } = await commandLine(verb, { cwd: work.root, env })
+        return { code, stdout: out, stderr: err }
+      }),
+    )
     expect(ran.map(({ code }) => code)).toEqual(verbs.map(() => 0))
     expect(ran[0]?.stdout).toContain('***')
     await work.write({ 'wrong.yml': CONFIG.replace('secret: hook-', 'sekret: hook-') })

@@ -313,10 +313,10 @@ describe('a source that was restored in place', () => {
     ])
   })
 
-  it('is left alone while it is being restored', () => {
+  it('is left alone while it is being restored, and until it is settled what a killed restore left', () => {
     const under = restore('r1', pair, SLOT, { status: 'running', finishedAt: null, instance: HERE })
     expect(owed(pair, { restores: [under] })).toMatchObject([{ sources: ['db'] }])
     const dead = { ...under, instance: GONE }
-    expect(owed(pair, { restores: [dead] })).toMatchObject([{ sources: ['files', 'db'] }])
+    expect(owed(pair, { restores: [dead] })).toMatchObject([{ sources: ['db'] }])
   })
 })

@@ -84,6 +84,19 @@ describe('pour', () => {
     await expect(pour(new PassThrough(), nothing, controller.signal)).rejects.toBe(reason)
   })
 
+  it('fails at once with the signal’s reason while a write hangs', async () => {
+    const controller = new AbortController()
+    const body = new PassThrough()
+    body.end(Buffer.alloc(3 * 1024 * 1024))
+    const reason = new Error('stop')
+    const hangs = () => {
+      controller.abort(reason)
+      return new Promise<void>(() => {})
+    }
+
+    await expect(pour(body, hangs, controller.signal)).rejects.toBe(reason)
+  })
+
   it('ends no sooner than its last write', async () => {
     let release = () => {}
     let ended = false

@@ -60,6 +60,21 @@ describe('a fan-out', () => {
     expect(seen).toEqual({ read: 100, ended: true })
   })
 
+  it('drops a consumer that takes nothing for too long while others go on, and only then', async () => {
+    const stalled: [number, string][] = []
+    const stalls = {
+      limit: 30,
+      onStall: (index: number, { message }: Error) => void stalled.push([index, message]),
+    }
+    const [good, hung] = fanOut(watched(100).body, 2, stalls)
+    if (!good || !hung) throw new Error('too few')
+    const began = hung[Symbol.asyncIterator]()
+    await began.next()
+    expect((await collect(good)).length).toBe(1000)
+    expect(stalled).toEqual([[1, 'the target took nothing for 30ms']])
+    await expect(began.next()).rejects.toThrow('took nothing')
+  })
+
   it('tells every consumer of a failure of the body', async () => {
     const failure = new Error('torn')
     const outcomes = fanOut(watched(3, failure).body, 3).map((one) => collect(one))

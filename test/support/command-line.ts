@@ -8,6 +8,8 @@ import type { Document } from './holdfast.ts'
 /** What differs from a process that was started in `cwd` on a pipe. */
 export interface Setting {
   readonly cwd: string
+  /** Beside PATH. */
+  readonly env?: Readonly<Record<string, string>>
   /** The clock; the machine's unless told. */
   readonly now?: () => number
   /** Whoever sits at the terminal; nobody unless told. */
@@ -28,7 +30,7 @@ export async function commandLine(words: readonly string[], setting: Setting): P
   const err: string[] = []
   const { now = Date.now } = setting
   const code = await runCommandLine(words, {
-    env: { PATH: process.env.PATH },
+    env: { PATH: process.env.PATH, ...setting.env },
     cwd: setting.cwd,
     now: () => now() as Instant,
     version: '0.0.0-test',

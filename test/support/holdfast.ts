@@ -4,6 +4,7 @@ import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/
 import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { commandLine } from './command-line.ts'
 
 const PROGRAM = resolve(import.meta.dirname, '../../bin/holdfast')
 
@@ -57,9 +58,12 @@ export interface Workspace extends AsyncDisposable {
   /** Writes files by their path from the root on, with their folders. */
   write(files: Readonly<Record<string, string | Uint8Array>>): Promise<void>
   read(...parts: readonly string[]): Promise<string>
-  /** Runs to the end. */
+  /** Runs `bin/holdfast` to its end: what a law is about. */
   run(args: readonly string[], options?: RunOptions): Promise<Ran>
-  /** Runs to the end and throws, with all that was said, unless the exit code is 0. */
+  /**
+   * The same command line, where it only prepares or looks, in this process, which is three times
+   * quicker; with options a process as `run`. Throws with all that was said unless its code is 0.
+   */
   ok(args: readonly string[], options?: RunOptions): Promise<Ran>
   start(args: readonly string[], options?: RunOptions): Running
   /** The keys of the archives in the folder of a local target, oldest first. */
@@ -84,7 +88,7 @@ export async function makeWorkspace(config?: string): Promise<Workspace> {
     read: (...parts) => readFile(join(root, ...parts), 'utf8'),
     run: (args, options) => workspace.start(args, options).ended,
     async ok(args, options) {
-      const ran = await workspace.run(args, options)
+      const ran = options ? await workspace.run(args, options) : await runHere(args, root)
       if (ran.code === 0) return ran
       throw new Error(`${args.join(' ')} ended with ${ran.code}:\n${ran.stdout}\n${ran.stderr}`)
     },
@@ -106,6 +110,11 @@ export async function makeWorkspace(config?: string): Promise<Workspace> {
   }
   if (config !== undefined) await workspace.write({ 'holdfast.yml': config })
   return workspace
+}
+
+async function runHere(args: readonly string[], cwd: string): Promise<Ran> {
+  const { code, out, err } = await commandLine(args, { cwd })
+  return ranOf(code, { stdout: `${out}\n`, stderr: `${err}\n` })
 }
 
 function start(args: readonly string[], { env = {}, cwd, through = [] }: RunOptions): Running {

@@ -3,10 +3,11 @@ import { access, lstat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { RestoreFailed } from '../../lib/errors.ts'
 import { exists, isGone } from '../../platform/files.ts'
+import { realOf, within } from '../../platform/paths.ts'
 import type { RestoreTask } from '../source.ts'
 import { mountPoints, mountsInside } from './mounts.ts'
 import { naming } from './names.ts'
-import { deviceOf, isEmpty, realOf, within } from './places.ts'
+import { deviceOf, isEmpty } from './places.ts'
 import type { DirectorySettings } from './settings.ts'
 
 /** What a restore puts in whose place, and how. */

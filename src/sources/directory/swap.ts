@@ -1,12 +1,13 @@
 import { chmod, chown, lstat, mkdir, readdir } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { exists, isGone } from '../../platform/files.ts'
+import { within } from '../../platform/paths.ts'
 import type { Move } from '../source.ts'
 import { asText } from './carry.ts'
 import { isOwnFolder } from './excludes.ts'
 import type { Goal } from './goal.ts'
 import { naming } from './names.ts'
-import { LOST_AND_FOUND, within } from './places.ts'
+import { LOST_AND_FOUND } from './places.ts'
 
 /*
  * Moves are journaled, and after a crash a look at which paths exist tells how many were made. So no
