@@ -4,14 +4,7 @@ import type { Copy, JobId } from '../core/model.ts'
 import type { History } from '../core/observed.ts'
 import { knownJobs, parseReference } from '../core/reference.ts'
 import { holdPatiently } from '../leases/lease.ts'
-import {
-  ArchiveDamaged,
-  exitCodeOf,
-  LeaseBusy,
-  messageOf,
-  Refused,
-  reportOf,
-} from '../lib/errors.ts'
+import { ArchiveDamaged, exitCodeOf, LeaseBusy, Refused, reportOf } from '../lib/errors.ts'
 import type { World } from '../observe/world.ts'
 import type { Context, GlobalFlags } from './context.ts'
 import { openForWork } from './opened.ts'

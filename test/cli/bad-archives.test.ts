@@ -1,6 +1,6 @@
 import { createHash, generateKeyPairSync, randomBytes } from 'node:crypto'
 import { copyFile, open, rm, truncate } from 'node:fs/promises'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { changeManifest, forge, manifestOf } from '../support/forge.ts'
 import { filesConfig, makeWorkspace, type Ran, type Workspace } from '../support/holdfast.ts'
 import { tarOf } from '../support/tars.ts'
@@ -35,6 +35,7 @@ describe('an archive that is not what was written', () => {
     await copyFile(manifest(), work.at('sound.manifest.json'))
     await work.write({ 'live/a': 'changed since' })
   })
+  afterEach(() => mend())
   afterAll(() => work[Symbol.asyncDispose]())
 
   /** Restore and verify are refused with the live data as it is, and the mended archive is sound. */
@@ -50,6 +51,9 @@ describe('an archive that is not what was written', () => {
     expect(Object.keys(await work.files()).filter((name) => /holdfast-|^out/.test(name))).toEqual(
       [],
     )
+    // Whoever cannot trust or understand a manifest has no verdict on the archive.
+    const marked = (await work.ok(['backup', 'list', '--json'])).document.backups
+    expect(marked).toMatchObject([{ verify: codes[1] === 14 ? 'failed' : 'ok' }])
     await mend()
     await work.ok(['backup', 'verify', 'files'])
   }
@@ -141,7 +145,6 @@ describe('an archive that is not what was written', () => {
     expect([forged.code, forged.stderr]).toEqual([1, expect.stringContaining('move the manifest')])
     expect(await work.files('live')).toEqual(live)
     expect(Object.keys(await work.files())).not.toContain('became')
-    await mend()
   })
 })
 

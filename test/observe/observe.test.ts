@@ -1,4 +1,4 @@
-import { rename, rm, writeFile } from 'node:fs/promises'
+import { mkdir, rename, rm, writeFile } from 'node:fs/promises'
 import { describe, expect, it } from 'vitest'
 import type { JobId, TargetId } from '../../src/core/model.ts'
 import type { Listing, Observed } from '../../src/core/observed.ts'
@@ -44,18 +44,22 @@ async function backedUp(): Promise<Workspace> {
 }
 
 describe('observing', () => {
-  it('tells a target that could not be looked at from one that holds nothing', async () => {
+  it('believes neither a target that could not be looked at nor one that is empty where copies should be', async () => {
     await using work = await backedUp()
-    await rm(work.at('one'), { recursive: true })
+    const reason = async (target: string) => {
+      const listing = (await look(work)).listings.get(target as TargetId)
+      return listing?.kind === 'unreachable' ? listing.error : listing?.kind
+    }
     await rename(work.at('two'), work.at('kept'))
     await writeFile(work.at('two'), 'a file')
-    const observed = await look(work)
-    expect(listed(observed, 'one').objects.size).toBe(0)
-    expect(observed.listings.get('two' as TargetId)).toEqual({
-      kind: 'unreachable',
-      error: expect.stringContaining('it is not a directory'),
-    })
-    expect(observed.history.copies).toHaveLength(3)
+    expect(await reason('two')).toContain('it is not a directory')
+    // An empty folder where copies should be is a disk that is not mounted, not an empty target.
+    await rm(work.at('two'))
+    await mkdir(work.at('two'))
+    expect(await reason('two')).toContain('is it mounted?')
+    await rm(work.at('state'), { recursive: true })
+    expect(await reason('two')).toBe('listed')
+    expect(await reason('one')).toBe('listed')
   })
 
   it('looks at nothing, at the groups of some jobs, or at all, as the scope says', async () => {

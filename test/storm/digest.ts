@@ -1,6 +1,6 @@
 import { execFile, spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { createHash } from 'node:crypto'
+import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { mkdir, readdir, readFile, rm } from 'node:fs/promises'
 import { DatabaseSync } from 'node:sqlite'
@@ -68,9 +68,7 @@ export async function digestArchive(workspace: Workspace, path: string): Promise
   }
   const file = `${out}/content`
   await bash(`${plain} > '${file}'`)
-  return path.includes('.sqlite.zst')
-    ? digestDatabase(file)
-    : (await readFile(file, 'utf8')).trim()
+  return path.includes('.sqlite.zst') ? digestDatabase(file) : (await readFile(file, 'utf8')).trim()
 }
 
 async function bash(script: string): Promise<void> {

@@ -15,10 +15,9 @@ function broken(law: string, details: readonly string[]): void {
   if (details.length > 0) throw new LawBroken(`${law}:\n  ${details.join('\n  ')}`)
 }
 
-/** Everything that must hold once a storm has passed and a daemon has looked at the world. */
+/** What must hold whatever happened, once Holdfast was started again. */
 export async function checkLaws(workspace: Workspace, memory: Memory): Promise<void> {
   const rows = readRows(workspace)
-  broken('something is stuck', await stuck(workspace, memory))
   broken('a lease is held by nobody', await heldLeases(workspace))
   broken('a copy is not what its row says', await falseCopies(workspace, rows))
   broken('a success is none', falseSuccesses(workspace, rows))
@@ -26,7 +25,12 @@ export async function checkLaws(workspace: Workspace, memory: Memory): Promise<v
   broken('an object of others was touched', await touchedForeign(workspace, memory))
   broken('a good copy is lost', lostCopies(workspace, rows))
   broken('an archive holds something else', await wrongContents(workspace, memory, rows))
-  broken('an archive is in no row', await unknownManifests(workspace, memory, rows))
+}
+
+/** What a daemon must have put in order, once it is gone. */
+export async function checkOrder(workspace: Workspace, memory: Memory): Promise<void> {
+  broken('something is stuck', await stuck(workspace, memory))
+  broken('an archive is in no row', await unknownManifests(workspace, memory, readRows(workspace)))
 }
 
 /** What is still under way or left lying about, in words; nothing when all has settled. */
@@ -35,16 +39,17 @@ export async function stuck(workspace: Workspace, memory: Memory): Promise<reado
   const open = ['pending', 'running']
   const objects = await objectsOf(workspace)
   const beside = await readdir(workspace.at('live'))
-  const scratch = await readdir(workspace.at('data', 'scratch'), { recursive: true }).catch(() => [])
+  // A baseline whose attempt was cut short is owed by the next slot, or the next command.
+  const owed = rows.restores.some((one) => one.status === 'success' && one.released === 0)
+  const scratch = await readdir(workspace.at('data', 'scratch'), { recursive: true }).catch(
+    () => [],
+  )
   const archives = new Set(objects)
   const ours = new Set(rows.copies.map(({ target, key }) => `${target}/${key}`))
   return [
     ...rows.runs.filter(({ status }) => open.includes(status)).map(({ id }) => `run ${id}`),
     ...rows.backups.filter(({ status }) => open.includes(status)).map(({ id }) => `backup ${id}`),
     ...rows.restores.filter(({ status }) => open.includes(status)).map(({ id }) => `restore ${id}`),
-    ...rows.restores
-      .filter((one) => one.status === 'success' && one.in_place === 1 && one.released === 0)
-      .map(({ id }) => `restore ${id} has no baseline`),
     ...rows.copies.filter(({ status }) => status === 'writing').map(({ key }) => `writing ${key}`),
     ...rows.journal.map((body) => `journal ${body}`),
     ...objects
@@ -55,10 +60,11 @@ export async function stuck(workspace: Workspace, memory: Memory): Promise<reado
       .filter((path) => ours.has(path) && !archives.has(`${path}.manifest.json`))
       .map((path) => `archive without manifest ${path}`),
     ...objects
-      .filter((path) => path.endsWith('.pin.json') && !memory.unproven.has(path))
+      .filter((path) => path.endsWith('.pin.json') && !memory.unproven.has(path) && !owed)
       .map((path) => `pin ${path}`),
     ...beside
       .filter((name) => name.includes('.holdfast-') && !memory.litter.has(name))
+      .filter((name) => !(owed && name.includes('.holdfast-previous-')))
       .map((name) => `beside the data ${name}`),
     // The folder of this data_dir stays; what is in it is of somebody at work.
     ...scratch.filter((name) => name.includes('/')).map((name) => `scratch ${name}`),
@@ -173,7 +179,7 @@ async function wrongContents(
   const taken = new Map<string, string>()
   for (const copy of rows.copies.filter(({ status }) => status === 'complete')) {
     const backup = sources.get(copy.backup)
-    if (!backup || backup.job !== 'main' || copy.sha256 === null) continue
+    if (backup?.job !== 'main' || copy.sha256 === null) continue
     const content = await contentOf(workspace, memory, copy)
     const wrong = judge(memory, ran, backup, content)
     if (wrong !== null) found.push(`${copy.target}/${copy.key}: ${wrong}`)
@@ -223,7 +229,6 @@ export async function unknownManifests(
       .map(({ target, key }) => `${target}/${key}.manifest.json`),
   )
   return (await objectsOf(workspace)).filter(
-    (path) =>
-      path.endsWith('.manifest.json') && !memory.foreign.has(path) && !complete.has(path),
+    (path) => path.endsWith('.manifest.json') && !memory.foreign.has(path) && !complete.has(path),
   )
 }

@@ -31,7 +31,7 @@ const MANIFEST = String.raw`/(?:one|two)/system/main/.*\.manifest\.json$`
 const SWAP_OPENED = String.raw`insert into "journal".*\\"kind\\":\\"swap\\"`
 const DELETE_OPENED = String.raw`insert into "journal".*\\"kind\\":\\"delete\\"`
 const NEW_IN_PLACE = String.raw`holdfast-staging.* -> .*/live/(?:files|app\.db)$`
-const PREVIOUS = String.raw`holdfast-previous`
+const PREVIOUS = 'holdfast-previous'
 
 const backup: readonly Phase[] = [
   on('backup', 'run row opened', 'commit', 'insert into "runs"', 'after', 1),

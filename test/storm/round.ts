@@ -2,7 +2,7 @@ import { readFile, rm } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Ended, run, start } from '../support/processes.ts'
 import { digestDatabase, digestTree } from './digest.ts'
-import { checkLaws, contentOf, LawBroken, stuck, unknownManifests } from './laws.ts'
+import { checkLaws, checkOrder, contentOf, LawBroken, stuck, unknownManifests } from './laws.ts'
 import { remember } from './memory.ts'
 import { titleOf } from './phases.ts'
 import { readRows } from './rows.ts'
@@ -36,16 +36,14 @@ export async function playRound(round: Round, scene: Scene, tally: Tally): Promi
     await checkAdopted(scene)
     count(tally, 'state lost and adopted')
   }
-  if (dice.oneIn(2)) {
-    await nextBackup(scene)
-    await recoverByDaemon(scene)
-  } else {
-    await recoverByDaemon(scene)
-    await nextBackup(scene)
-  }
+  const by = dice.pick(['a daemon', 'a command'] as const)
+  if (by === 'a daemon') await recoverByDaemon(scene)
+  else await nextBackup(scene)
+  count(tally, `put in order by ${by}`)
   await workspace.stopWriter()
   await remember(workspace, memory)
   await checkLaws(workspace, memory)
+  if (by === 'a daemon') await checkOrder(workspace, memory)
   if (dice.oneIn(3)) await restoreElsewhere(scene, tally)
 }
 
@@ -53,8 +51,10 @@ async function strikeOnce(strike: Strike, scene: Scene, tally: Tally): Promise<v
   const title = strike.kind === 'phase' ? titleOf(strike.phase) : 'at a random moment'
   await setWriter(strike, scene)
   for (let tries = 1; tries <= TRIES; tries++) {
-    if (await carryOut(strike, scene)) return count(tally, title)
+    if (await carryOut(strike, tries, scene)) return count(tally, title)
     if (strike.kind === 'random') return count(tally, 'too late, it had ended')
+    // With one more backup there is something to prune, and to restore and pin that is not pinned.
+    await nextBackup(scene)
   }
   throw new Error(`the storm never got to: ${title}`)
 }
@@ -102,13 +102,9 @@ async function recoverByDaemon(scene: Scene): Promise<void> {
 
 async function unsettled({ workspace, memory }: Scene): Promise<readonly string[]> {
   const found = await stuck(workspace, memory)
-  const rows = readRows(workspace)
-  // A baseline whose attempt was cut short is owed by the next slot, or the next command.
-  const owed = rows.restores.some((one) => one.status === 'success' && one.released === 0)
-  const waiting = /^(?:restore .* has no baseline|pin |beside the data )/
   return [
-    ...found.filter((line) => !line.startsWith('scratch ') && !(owed && waiting.test(line))),
-    ...(await unknownManifests(workspace, memory, rows)),
+    ...found.filter((line) => !line.startsWith('scratch ')),
+    ...(await unknownManifests(workspace, memory, readRows(workspace))),
   ]
 }
 

@@ -55,7 +55,8 @@ export async function storm({ rounds, seed, lanes }: StormOptions): Promise<Outc
     }
   }
   await Promise.all(Array.from({ length: lanes }, lane))
-  if (failures.length > 0) throw new Error(`${failures.length} workspaces broke a law: ${failures.map(lineOf).join('\n')}`)
+  if (failures.length > 0)
+    throw new Error(`${failures.length} workspaces broke a law: ${failures.map(lineOf).join('\n')}`)
   const titles = PHASES.map(titleOf)
   const least = Math.floor((HITS * rounds) / 100)
   const named = titles.map((title) => [title, tally.get(title) ?? 0] as const)
@@ -81,10 +82,13 @@ function deal(rounds: number, seed: number): readonly (readonly Round[])[] {
     verb: throws.pick(RANDOM_VERBS),
   }))
   const strikes = throws.shuffled([...named, ...random])
-  const all = Array.from({ length: rounds }, (_, number): Round => ({
-    number,
-    strikes: strikes.filter((_strike, index) => index % rounds === number),
-  }))
+  const all = Array.from(
+    { length: rounds },
+    (_, number): Round => ({
+      number,
+      strikes: strikes.filter((_strike, index) => index % rounds === number),
+    }),
+  )
   return Array.from({ length: Math.ceil(rounds / ROUNDS_EACH) }, (_, index) =>
     all.slice(index * ROUNDS_EACH, (index + 1) * ROUNDS_EACH),
   )

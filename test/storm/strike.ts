@@ -28,10 +28,10 @@ const MISSED = 20_000
 
 type Blow = { readonly killAt: KillOrder } | { readonly killAfter: number }
 
-/** Carries one strike out; true when it hit. */
-export async function carryOut(strike: Strike, scene: Scene): Promise<boolean> {
+/** Carries one strike out, the first time or again; true when it hit. */
+export async function carryOut(strike: Strike, tries: number, scene: Scene): Promise<boolean> {
   const verb = strike.kind === 'phase' ? strike.phase.verb : strike.verb
-  const blow = blowOf(strike, scene)
+  const blow = blowOf(strike, tries, scene)
   const title = strike.kind === 'phase' ? titleOf(strike.phase) : `${verb} at random`
   scene.tell(`${title} ${JSON.stringify(blow)}`)
   if (verb !== 'restore' && verb !== 'boot' && verb !== 'recover') scene.memory.settled = false
@@ -54,7 +54,9 @@ export async function carryOut(strike: Strike, scene: Scene): Promise<boolean> {
 
 function mustFail(title: string, { code, signal, stderr }: Ended): void {
   if (code !== 0 && code !== null && signal === null) return
-  throw new LawBroken(`${title} was killed, and the process ended with ${signal ?? code}: ${stderr}`)
+  throw new LawBroken(
+    `${title} was killed, and the process ended with ${signal ?? code}: ${stderr}`,
+  )
 }
 
 /** Where one of two targets is enough, the other one is a mere file now and then. */
@@ -72,7 +74,7 @@ async function returnTarget({ workspace }: Scene): Promise<void> {
   await rename(workspace.at('two-away'), workspace.at('two'))
 }
 
-function blowOf(strike: Strike, { workspace, dice }: Scene): Blow {
+function blowOf(strike: Strike, tries: number, { workspace, dice }: Scene): Blow {
   if (strike.kind === 'random') return { killAfter: dice.between(60, 900) }
   const { phase } = strike
   return {
@@ -81,7 +83,7 @@ function blowOf(strike: Strike, { workspace, dice }: Scene): Blow {
       on: phase.on,
       match: phase.match,
       when: phase.when,
-      nth: dice.between(1, phase.upTo),
+      nth: tries === 1 ? dice.between(1, phase.upTo) : 1,
       victim: phase.victim ?? 'self',
       delay: 0,
       log: workspace.at('hit'),
@@ -177,8 +179,7 @@ async function checkStory(
   // A daemon that was struck late has taken the new baseline already.
   if (row.released === 1) return
   if (row.previous === null) throw new LawBroken(`the data before restore ${row.id} is not kept`)
-  const kept =
-    source === 'files' ? await digestTree(row.previous) : digestDatabase(row.previous)
+  const kept = source === 'files' ? await digestTree(row.previous) : digestDatabase(row.previous)
   if (kept !== before) throw new LawBroken(`${row.previous} is not what was there before`)
 }
 
@@ -292,7 +293,9 @@ export async function checkAdopted(scene: Scene): Promise<void> {
   const { stdout } = await well(scene, ['plan', '--json'])
   const { actions } = JSON.parse(stdout) as { actions: readonly PlannedAction[] }
   const dropped = new Set(
-    actions.flatMap(({ target, drop = [] }) => drop.map(({ storagePath }) => `${target}/${storagePath}`)),
+    actions.flatMap(({ target, drop = [] }) =>
+      drop.map(({ storagePath }) => `${target}/${storagePath}`),
+    ),
   )
   const newest = Map.groupBy(readRows(workspace).copies, (one) => `${one.target} ${one.group_id}`)
   for (const copies of newest.values()) {
