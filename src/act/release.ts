@@ -1,10 +1,12 @@
 import { rm } from 'node:fs/promises'
 import { basename } from 'node:path'
-import { archiveOfPin, listPrefixes } from '../core/archive-key.ts'
-import type { GroupId, Restore, TargetId } from '../core/model.ts'
+import { archiveOfPin, formerGroup, listPrefixes, pinKey } from '../core/archive-key.ts'
+import type { Restore, TargetId } from '../core/model.ts'
+import { covering } from '../core/prefixes.ts'
 import { ObjectMissing } from '../lib/errors.ts'
 import { openTarget, type World } from '../observe/world.ts'
 import { readText } from '../stream/text.ts'
+import type { Target } from '../targets/target.ts'
 
 /**
  * Lets go of a restore of which nothing is needed any more: the data from before it goes, and so do
@@ -12,8 +14,11 @@ import { readText } from '../stream/text.ts'
  */
 export async function release(restore: Restore, world: World, signal: AbortSignal): Promise<void> {
   // Restores of one archive share its pin: the last of them to be let go takes it away.
-  if (!(await isAnotherOwed(restore, world))) {
-    for (const { id } of world.desired.targets) await unpinOf(restore, id, world, signal)
+  if (restore.group !== null && !(await isAnotherOwed(restore, world))) {
+    const reach = await reachOf(restore, world)
+    for (const { id } of world.desired.targets) {
+      await unpinOf(restore, reach(id), await openTarget(world, id), signal)
+    }
   }
   if (restore.previous !== null && isOurs(restore.previous)) {
     await rm(restore.previous, { recursive: true, force: true })
@@ -36,34 +41,57 @@ async function isAnotherOwed({ id, group }: Restore, world: World): Promise<bool
   )
 }
 
+/** What the release of one restore may look at on a target, and which archives are of its group there. */
+interface Reach {
+  readonly prefixes: readonly string[]
+  readonly archives: ReadonlySet<string>
+}
+
 async function unpinOf(
   restore: Restore,
-  id: TargetId,
-  world: World,
+  { prefixes, archives }: Reach,
+  target: Target,
   signal: AbortSignal,
 ): Promise<void> {
-  if (restore.group === null) return
-  const target = await openTarget(world, id)
-  for (const prefix of prefixesOf(restore, restore.group, world)) {
+  const inReach = covering(prefixes)
+  // A job may have had another template when they were made.
+  const pins = new Set([...archives].filter((key) => !inReach(key)).map(pinKey))
+  for (const prefix of prefixes) {
     for await (const { key } of target.list(prefix, signal)) {
-      if (archiveOfPin(key) === null) continue
-      const text = await readText(target, key, signal).catch((error) => {
-        if (error instanceof ObjectMissing) return ''
-        throw error
-      })
-      if (OF_RESTORE.test(text)) await target.remove(key, signal)
+      if (archiveOfPin(key) !== null) pins.add(key)
     }
+  }
+  for (const key of pins) {
+    const text = await readText(target, key, signal).catch((error) => {
+      if (error instanceof ObjectMissing) return ''
+      throw error
+    })
+    // Other groups may stand under the same prefix: what their restores pinned is theirs.
+    const isOfGroup = archives.has(archiveOfPin(key) ?? '')
+    const isOwn = text.includes(JSON.stringify(`restore:${restore.id}`))
+    if (isOwn || (isOfGroup && OF_RESTORE.test(text))) await target.remove(key, signal)
   }
 }
 
 /** The reason of a pin that a restore set, by its id. */
 const OF_RESTORE = /"restore:[0-9a-z]{18}"/
 
-/** Where archives of the source may stand: in its group, and where the job's own template puts them. */
-function prefixesOf(restore: Restore, group: GroupId, world: World): ReadonlySet<string> {
+/** Where archives of the source may stand: in its group, where the job's own template puts them, and where the history saw them. */
+async function reachOf(restore: Restore, world: World): Promise<(id: TargetId) => Reach> {
   const job = world.desired.jobs.find(({ id }) => id === restore.job)
   const source = job?.sources.find(({ name }) => name === restore.source)
-  return new Set([`${group}/`, ...(job && source ? listPrefixes(job, source) : [])])
+  const groups = new Set([restore.group, job && source ? formerGroup(job, source) : null])
+  const jobs = restore.job === null ? [] : [restore.job]
+  const { copies } = await world.store.history({ depth: 'full', jobs })
+  const prefixes = [
+    ...new Set([`${restore.group}/`, ...(job && source ? listPrefixes(job, source) : [])]),
+  ]
+  return (id) => ({
+    prefixes,
+    archives: new Set(
+      copies.flatMap((one) => (one.target === id && groups.has(one.group) ? [one.key] : [])),
+    ),
+  })
 }
 
 /** A path out of our own history is still checked before it is removed: the history is a file that can be edited. */

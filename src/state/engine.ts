@@ -6,10 +6,15 @@ import type { Tables } from './tables.ts'
 export interface Engine {
   readonly db: Kysely<Tables>
   /**
-   * Rows of a select as arrays in the order of its columns: half the cost of objects on a long
-   * history. Within the transaction given; lets other work of this process run in between.
+   * What `read` makes of each row of a select, which it gets as an array in the order of the columns:
+   * half the cost of objects on a long history. Within the transaction given; lets other work of this
+   * process run in between.
    */
-  rows(within: Transaction<Tables>, query: CompiledQuery): Promise<readonly Row[]>
+  rows<T>(
+    within: Transaction<Tables>,
+    query: CompiledQuery,
+    read: (row: Row) => T,
+  ): Promise<readonly T[]>
   /** What a thrown thing means: `StateRefused` when the database itself gave it, else itself. */
   refusal(doing: string, error: unknown): unknown
 }

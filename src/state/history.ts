@@ -22,70 +22,63 @@ const AT_ONCE = 5000
 
 type Tx = Transaction<Tables>
 
-/** The history that `query` asks for, as of one moment. */
-export async function readHistory(engine: Engine, tx: Tx, query: HistoryQuery): Promise<History> {
-  return query.depth === 'full'
-    ? fullHistory(engine, tx, query.jobs)
-    : recentHistory(engine, tx, query.jobs)
+/** One look at the state, within one transaction. */
+interface Look {
+  readonly engine: Engine
+  readonly tx: Tx
 }
 
-async function fullHistory(engine: Engine, tx: Tx, jobs: Jobs): Promise<History> {
-  const runs = await select(
-    engine,
-    tx,
-    sql`
-    select ${listed('r', RUN_COLUMNS)} from runs as r where ${among('r.job', jobs)}`,
-  )
-  const backups = await select(
-    engine,
-    tx,
-    sql`
-    select ${listed('b', BACKUP_COLUMNS)} from backups as b where ${among('b.job', jobs)}`,
-  )
-  const copies = await select(
-    engine,
-    tx,
+/** The history that `query` asks for, as of one moment. */
+export async function readHistory(engine: Engine, tx: Tx, query: HistoryQuery): Promise<History> {
+  const look = { engine, tx }
+  return query.depth === 'full' ? fullHistory(look, query.jobs) : recentHistory(look, query.jobs)
+}
+
+async function fullHistory(look: Look, jobs: Jobs): Promise<History> {
+  const runs = sql`
+    select ${listed('r', RUN_COLUMNS)} from runs as r where ${among('r.job', jobs)}`
+  const backups = sql`
+    select ${listed('b', BACKUP_COLUMNS)} from backups as b where ${among('b.job', jobs)}`
+  const copies =
     jobs === null
       ? sql`select ${listed('c', COPY_COLUMNS)} from copies as c`
       : sql`select ${listed('c', COPY_COLUMNS)} from backups as b
-        join copies as c on c.backup = b.id where ${among('b.job', jobs)}`,
-  )
+        join copies as c on c.backup = b.id where ${among('b.job', jobs)}`
   return {
     depth: 'full',
-    runs: runs.map(runOf),
-    backups: backups.map(backupOf),
-    copies: copies.map(copyOf),
-    restores: await readRestores(tx, jobs, sql`1 = 1`),
+    runs: await select(look, runs, runOf),
+    backups: await select(look, backups, backupOf),
+    copies: await select(look, copies, copyOf),
+    restores: await readRestores(look.tx, jobs, sql`1 = 1`),
   }
 }
 
-async function recentHistory(engine: Engine, tx: Tx, jobs: Jobs): Promise<History> {
+async function recentHistory(look: Look, jobs: Jobs): Promise<History> {
   const backups = new Map<string, Backup>()
   for (const query of [newestBackups(jobs), openBackups(jobs)]) {
-    for (const row of await select(engine, tx, query)) backups.set(String(row[0]), backupOf(row))
+    for (const backup of await select(look, query, backupOf)) backups.set(backup.id, backup)
   }
-  const copies = await recentCopies(engine, tx)
+  const copies = await recentCopies(look)
   const unknown = copies.map(({ backup }) => backup).filter((id) => !backups.has(id))
   for (const ids of chunks(unknown)) {
     const query = sql`
       select ${listed('b', BACKUP_COLUMNS)} from backups as b where b.id in (${sql.join(ids)})`
-    for (const row of await select(engine, tx, query)) {
-      const backup = backupOf(row)
+    for (const backup of await select(look, query, backupOf)) {
       if (jobs === null || jobs.includes(backup.job)) backups.set(backup.id, backup)
     }
   }
   const owed = sql`(status = 'running' or (in_place = 1 and released = 0))`
   return {
     depth: 'recent',
-    runs: await recentRuns(engine, tx, jobs),
+    runs: await recentRuns(look, jobs),
     backups: [...backups.values()],
     // A copy goes with its backup: those of jobs not asked for fall out here.
     copies: copies.filter(({ backup }) => backups.has(backup)),
-    restores: await readRestores(tx, jobs, owed),
+    restores: await readRestores(look.tx, jobs, owed),
   }
 }
 
-async function recentCopies(engine: Engine, tx: Tx): Promise<readonly Copy[]> {
+async function recentCopies(look: Look): Promise<readonly Copy[]> {
   const copies = new Map<string, Copy>()
   for (const query of [
     newestCopies(sql`status = 'complete'`),
@@ -93,14 +86,14 @@ async function recentCopies(engine: Engine, tx: Tx): Promise<readonly Copy[]> {
     writingCopies(),
     copiesOfOpenBackups(),
   ]) {
-    for (const row of await select(engine, tx, query)) {
-      copies.set(`${row[0]}\n${row[1]}`, copyOf(row))
+    for (const copy of await select(look, query, copyOf)) {
+      copies.set(`${copy.backup}\n${copy.target}`, copy)
     }
   }
   return [...copies.values()]
 }
 
-async function recentRuns(engine: Engine, tx: Tx, jobs: Jobs): Promise<readonly Run[]> {
+async function recentRuns(look: Look, jobs: Jobs): Promise<readonly Run[]> {
   const runs = new Map<string, Run>()
   const newest = sql`
     with recursive series (job) as (
@@ -116,7 +109,7 @@ async function recentRuns(engine: Engine, tx: Tx, jobs: Jobs): Promise<readonly 
     select ${listed('r', RUN_COLUMNS)} from runs as r
     where r.status = 'running' and ${among('r.job', jobs)}`
   for (const query of [newest, open]) {
-    for (const row of await select(engine, tx, query)) runs.set(String(row[0]), runOf(row))
+    for (const run of await select(look, query, runOf)) runs.set(run.id, run)
   }
   return [...runs.values()]
 }
@@ -203,8 +196,12 @@ function listed(table: string, columns: readonly string[]): RawBuilder<unknown> 
   return sql.join(columns.map((column) => sql.ref(`${table}.${column}`)))
 }
 
-async function select(engine: Engine, tx: Tx, query: RawBuilder<unknown>): Promise<readonly Row[]> {
-  return engine.rows(tx, query.compile(tx))
+async function select<T>(
+  { engine, tx }: Look,
+  query: RawBuilder<unknown>,
+  read: (row: Row) => T,
+): Promise<readonly T[]> {
+  return engine.rows(tx, query.compile(tx), read)
 }
 
 function chunks<T>(all: readonly T[]): readonly (readonly T[])[] {

@@ -1,6 +1,7 @@
 import type { DatabaseSync, SQLInputValue } from 'node:sqlite'
 import { setImmediate, setTimeout } from 'node:timers/promises'
 import {
+  type CompiledQuery,
   type DatabaseConnection,
   type Dialect,
   Kysely,
@@ -28,13 +29,13 @@ const ROWS_AT_ONCE = 4000
 export function sqliteEngine(sqlite: DatabaseSync, path: string): Engine {
   return {
     db: new Kysely<Tables>({ dialect: dialect(sqlite) }),
-    async rows(_within, query) {
+    async rows<T>(_within: unknown, query: CompiledQuery, read: (row: Row) => T) {
       const statement = sqlite.prepare(query.sql)
       statement.setReturnArrays(true)
-      const rows: Row[] = []
+      const rows: T[] = []
       for (const row of statement.iterate(...values(query.parameters))) {
-        // node's types know the object form only.
-        rows.push(row as unknown as Row)
+        // node's types know the object form only. Read at once, so that the array is gone at once.
+        rows.push(read(row as unknown as Row))
         if (rows.length % ROWS_AT_ONCE === 0) await setImmediate()
       }
       return rows

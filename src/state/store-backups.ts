@@ -54,8 +54,8 @@ export function backupMethods(engine: Engine, write: Write): BackupMethods {
     backup: (id) =>
       reading(engine, `read backup ${id}`, async (tx) => {
         const query = tx.selectFrom('backups').select(BACKUP_COLUMNS).where('id', '=', id)
-        const [row] = await engine.rows(tx, query.compile())
-        return row ? backupOf(row) : null
+        const [backup] = await engine.rows(tx, query.compile(), backupOf)
+        return backup ?? null
       }),
     saveCopy: (copy) =>
       write(`save the copy of ${copy.backup} on ${copy.target}`, (tx) => saveCopy(tx, copy)),
@@ -66,7 +66,7 @@ export function backupMethods(engine: Engine, write: Write): BackupMethods {
           .select(COPY_COLUMNS)
           .where('backup', '=', backup)
           .orderBy('target')
-        return (await engine.rows(tx, query.compile())).map(copyOf)
+        return await engine.rows(tx, query.compile(), copyOf)
       }),
     adopt: (run, backup, copy) =>
       write(`adopt ${copy.key}`, async (tx) => {

@@ -39,8 +39,9 @@ async function backedUp(): Promise<Workspace> {
   const work = await makeWorkspace(CONFIG)
   await work.write({ 'live/a': 'a', 'other/b': 'b' })
   const { code, err } = await commandLine(['backup', 'create'], { cwd: work.root })
-  if (code !== 0) throw new Error(err)
-  return work
+  if (code === 0) return work
+  await work[Symbol.asyncDispose]()
+  throw new Error(err)
 }
 
 describe('observing', () => {
