@@ -19,7 +19,7 @@ async function withBackup(): Promise<Workspace> {
 }
 
 async function pinsOf(work: Workspace): Promise<readonly string[]> {
-  const names = await readdir(work.at('backups'), { recursive: true })
+  const names = await readdir(work.at('shelf'), { recursive: true })
   return names.filter((name) => name.includes('.pin.json'))
 }
 
@@ -29,7 +29,7 @@ describe('a pin', () => {
     await inWorld(work, async (world) => {
       const { copies } = await world.store.history({ depth: 'full', jobs: null })
       const [copy] = copies as readonly [Copy]
-      const path = work.at('backups', copy.key)
+      const path = work.at('shelf', copy.key)
       const name = `.${copy.key.slice(dirname(copy.key).length + 1)}.pin.json.${copy.backup}.part`
       await writeFile(join(dirname(path), name), '{ "vers')
       await pin(copy, 'because', world, signal)

@@ -74,7 +74,6 @@ describe('a swap whose process was killed', () => {
   it('keeps its source from being backed up, and a running daemon finishes it', async () => {
     await using work = await makeWorkspace(OWED)
     await work.write({ 'live/a': 'old', 'staged/a': 'restored' })
-    await work.ok(['apply', '--yes'])
     await inWorld(work, async (world) => {
       await halfSwapped(work, world)
       expect(await turn(world)).toEqual([])
@@ -89,7 +88,6 @@ describe('a swap whose process was killed', () => {
   it('keeps its entry, its row and its source blocked for as long as it can go neither way', async () => {
     await using work = await makeWorkspace(OWED)
     await work.write({ 'live/a': 'old', 'staged/a': 'restored' })
-    await work.ok(['apply', '--yes'])
     await inWorld(work, async (world) => {
       await halfSwapped(work, world)
       await mkdir(work.at('live'))

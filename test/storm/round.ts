@@ -3,10 +3,12 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { type Ended, run, start } from '../support/processes.ts'
 import { digestDatabase, digestTree } from './digest.ts'
 import { checkLaws, checkOrder, contentOf, LawBroken, stuck, unknownManifests } from './laws.ts'
+import { checkAdopted, loseState } from './losing.ts'
 import { remember } from './memory.ts'
 import { titleOf } from './phases.ts'
 import { readRows } from './rows.ts'
-import { carryOut, checkAdopted, loseState, type Scene, type Strike, settle } from './strike.ts'
+import { type Scene, settle } from './scene.ts'
+import { carryOut, type Strike } from './strike.ts'
 
 /** What befalls a workspace in one round. */
 export interface Round {

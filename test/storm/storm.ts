@@ -4,7 +4,8 @@ import { makeWorkspace, type Traits } from '../support/workspace.ts'
 import { newMemory, placeForeign, remember } from './memory.ts'
 import { PHASES, titleOf, type Verb } from './phases.ts'
 import { count, playRound, type Round, type Tally } from './round.ts'
-import type { Scene, Strike } from './strike.ts'
+import type { Scene } from './scene.ts'
+import type { Strike } from './strike.ts'
 
 export interface StormOptions {
   readonly rounds: number

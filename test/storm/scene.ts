@@ -1,0 +1,39 @@
+import type { Dice } from '../support/dice.ts'
+import { type Ended, run } from '../support/processes.ts'
+import type { Workspace } from '../support/workspace.ts'
+import { LawBroken } from './laws.ts'
+import type { Memory } from './memory.ts'
+
+/** What a strike needs to know. */
+export interface Scene {
+  readonly workspace: Workspace
+  readonly memory: Memory
+  readonly dice: Dice
+  /** Takes a line of what is done, for whoever has to find out why it went wrong. */
+  readonly tell: (line: string) => void
+}
+
+/** Starts the process that is struck. */
+export type Go = (args: readonly string[], env?: Readonly<Record<string, string>>) => Promise<Ended>
+
+/** Runs what must succeed for the strike to make sense. */
+export async function well(scene: Scene, args: readonly string[]): Promise<Ended> {
+  const ended = await run(args, { cwd: scene.workspace.root })
+  scene.tell(`  ${args.join(' ')} → ${ended.signal ?? ended.code} ${ended.stderr.trim()}`)
+  if (ended.code === 0) return ended
+  throw new LawBroken(`${args.join(' ')} ended with ${ended.signal ?? ended.code}: ${ended.stderr}`)
+}
+
+/** Starts a process that finishes what a crash cut short, and then finds nothing to do. */
+export const FINISH = ['backup', 'verify', '--name', 'none']
+
+/** Has what a crash cut short finished; now and then by two processes that start at the same moment. */
+export async function settle({ workspace, dice, tell }: Scene): Promise<void> {
+  const processes = dice.oneIn(6) ? 2 : 1
+  const all = Array.from({ length: processes }, () => run(FINISH, { cwd: workspace.root }))
+  for (const { code, signal, stderr } of await Promise.all(all)) {
+    tell(`  ${FINISH.join(' ')} → ${signal ?? code} ${stderr.trim()}`)
+    if (stderr.includes('no run is called none')) continue
+    throw new LawBroken(`what was cut short is not finished: ${signal ?? code} ${stderr}`)
+  }
+}
