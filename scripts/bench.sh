@@ -1,6 +1,5 @@
 #!/bin/sh
-# Holdfast against the script that an expert would write, and restic where it is installed; then the
-# pure plan at scale. Installs what is missing first. Options: npm run bench -- --help
+# How fast it is: installs what is missing, then backs up and restores beside other ways to do so.
 set -eu
 cd "$(dirname "$0")/.."
 sh scripts/setup.sh tests

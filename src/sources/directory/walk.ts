@@ -1,5 +1,6 @@
 import { constants } from 'node:fs'
 import { open, opendir } from 'node:fs/promises'
+import { setImmediate as othersTurn } from 'node:timers/promises'
 
 /** One entry of a tree. Names are latin1, one character for one byte: file names need not be text. */
 export interface Entry {
@@ -14,6 +15,8 @@ export interface Entry {
 const LONGEST_WAY = 3500
 /** Names as bytes; the types of Node know only text. */
 const AS_BYTES: object = { encoding: 'buffer', bufferSize: 512 }
+/** Entries read before the event loop gets its turn: a few milliseconds. */
+const SLICE = 1000
 
 /**
  * Everything below the folder `root`, folders before what is in them, following no link. Folders for
@@ -40,6 +43,7 @@ async function* walkFrom(
   enters: (path: string) => boolean,
 ): AsyncGenerator<Entry, void, undefined> {
   const waiting = ['']
+  let seen = 0
   for (let way = waiting.pop(); way !== undefined; way = waiting.pop()) {
     signal.throwIfAborted()
     if (base.length + way.length > LONGEST_WAY) {
@@ -52,7 +56,10 @@ async function* walkFrom(
       yield* walkFrom(start, signal, enters)
       continue
     }
-    for await (const found of await opendir(bytes(base + way), AS_BYTES)) {
+    await using folder = await opendir(bytes(base + way), AS_BYTES)
+    // Synchronous: awaiting each entry takes three times as long.
+    for (let found = folder.readSync(); found !== null; found = folder.readSync()) {
+      if (++seen % SLICE === 0) await othersTurn()
       const next = `${way}/${latin1(found.name)}`
       const path = (before + next).slice(1)
       const kind = kindOf(found)
