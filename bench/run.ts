@@ -3,11 +3,11 @@
  * where it is installed: `npm run bench`. Prints one table of medians over rounds in which each has
  * its turn, in another order each time, on data that is in the page cache for all of them.
  */
-import { mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm, statfs } from 'node:fs/promises'
 import { availableParallelism, homedir, loadavg } from 'node:os'
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
-import { parseSize } from '../src/lib/size.ts'
+import { formatBytes, parseSize } from '../src/lib/size.ts'
 import { type Contender, contenders, HOLDFAST, syncFileSystem } from './contenders.ts'
 import { dataset } from './dataset.ts'
 import { type Follow, measure, median, type Usage } from './measure.ts'
@@ -56,6 +56,7 @@ async function main(): Promise<void> {
     const all = (await contenders(data, work)).map(
       (contender): Results => ({ contender, backups: [], restores: [], stored: 0 }),
     )
+    await mustFit(work, bytes * (1 + options.rounds * (all.length + 1)))
     for (let round = 0; round < options.rounds; round++) {
       for (let turn = 0; turn < all.length; turn++) {
         const results = all[(round + turn) % all.length]
@@ -107,6 +108,15 @@ async function dataOf(options: Options) {
   const listed = await outputOf({ command: 'find', args: [data, '-type', 'f', '-printf', '%s\\n'] })
   const sizes = listed.split('\n').filter(Boolean).map(Number)
   return { data, bytes: sizes.reduce((sum, size) => sum + size, 0), files: sizes.length }
+}
+
+/** Restored folders stay to the end, and so do the archives of Holdfast. */
+async function mustFit(work: string, needed: number): Promise<void> {
+  const { bavail, bsize } = await statfs(work)
+  const free = bavail * bsize
+  if (free >= needed) return
+  const lack = `${formatBytes(needed)} are needed and ${formatBytes(free)} are free`
+  throw new Error(`not enough room in ${work}: ${lack}; take fewer --rounds, or another --cache`)
 }
 
 interface Turn {
