@@ -46,13 +46,17 @@ async function checkStory(
   source: string,
   { before, swapped }: Story,
 ): Promise<void> {
-  const row = readRows(workspace).restores.findLast((one) => one.source === source)
+  const { restores, backups } = readRows(workspace)
+  const row = restores.findLast((one) => one.source === source)
   if (!swapped) return
   if (row?.status !== 'success') {
     throw new LawBroken(`${source} was replaced, and the history says ${JSON.stringify(row)}`)
   }
-  // A daemon that was struck late has taken the new baseline already.
-  if (row.released === 1) return
+  // A daemon that was struck late has taken the new baseline already, and may be letting go.
+  const hasBaseline = backups.some(
+    (one) => one.source === source && one.status === 'success' && one.started_at >= row.started_at,
+  )
+  if (hasBaseline) return
   if (row.previous === null) throw new LawBroken(`the data before restore ${row.id} is not kept`)
   const kept = source === 'files' ? await digestTree(row.previous) : digestDatabase(row.previous)
   if (kept !== before) throw new LawBroken(`${row.previous} is not what was there before`)
