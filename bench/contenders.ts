@@ -43,15 +43,22 @@ export async function contenders(data: string, work: string): Promise<readonly C
   return found
 }
 
-/** What an expert writes by hand: three programs, and care that the archive is on the disk. */
+/**
+ * What an expert writes by hand: three programs, and care that the archive is on the disk. A new one
+ * each time, beside the earlier ones, as for Holdfast: to write into memory that a deleted file has
+ * just left behind is cheaper.
+ */
 async function script({ data, work, identity, recipient }: Place): Promise<Contender> {
   await mkdir(work, { recursive: true })
-  const path = join(work, 'archive.tar.zst.age')
+  let night = 0
+  let path = ''
   return {
     id: 'script',
     name: 'tar | zstd | age',
     inside: '.',
-    prepare: () => rm(path, { force: true }),
+    async prepare() {
+      path = join(work, `${++night}.tar.zst.age`)
+    },
     async backup(follow) {
       const part = `${path}.part`
       const file = await open(part, 'w', 0o600)

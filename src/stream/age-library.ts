@@ -12,8 +12,15 @@ const EMPTY_PAYLOAD = 32
 
 /** The header of the next file of an encrypter that has its passphrase or its recipients. */
 export async function emptyFileHeader(encrypter: Encrypter): Promise<Uint8Array> {
-  const file = await encrypter.encrypt(new Uint8Array())
+  // Asked for as a stream: a whole file would pass through a Response, and load all of Node's HTTP.
+  const parts: Uint8Array[] = []
+  for await (const part of await encrypter.encrypt(nothing())) parts.push(part)
+  const file = Buffer.concat(parts)
   return file.subarray(0, file.length - EMPTY_PAYLOAD)
+}
+
+function nothing(): ReadableStream<Uint8Array> {
+  return new ReadableStream({ start: (controller) => controller.close() })
 }
 
 /** A header with a fresh file key, made by an encrypter that has its recipients. */

@@ -7,8 +7,9 @@ import type { StoredObject, UnfinishedObject } from '../core/observed.ts'
 import type { Section } from '../core/section.ts'
 import { ConfigError, ObjectMissing } from '../lib/errors.ts'
 import { unlessAborted } from '../lib/limits.ts'
+import { directWriter } from '../platform/direct.ts'
 import { exists, freeBytes, isGone } from '../platform/files.ts'
-import { letGo, pour, writeAll } from '../platform/pour.ts'
+import { letGo, pour } from '../platform/pour.ts'
 import { walkFiles } from '../platform/walk.ts'
 import { checkKey, checkPrefix, partName, readPartName } from './keys.ts'
 import { lookAt, type Place, refuseDetours, trouble } from './local-place.ts'
@@ -124,7 +125,7 @@ async function putObject(
     throw error
   })
   try {
-    const bytes = await pour(body, (batch) => reach(writeAll(file, batch)), signal)
+    const bytes = await pourInto(file, part, { body, reach }, signal)
     await reach(seal(file, bytes))
     signal.throwIfAborted()
     return await reach(publish(place, key, part, bytes))
@@ -133,6 +134,23 @@ async function putObject(
     await erase(place, part).catch(() => {}) // `unfinished` tells of it once the disk is back
     throw error
   }
+}
+
+interface Pouring {
+  readonly body: AsyncIterable<Uint8Array>
+  readonly reach: <T>(work: Promise<T>) => Promise<T>
+}
+
+async function pourInto(
+  file: FileHandle,
+  part: string,
+  { body, reach }: Pouring,
+  signal: AbortSignal,
+): Promise<number> {
+  await using writer = directWriter(file, part)
+  const bytes = await pour(body, (batch) => reach(writer.write(batch)), signal)
+  await reach(writer.end())
+  return bytes
 }
 
 async function openObject(place: Place, key: string): Promise<FileHandle> {

@@ -191,10 +191,11 @@ describe('a restore in place', () => {
     expect((await readdir(bench.root)).sort()).toEqual(['archive.tar', 'live'])
   })
 
-  it('is not ready to swap before the disk has it all', async () => {
+  it.each([1, 2])('is not ready to swap when the %d. sync tells of a lost write', async (bad) => {
     await bench.write({ a: '1' })
     const facts = await bench.archive(sourceOf(bench.live))
-    await bench.write({ 'bin/sync': '#!/bin/sh\necho "$@" > "$0.args"\nexit 1\n' }, bench.root)
+    const fake = `#!/bin/sh\necho "$@" >> "$0.args"\n[ $(wc -l < "$0.args") != ${bad} ]\n`
+    await bench.write({ 'bin/sync': fake }, bench.root)
     await chmod(bench.at('bin', 'sync'), 0o755)
     const path = process.env.PATH
     process.env.PATH = `${bench.at('bin')}:${path}`
@@ -204,7 +205,7 @@ describe('a restore in place', () => {
       process.env.PATH = path
     }
     const { 'sync.args': asked } = await bench.read(bench.at('bin'))
-    expect(asked).toBe(`--file-system ${bench.at('.live.holdfast-staging-token2')}\n`)
+    expect(asked).toBe(`--file-system ${bench.at('.live.holdfast-staging-token2')}\n`.repeat(bad))
     expect(await readdir(bench.root)).not.toContain('.live.holdfast-previous-token2')
   })
 

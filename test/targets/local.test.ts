@@ -26,6 +26,8 @@ import { mountReadOnly, mountTmpfs } from '../support/mounts.ts'
 import { traced } from '../support/strace.ts'
 
 const CHILD = join(import.meta.dirname, 'put-child.ts')
+/** What the child puts: full blocks of the disk, and a rest. */
+const CHILD_BYTES = 3 * 1024 * 1024 + 1000
 const signal = new AbortController().signal
 
 targetContract('local', async () => {
@@ -63,6 +65,7 @@ describe('the local target on its disk', () => {
       'mkdir acme',
       'fsync .', // the name of the new folder
       'openat acme/.db.tar.tok.part',
+      'openat acme/.db.tar.tok.part', // once more, to write past the page cache
       'fsync acme/.db.tar.tok.part',
       'fsync .', // once a process: a folder made by one that died may not be on the disk
       'link acme/.db.tar.tok.part acme/db.tar',
@@ -70,6 +73,28 @@ describe('the local target on its disk', () => {
       'fsync acme',
     ])
     expect(existsSync(part)).toBe(false)
+  })
+
+  it('writes past the page cache, and through it where the disk refuses', async () => {
+    const expected = Buffer.concat([
+      ...Array.from({ length: 6 }, (_, piece) => Buffer.alloc(512 * 1024, piece)),
+      Buffer.alloc(1000, 6),
+    ])
+    const written: string[][] = []
+    for (const faults of [[], ['pwrite64:error=EINVAL:when=1']]) {
+      const root = await folder()
+      const run = await traced([CHILD, root, 'db.tar', 'tok'], `${CALLS},pwrite64`, faults)
+      expect(run.stdout).toBe('stored\n')
+      expect(run.calls.some((call) => call.includes('O_DIRECT'))).toBe(true)
+      expect((await readFile(join(root, 'db.tar'))).equals(expected)).toBe(true)
+      const writes = run.calls.filter((call) => call.startsWith('pwrite64') && call.includes(root))
+      written.push(writes.map((call) => /, (\d+), (\d+)\) = /.exec(call)?.[2] ?? ''))
+    }
+    const MIB = 1024 * 1024
+    expect(written).toEqual([
+      ['0', `${MIB}`, `${2 * MIB}`, `${3 * MIB}`],
+      ['0', `${MIB}`, `${2 * MIB}`, '0', `${3 * MIB}`],
+    ])
   })
 
   it('counts no object whose file or folder could not be synced', async () => {
@@ -86,19 +111,19 @@ describe('the local target on its disk', () => {
 
   it('is never left with half an object, wherever a put is killed', async () => {
     const kills = [
-      ...['mkdir:signal=KILL:when=1', 'fsync:signal=KILL:when=1', 'writev:signal=KILL:when=2'],
+      ...['mkdir:signal=KILL:when=1', 'fsync:signal=KILL:when=1', 'pwrite64:signal=KILL:when=2'],
       ...['fsync:signal=KILL:when=2', 'link:signal=KILL:when=1', 'unlink:signal=KILL:when=1'],
       'fsync:signal=KILL:when=4',
     ]
     const whole: boolean[] = []
     for (const kill of kills) {
       const root = await folder()
-      const run = await traced([CHILD, root, 'acme/db.tar', 'tok'], `${CALLS},writev`, [kill])
+      const run = await traced([CHILD, root, 'acme/db.tar', 'tok'], `${CALLS},pwrite64`, [kill])
       expect(run.stdout, kill).toBe('')
 
       const object = await open(root).stat('acme/db.tar', signal)
       whole.push(object !== null)
-      if (object) expect(object.bytes, kill).toBe(3 * 1024 * 1024)
+      if (object) expect(object.bytes, kill).toBe(CHILD_BYTES)
       for await (const unfinished of open(root).unfinished('', signal)) {
         expect(unfinished).toMatchObject({ key: 'acme/db.tar', token: 'tok' })
         await open(root).abort(unfinished, signal)
@@ -123,7 +148,7 @@ describe('the local target on its disk', () => {
 
     expect(first.stdout).toBe('stored\n')
     expect(second.stdout).toContain('ObjectExists')
-    expect(bytes.length).toBe(3 * 1024 * 1024)
+    expect(bytes.length).toBe(CHILD_BYTES)
     expect(await readdir(join(root, 'a'))).toEqual(['b'])
   })
 

@@ -8,6 +8,7 @@ const target = local.configure(section('targets.child', { path: root }), { allow
 
 async function* body() {
   for (let piece = 0; piece < 6; piece++) yield Buffer.alloc(512 * 1024, piece)
+  yield Buffer.alloc(1000, 6)
   if (!hang) return
   process.stdout.write('writing\n')
   await new Promise((resolve) => setTimeout(resolve, 60_000))

@@ -9,6 +9,7 @@ import type { RestoreTask, SourceContext, Staged, Staging } from '../source.ts'
 import { carriedOver, listOf } from './carry.ts'
 import type { OwnRole } from './excludes.ts'
 import { judgeExtraction, tarExtract } from './extract.ts'
+import { type Flushing, flushMeanwhile } from './flushing.ts'
 import { findGoal, type Goal, memberOf } from './goal.ts'
 import { ownName } from './places.ts'
 import { scan } from './scan.ts'
@@ -28,6 +29,7 @@ interface Work {
   readonly park: string
   /** Folders outside `holder` that were made for this restore; those still empty go with it. */
   readonly made: string[]
+  readonly flushing: Flushing
 }
 
 /** Opens a folder beside the live data, or in it where it is a mount point, for tar to unpack into. */
@@ -49,6 +51,7 @@ export async function stageDirectory(
     previous: ours('previous'),
     park: ours('parked'),
     made: [...(await missingAbove(goal.path))],
+    flushing: flushMeanwhile(holder, signal),
   }
   try {
     await open(work, settings)
@@ -137,12 +140,14 @@ async function finish(work: Work, exit: Exit | null, signal: AbortSignal): Promi
   const { goal, task, holder, tree } = work
   const only = memberOf(task)
   const said = judgeExtraction(exit, only)
+  work.flushing.last()
   const scanned = await scan(tree, listOf(task.facts, 'devices'), signal)
   if (only === null) requireAll(scanned.entries, task)
   const carried = await carriedOver(goal, task.facts, signal)
   const origin = join(tree, goal.part)
   const swap = await planSwap({ ...work, origin, carried })
   // After the swap only renames stand between a power cut and the restored data.
+  await work.flushing.ended
   await syncFileSystem(holder, signal)
   return {
     moves: swap.moves,
@@ -163,7 +168,9 @@ function requireAll(entries: number, { facts }: RestoreTask): void {
   throw new ArchiveDamaged(`${entries} of the ${expected} entries of the archive came out of it`)
 }
 
-async function discard({ holder, made }: Work): Promise<void> {
+async function discard({ holder, made, flushing }: Work): Promise<void> {
+  flushing.last()
+  await flushing.ended.catch(() => {})
   await removeTree(holder)
   // rmdir takes only what is empty: after the swap these hold data.
   for (const path of made.toReversed()) await rmdir(path).catch(() => {})
