@@ -78,6 +78,14 @@ export async function deliverNotifications(world: World, signal: AbortSignal): P
   }
 }
 
+/** Notifications of the last moments get this long; what is not delivered waits in the outbox. */
+const FAREWELL = 5_000
+
+/** Sends what can be sent before this process ends. Never throws. */
+export async function sayFarewell(world: World): Promise<void> {
+  await deliverNotifications(world, AbortSignal.timeout(FAREWELL)).catch(() => {})
+}
+
 function wordsOf({ id, title, organization }: DesiredJob, world: World) {
   return { deployment: world.desired.deployment, job: { id, title, organization } }
 }

@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process'
 import { constants } from 'node:os'
+import { sayFarewell } from '../act/announce.ts'
 import { bootRestore, RESTORE_VARIABLES, requestedRestore } from '../daemon/boot.ts'
 import { recover } from '../daemon/recover.ts'
 import { openSession } from '../daemon/session.ts'
@@ -42,6 +43,7 @@ export async function bootAndBecome(
     const world = session.world(desired)
     await recover(world, context.interrupted)
     await bootRestore(request, world, context.interrupted)
+    await sayFarewell(world)
   }
   return await become(program, args, context)
 }

@@ -1,6 +1,8 @@
 import { resolve } from 'node:path'
+import { sayFarewell } from '../act/announce.ts'
 import { type RestoreOptions, resolveReference } from '../act/resolve.ts'
-import { type RestoreOrder, restore as restoreOrder } from '../act/restore.ts'
+import type { Restored, RestoreOrder } from '../act/restore.ts'
+import { restoreAndTell } from '../act/restore-and-tell.ts'
 import { holdPatiently } from '../leases/lease.ts'
 import { LeaseBusy, Refused } from '../lib/errors.ts'
 import { formatBytes } from '../lib/size.ts'
@@ -50,7 +52,7 @@ export async function restore(
         {
           restore: {
             id: done.restore.id,
-            key: done.restore.key,
+            storagePath: done.restore.key,
             to: done.restore.to,
             previous: done.restore.previous,
             summary: done.staged.summary,
@@ -83,8 +85,18 @@ async function show(order: RestoreOrder, context: Context, flags: GlobalFlags): 
   for (const remark of now.remarks) context.err(`        ${remark}`)
 }
 
-async function underLease(order: RestoreOrder, world: World, signal: AbortSignal) {
-  const work = (held: AbortSignal) => restoreOrder(order, world, held)
+async function underLease(
+  order: RestoreOrder,
+  world: World,
+  signal: AbortSignal,
+): Promise<Restored> {
+  const work = async (held: AbortSignal) => {
+    try {
+      return await restoreAndTell(order, world, held)
+    } finally {
+      await sayFarewell(world)
+    }
+  }
   if (order.to !== null || order.place === null) return await work(signal)
   const { job } = order.place
   const asked = { leases: world.leases, patience: PATIENCE }
@@ -94,7 +106,7 @@ async function underLease(order: RestoreOrder, world: World, signal: AbortSignal
 }
 
 function tellDone(
-  { restore: done, staged }: Awaited<ReturnType<typeof underLease>>,
+  { restore: done, staged }: Restored,
   { place, to }: RestoreOrder,
   context: Context,
 ): void {

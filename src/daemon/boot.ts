@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { sayFarewell } from '../act/announce.ts'
 import { resolveRequest } from '../act/resolve.ts'
-import { restore } from '../act/restore.ts'
+import { restoreAndTell } from '../act/restore-and-tell.ts'
 import type { RestoreRequest } from '../core/observed.ts'
 import { hold } from '../leases/lease.ts'
 import { BootRestoreFailed, messageOf, RestoreFailed, reportOf } from '../lib/errors.ts'
@@ -60,7 +61,9 @@ export async function bootRestore(
       return
     }
     const began = world.now()
-    await underLease(order.place.job.id, world, signal, (held) => restore(order, world, held))
+    await underLease(order.place.job.id, world, signal, (held) =>
+      restoreAndTell(order, world, held),
+    )
     await world.store.saveFact(once, new Date(world.now()).toISOString())
     world.report({
       event: 'restore.done',
@@ -82,6 +85,7 @@ export async function bootRestore(
       error: reportOf(cause),
       ...about,
     })
+    await sayFarewell(world) // the start stops here
     throw signal.aborted ? cause : new BootRestoreFailed(cause)
   }
 }

@@ -1,12 +1,10 @@
-import { deliverNotifications } from '../act/announce.ts'
+import { sayFarewell } from '../act/announce.ts'
 import { Interrupted } from '../lib/errors.ts'
 import { startTimer, unlessAborted } from '../lib/limits.ts'
 import { formatDuration } from '../lib/time.ts'
 import type { World } from '../observe/world.ts'
 import type { Dispatch } from './dispatch.ts'
 
-/** Notifications of the last moments get this long; what is not delivered waits in the outbox. */
-const FAREWELL = 5_000
 /** What was aborted gets this long to tidy up; what hangs in the system is left behind. */
 const LAST_SECONDS = 10_000
 
@@ -51,7 +49,7 @@ export async function drain({
     },
   )
   timer.cancel()
-  await deliverNotifications(world, AbortSignal.timeout(FAREWELL)).catch(() => {})
+  await sayFarewell(world)
   world.report({
     event: 'daemon.stopped',
     level: aborting.aborted ? 'warn' : 'info',

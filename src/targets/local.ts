@@ -1,13 +1,13 @@
 import { constants, lstatSync } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
 import { dirname, isAbsolute, resolve } from 'node:path'
-import type { Readable } from 'node:stream'
+import { Readable } from 'node:stream'
 import type { Bytes, Instant } from '../core/model.ts'
 import type { StoredObject, UnfinishedObject } from '../core/observed.ts'
 import type { Section } from '../core/section.ts'
 import { ConfigError, ObjectMissing } from '../lib/errors.ts'
 import { unlessAborted } from '../lib/limits.ts'
-import { directWriter } from '../platform/direct.ts'
+import { directWriter, readDirect } from '../platform/direct.ts'
 import { exists, freeBytes, isGone } from '../platform/files.ts'
 import { letGo, pour } from '../platform/pour.ts'
 import { walkFiles } from '../platform/walk.ts'
@@ -16,7 +16,9 @@ import { lookAt, type Place, refuseDetours, trouble } from './local-place.ts'
 import { begin, erase, publish, seal } from './local-write.ts'
 import type { Stored, Target, TargetKind } from './target.ts'
 
-const READ_SIZE = 1024 * 1024
+const AT_ONCE = { highWaterMark: 1024 * 1024 }
+/** Smaller objects are read through the page cache, whole. */
+const WORTH_GOING_AROUND = 4 * 1024 * 1024
 /** What an aborted write gets to tidy up; a disk that hangs is left to itself. */
 const TIDY_UP = 2_000
 
@@ -59,7 +61,7 @@ function localTarget(place: Place): Target {
         opening.then((late) => late.close()).catch(() => {})
         throw error
       })
-      return readFrom(file, start, signal)
+      return readFrom({ file, path: `${place.root}/${key}`, start }, signal)
     },
 
     async stat(key, signal) {
@@ -160,13 +162,31 @@ async function openObject(place: Place, key: string): Promise<FileHandle> {
   })
 }
 
-function readFrom(file: FileHandle, start: number, signal: AbortSignal): Readable {
-  const stream = file.createReadStream({ start, highWaterMark: READ_SIZE })
+interface Reading {
+  readonly file: FileHandle
+  readonly path: string
+  readonly start: number
+}
+
+function readFrom(reading: Reading, signal: AbortSignal): Readable {
+  const { file, start } = reading
+  const stream = start === 0 ? wholeOf(reading) : file.createReadStream({ start, ...AT_ONCE })
   // Whoever reads hears of an error; one that comes before anybody does must not end the process.
   stream.on('error', () => {})
   const stop = () => stream.destroy(signal.reason)
   signal.addEventListener('abort', stop, { once: true })
   return stream.once('close', () => signal.removeEventListener('abort', stop))
+}
+
+function wholeOf({ file, path }: Reading): Readable {
+  async function* pieces() {
+    const { size } = await file.stat()
+    if (size >= WORTH_GOING_AROUND) yield* readDirect(file, path)
+    else yield await file.readFile()
+  }
+  const stream = Readable.from(pieces(), { objectMode: false, ...AT_ONCE })
+  // Not in the generator: one that nobody begins to read has no end.
+  return stream.once('close', () => file.close().catch(() => {}))
 }
 
 async function statObject(place: Place, key: string): Promise<StoredObject | null> {

@@ -1,9 +1,10 @@
-import { mkdtemp, open, readFile, rm } from 'node:fs/promises'
+import { randomBytes } from 'node:crypto'
+import { mkdtemp, open, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { directWriter } from '../../src/platform/direct.ts'
+import { directWriter, readDirect } from '../../src/platform/direct.ts'
 import { mountTmpfs } from '../support/mounts.ts'
 
 const MIB = 1024 * 1024
@@ -34,6 +35,24 @@ describe('a direct writer', () => {
     const pieces = Array.from({ length: 8 }, () => Buffer.alloc(MIB, 'x'))
 
     await expect(write(path, pieces, 1)).rejects.toMatchObject({ code: 'ENOSPC' })
+  })
+})
+
+describe('a direct read', () => {
+  it('gives every byte in order, also where the disk knows no such thing', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'holdfast-direct-'))
+    onTestFinished(() => rm(folder, { recursive: true }))
+    const path = join(folder, 'file')
+    for (const size of [0, 1, MIB - 1, MIB, 3 * MIB + 4095, 4 * MIB]) {
+      const bytes = randomBytes(size)
+      await writeFile(path, bytes)
+      for (const place of [path, '/proc/none']) {
+        await using file = await open(path)
+        const pieces: Uint8Array[] = []
+        for await (const piece of readDirect(file, place)) pieces.push(piece)
+        expect(Buffer.concat(pieces).equals(bytes)).toBe(true)
+      }
+    }
   })
 })
 
