@@ -137,8 +137,7 @@ export async function archiveOfFile(
   const beside = await manifestBeside(path, world)
   const manifest = beside?.manifest ?? null
   const openFile = async () => createReadStream(path, { highWaterMark: 1024 * 1024 })
-  const sha256 =
-    manifest?.stored.sha256 ?? (await hashThrough(await openFile(), () => {}, signal)).sha256
+  const sha256 = manifest?.stored.sha256 ?? (await hashThrough(await openFile(), {}, signal)).sha256
   return {
     name: path,
     bytes: found.size,

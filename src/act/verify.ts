@@ -93,10 +93,11 @@ async function readArchive(
       total: manifest.stored.bytes,
       done: false,
     })
+  const pace = { onBytes, throttle: world.throttle }
   const body = await openCopy(copy, target, signal)
   // Without an identity the stored bytes can still be held against the hash made at the write.
   if (manifest.encryption && keys.length === 0) {
-    const stored = await hashThrough(body, onBytes, signal)
+    const stored = await hashThrough(body, pace, signal)
     proveStored(copy, manifest.stored, stored)
     return {
       depth: 'stored',
@@ -106,7 +107,8 @@ async function readArchive(
       entries: null,
     }
   }
-  const read = await readThrough(body, { layers: manifest.layers, keys, onBytes }, signal)
+  const opening = { layers: manifest.layers, keys, nice: world.desired.limits.nice, ...pace }
+  const read = await readThrough(body, opening, signal)
   proveStored(copy, manifest.stored, read.stored)
   return {
     depth: 'content',

@@ -40,7 +40,7 @@ export async function deliver(
   const waiting = await outbox.outbox(FOREVER)
   const due = new Map<string, Parcel[]>()
   for (const parcel of await current(outbox, waiting.map(parcelOf), channels)) {
-    if (parcel.message.nextAt > now()) continue
+    if (!isDue(parcel.message, now())) continue
     const { channel } = parcel.message
     due.set(channel, [...(due.get(channel) ?? []), parcel])
   }
@@ -57,6 +57,11 @@ export async function deliver(
   // All of them end before this does, also when one fails.
   await Promise.allSettled(rounds)
   return (await Promise.all(rounds)).flat()
+}
+
+/** A next try that is further off than any delay was set by a clock that has been put back since. */
+function isDue({ nextAt }: OutboxMessage, now: Instant): boolean {
+  return nextAt <= now || nextAt > now + LONGEST
 }
 
 interface Parcel {

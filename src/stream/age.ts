@@ -2,7 +2,7 @@ import { ArchiveDamaged } from '../lib/errors.ts'
 import { headerLength, makeHeader, openHeader } from './age-header.ts'
 import { payloadDecryptor, payloadEncryptor } from './age-payload.ts'
 import type { Identity, SealingKeys } from './keys.ts'
-import type { Stage } from './pieces.ts'
+import { giveBack, type Stage } from './pieces.ts'
 
 type Transform = (input: AsyncIterable<Uint8Array>) => AsyncIterable<Uint8Array>
 
@@ -33,7 +33,7 @@ export function ageEncrypt(keys: SealingKeys, signal: AbortSignal): Transform {
 
 /**
  * Decrypts an age v1 file that flows through. Gives only what is authenticated, and ends normally
- * only after the whole file was. Throws `CannotDecrypt` when no identity fits, `ArchiveDamaged` for a
+ * only after the whole file was. The chunks of the input are its own to free. Throws `CannotDecrypt` when no identity fits, `ArchiveDamaged` for a
  * file that is none or was changed, cut off or added to, and whatever the input throws.
  */
 export function ageDecrypt(identities: readonly Identity[], signal: AbortSignal): Transform {
@@ -42,8 +42,10 @@ export function ageDecrypt(identities: readonly Identity[], signal: AbortSignal)
     let head: Buffer = Buffer.alloc(0)
     let payload: Stage | null = null
     for await (const chunk of input) {
-      if (payload) payload.push(chunk)
-      else {
+      if (payload) {
+        payload.push(chunk)
+        giveBack(chunk)
+      } else {
         head = Buffer.concat([head, chunk])
         const length = headerLength(head)
         if (length === null) continue

@@ -5,6 +5,7 @@ import { ageDecrypt } from './age.ts'
 import { decompressionWay, type Step } from './compressors.ts'
 import type { Identity } from './keys.ts'
 import { type Meter, meter } from './meter.ts'
+import type { Throttle } from './throttle.ts'
 
 /** How to read an archive. */
 export interface Opening {
@@ -15,6 +16,8 @@ export interface Opening {
   readonly onBytes?: (bytes: number) => void
   /** Added niceness of the programs. */
   readonly nice?: number
+  /** What bounds the reading of stored bytes; nothing unless told. */
+  readonly throttle?: Throttle | null
   /** Where decompressors are looked for; the environment's PATH unless told. */
   readonly searchPath?: string
 }
@@ -44,15 +47,21 @@ export function decrypted(
   gauge: Meter,
   signal: AbortSignal,
 ): AsyncIterable<Uint8Array> {
-  const stored = metered(body, gauge, opening.onBytes, signal)
+  const { onBytes = () => {}, throttle = null } = opening
+  const stored = metered(body, { gauge, onBytes, throttle }, signal)
   return tellApart(opening.layers).encrypted ? ageDecrypt(opening.keys, signal)(stored) : stored
+}
+
+export interface Metering {
+  readonly gauge: Meter
+  readonly onBytes: (bytes: number) => void
+  readonly throttle: Throttle | null
 }
 
 /** Passes `body` on through a meter. Throws the signal's reason, even while a `Readable` is silent. */
 export async function* metered(
   body: AsyncIterable<Uint8Array>,
-  gauge: Meter,
-  onBytes: ((bytes: number) => void) | undefined,
+  { gauge, onBytes, throttle }: Metering,
   signal: AbortSignal,
 ): AsyncGenerator<Uint8Array> {
   signal.throwIfAborted()
@@ -60,7 +69,8 @@ export async function* metered(
   try {
     for await (const chunk of body) {
       gauge.push(chunk)
-      onBytes?.(gauge.bytes())
+      await throttle?.take(chunk.byteLength, signal)
+      onBytes(gauge.bytes())
       yield chunk
     }
   } catch (cause) {

@@ -49,7 +49,7 @@ const WORTH_GIVING_BACK = 16 * 1024
  */
 export function giveBack({ buffer, byteLength }: Uint8Array): void {
   if (byteLength < WORTH_GIVING_BACK || byteLength !== buffer.byteLength) return
-  if (buffer instanceof ArrayBuffer) buffer.transfer(0)
+  if (buffer instanceof ArrayBuffer) buffer.transferToFixedLength(0)
 }
 
 /** Large enough that a write is worth its call, small enough that a dozen of them are nothing. */

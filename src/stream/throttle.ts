@@ -43,15 +43,3 @@ export function throttle(bytesPerSecond: number, clock: Clock = monotonic): Thro
     },
   }
 }
-
-/** Passes `body` on at the pace of `limit`. */
-export async function* throttled(
-  body: AsyncIterable<Uint8Array>,
-  limit: Throttle,
-  signal: AbortSignal,
-): AsyncGenerator<Uint8Array> {
-  for await (const chunk of body) {
-    await limit.take(chunk.byteLength, signal)
-    yield chunk
-  }
-}

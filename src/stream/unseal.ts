@@ -129,7 +129,8 @@ export async function readThrough(
 ): Promise<ReadThrough> {
   const stored = meter()
   const content = meter()
-  const chunks = metered(contentOf(body, opening, signal, stored), content, undefined, signal)
+  const walked = { gauge: content, onBytes: () => {}, throttle: null }
+  const chunks = metered(contentOf(body, opening, signal, stored), walked, signal)
   const isTar = tellApart(opening.layers).content === 'tar'
   const entries = isTar ? await countMembers(chunks, signal) : await drained(chunks)
   return { stored: stored.reading(), content: content.reading(), entries }
@@ -143,10 +144,10 @@ async function drained(chunks: AsyncIterable<Uint8Array>): Promise<null> {
 /** Size and hash of what is stored, with no key needed. */
 export async function hashThrough(
   body: AsyncIterable<Uint8Array>,
-  onBytes: (bytes: number) => void,
+  { onBytes = () => {}, throttle = null }: Pick<Opening, 'onBytes' | 'throttle'>,
   signal: AbortSignal,
 ): Promise<Reading> {
   const gauge: Meter = meter()
-  await drained(metered(body, gauge, onBytes, signal))
+  await drained(metered(body, { gauge, onBytes, throttle }, signal))
   return gauge.reading()
 }

@@ -99,6 +99,45 @@ describe('those whom a job tells', () => {
   })
 })
 
+describe('a restore', () => {
+  it('is told when it replaced data and when it failed, at boot too, and not when it went elsewhere', async () => {
+    const on = { type: 'webhook', url: `${receiver.origin}/all`, on: ['failure', 'success'] }
+    const docs = { source: { type: 'directory', path: 'live' }, notify: ['all'] }
+    const config = {
+      data_dir: 'state',
+      targets: { here: { type: 'local', path: 'target' } },
+      notify: { all: on },
+      jobs: { docs },
+    }
+    await using space = await makeWorkspace(JSON.stringify(config))
+    await space.write({ 'live/letter': 'dear' })
+    await space.ok(['backup', 'create'])
+    await space.ok(['restore', 'docs', '--to', 'elsewhere'])
+    await space.ok(['restore', 'docs', '--yes'])
+    const [key = ''] = await space.archives('target')
+    await writeFile(space.at('target', key), 'ruined')
+    expect((await space.run(['restore', 'docs', '--yes'])).code).toBe(14)
+    const boot = { env: { HQL_BACKUP_RESTORE: 'docs' } }
+    expect((await space.run(['daemon'], boot)).code).toBe(1)
+
+    const told = receiver.received.map(({ body }) => JSON.parse(body))
+    expect(told.map(({ type }) => type)).toEqual([
+      'backup.success',
+      'restore.done',
+      'restore.failed',
+      'restore.failed',
+    ])
+    expect(told[1]).toMatchObject({
+      jobId: 'docs',
+      source: 'live',
+      target: 'here',
+      key,
+      error: null,
+    })
+    expect(told[3].error).toContain('the archive')
+  })
+})
+
 describe('a message for a server that is down', () => {
   it('waits in the state through a restart of the daemon, and then arrives', async () => {
     const port = await freePort()

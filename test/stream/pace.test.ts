@@ -2,7 +2,8 @@ import { describe, expect, it } from 'vitest'
 import type { Instant } from '../../src/lib/brand.ts'
 import { Interrupted } from '../../src/lib/errors.ts'
 import { advance, counted, remaining, startPace } from '../../src/stream/progress.ts'
-import { type Clock, throttle, throttled } from '../../src/stream/throttle.ts'
+import { type Clock, throttle } from '../../src/stream/throttle.ts'
+import { hashThrough, readThrough } from '../../src/stream/unseal.ts'
 import { collect, inChunks, never } from './support.ts'
 
 const at = (millis: number) => millis as Instant
@@ -40,10 +41,13 @@ describe('a throttle', () => {
     expect(clock.time).toBeGreaterThan(rested + 900)
   })
 
-  it('passes every byte on', async () => {
+  it('bounds every stored byte that is read, of hashes and of whole archives', async () => {
+    const taken: number[] = []
+    const slow = { take: async (bytes: number) => void taken.push(bytes) }
     const bytes = Buffer.from('some bytes')
-    const out = await collect(throttled(inChunks(bytes, 3), throttle(1000, fakeClock()), never))
-    expect(out.equals(bytes)).toBe(true)
+    await hashThrough(inChunks(bytes, 3), { throttle: slow }, never)
+    await readThrough(inChunks(bytes, 4), { layers: ['raw'], keys: [], throttle: slow }, never)
+    expect(taken).toEqual([3, 3, 3, 1, 4, 4, 2])
   })
 
   it('stops waiting when told to', async () => {
