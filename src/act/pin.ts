@@ -35,8 +35,10 @@ async function abortOwn(
   { key, token }: Pick<UnfinishedObject, 'key' | 'token'>,
   signal: AbortSignal,
 ): Promise<void> {
-  for await (const unfinished of target.unfinished(key, signal)) {
-    if (unfinished.key === key && unfinished.token === token) await target.abort(unfinished, signal)
+  for await (const { unfinished } of target.list(key, signal)) {
+    for (const one of unfinished) {
+      if (one.key === key && one.token === token) await target.abort(one, signal)
+    }
   }
 }
 

@@ -57,8 +57,8 @@ async function unpinOf(
   // A job may have had another template when they were made.
   const pins = new Set([...archives].filter((key) => !inReach(key)).map(pinKey))
   for (const prefix of prefixes) {
-    for await (const { key } of target.list(prefix, signal)) {
-      if (archiveOfPin(key) !== null) pins.add(key)
+    for await (const { objects } of target.list(prefix, signal)) {
+      for (const { key } of objects) if (archiveOfPin(key) !== null) pins.add(key)
     }
   }
   for (const key of pins) {

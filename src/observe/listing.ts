@@ -46,8 +46,10 @@ async function list(look: Look, world: World, signal: AbortSignal): Promise<List
   const objects = new Map<string, StoredObject>()
   const unfinished: UnfinishedObject[] = []
   for (const prefix of look.prefixes) {
-    for await (const object of look.target.list(prefix, signal)) objects.set(object.key, object)
-    for await (const object of look.target.unfinished(prefix, signal)) unfinished.push(object)
+    for await (const page of look.target.list(prefix, signal)) {
+      for (const object of page.objects) objects.set(object.key, object)
+      unfinished.push(...page.unfinished)
+    }
   }
   if (objects.size === 0 && look.known.size > 0) {
     // An unmounted disk leaves an empty folder behind; a target that lost everything at once is

@@ -1,24 +1,21 @@
 import { constants, lstatSync } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
 import { dirname, isAbsolute, resolve } from 'node:path'
-import { Readable } from 'node:stream'
 import type { Bytes, Instant } from '../core/model.ts'
 import type { StoredObject, UnfinishedObject } from '../core/observed.ts'
 import type { Section } from '../core/section.ts'
 import { ConfigError, ObjectMissing } from '../lib/errors.ts'
 import { unlessAborted } from '../lib/limits.ts'
-import { directWriter, readDirect } from '../platform/direct.ts'
+import { directWriter } from '../platform/direct.ts'
 import { exists, freeBytes, isGone } from '../platform/files.ts'
 import { letGo, pour } from '../platform/pour.ts'
 import { walkFiles } from '../platform/walk.ts'
 import { checkKey, checkPrefix, partName, readPartName } from './keys.ts'
 import { lookAt, type Place, refuseDetours, trouble } from './local-place.ts'
+import { readFrom } from './local-read.ts'
 import { begin, erase, publish, seal } from './local-write.ts'
-import type { Stored, Target, TargetKind } from './target.ts'
+import type { Page, Stored, Target, TargetKind } from './target.ts'
 
-const AT_ONCE = { highWaterMark: 1024 * 1024 }
-/** Smaller objects are read through the page cache, whole. */
-const WORTH_GOING_AROUND = 4 * 1024 * 1024
 /** What an aborted write gets to tidy up; a disk that hangs is left to itself. */
 const TIDY_UP = 2_000
 
@@ -70,8 +67,7 @@ function localTarget(place: Place): Target {
       return reach(`look at ${key}`, statObject(place, key), signal)
     },
 
-    list: (prefix, signal) => listObjects(place, prefix, signal),
-    unfinished: (prefix, signal) => listParts(place, prefix, signal),
+    list: (prefix, signal) => listPages(place, prefix, signal),
 
     async remove(key, signal) {
       checkKey(key)
@@ -162,33 +158,6 @@ async function openObject(place: Place, key: string): Promise<FileHandle> {
   })
 }
 
-interface Reading {
-  readonly file: FileHandle
-  readonly path: string
-  readonly start: number
-}
-
-function readFrom(reading: Reading, signal: AbortSignal): Readable {
-  const { file, start } = reading
-  const stream = start === 0 ? wholeOf(reading) : file.createReadStream({ start, ...AT_ONCE })
-  // Whoever reads hears of an error; one that comes before anybody does must not end the process.
-  stream.on('error', () => {})
-  const stop = () => stream.destroy(signal.reason)
-  signal.addEventListener('abort', stop, { once: true })
-  return stream.once('close', () => signal.removeEventListener('abort', stop))
-}
-
-function wholeOf({ file, path }: Reading): Readable {
-  async function* pieces() {
-    const { size } = await file.stat()
-    if (size >= WORTH_GOING_AROUND) yield* readDirect(file, path)
-    else yield await file.readFile()
-  }
-  const stream = Readable.from(pieces(), { objectMode: false, ...AT_ONCE })
-  // Not in the generator: one that nobody begins to read has no end.
-  return stream.once('close', () => file.close().catch(() => {}))
-}
-
 async function statObject(place: Place, key: string): Promise<StoredObject | null> {
   if ((await lookAt(place)) === 'missing') return null
   refuseDetours(place.root, key)
@@ -208,30 +177,19 @@ function statFile(root: string, file: string): Omit<StoredObject, 'key'> | null 
   }
 }
 
-async function* listObjects(
-  place: Place,
-  prefix: string,
-  signal: AbortSignal,
-): AsyncGenerator<StoredObject> {
+async function* listPages(place: Place, prefix: string, signal: AbortSignal): AsyncGenerator<Page> {
   for await (const files of walk(place, prefix, signal)) {
+    const objects: StoredObject[] = []
+    const unfinished: UnfinishedObject[] = []
     for (const file of files) {
-      const found = isPart(file) ? null : statFile(place.root, file)
-      if (found && file.startsWith(prefix)) yield { key: file, ...found }
+      const part = file.endsWith('.part') ? readPart(file) : null
+      if (!(part?.key ?? file).startsWith(prefix)) continue
+      const found = statFile(place.root, file)
+      if (found === null) continue
+      if (part) unfinished.push({ ...part, bytes: found.bytes })
+      else objects.push({ key: file, bytes: found.bytes, modifiedAt: found.modifiedAt })
     }
-  }
-}
-
-async function* listParts(
-  place: Place,
-  prefix: string,
-  signal: AbortSignal,
-): AsyncGenerator<UnfinishedObject> {
-  for await (const files of walk(place, prefix, signal)) {
-    for (const file of files) {
-      const part = isPart(file) ? readPart(file) : null
-      const found = part?.key.startsWith(prefix) ? statFile(place.root, file) : null
-      if (part && found) yield { ...part, bytes: found.bytes }
-    }
+    yield { objects, unfinished }
   }
 }
 
@@ -275,10 +233,6 @@ function partPath(root: string, key: string, token: string): string {
   checkKey(key)
   const cut = key.lastIndexOf('/') + 1
   return `${root}/${key.slice(0, cut)}${partName(key.slice(cut), token)}`
-}
-
-function isPart(file: string): boolean {
-  return file.endsWith('.part') && readPart(file) !== null
 }
 
 function readPart(file: string): { key: string; token: string } | null {

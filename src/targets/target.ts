@@ -29,11 +29,11 @@ export interface Target {
   /** The object, or null when there is none. */
   stat(key: string, signal: AbortSignal): Promise<StoredObject | null>
 
-  /** Every finished object under `prefix`, in no promised order. An unknown prefix is an empty answer. */
-  list(prefix: string, signal: AbortSignal): AsyncIterable<StoredObject>
-
-  /** What `put` began under `prefix` and neither finished nor took back. */
-  unfinished(prefix: string, signal: AbortSignal): AsyncIterable<UnfinishedObject>
+  /**
+   * Everything under `prefix`, page by page, in no promised order: what is finished, and what `put`
+   * began and neither finished nor took back. An unknown prefix is an empty answer.
+   */
+  list(prefix: string, signal: AbortSignal): AsyncIterable<Page>
 
   /** Resolves once the object is gone for good. Removing what is already gone succeeds. */
   remove(key: string, signal: AbortSignal): Promise<void>
@@ -43,6 +43,12 @@ export interface Target {
 
   /** Bytes that are still free for us, or null when the place does not tell. */
   free(signal: AbortSignal): Promise<Bytes | null>
+}
+
+/** As much of a listing as comes at once. */
+export interface Page {
+  readonly objects: readonly StoredObject[]
+  readonly unfinished: readonly UnfinishedObject[]
 }
 
 export interface Stored {

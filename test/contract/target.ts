@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { buffer } from 'node:stream/consumers'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import type { UnfinishedObject } from '../../src/core/observed.ts'
+import type { StoredObject, UnfinishedObject } from '../../src/core/observed.ts'
 import { ObjectExists, ObjectMissing, Refused } from '../../src/lib/errors.ts'
 import type { Target } from '../../src/targets/target.ts'
 
@@ -25,7 +25,7 @@ export function targetContract(name: string, open: () => Promise<TargetUnderTest
       target.put(key, pieces(content), token, signal)
     const read = async (key: string, start = 0) => buffer(await target.get(key, start, signal))
     const keys = async (prefix: string) =>
-      (await collect(target.list(prefix, signal))).map(({ key }) => key).sort()
+      (await objectsOf(target, prefix, signal)).map(({ key }) => key).sort()
 
     beforeAll(async () => {
       place = await open()
@@ -35,7 +35,7 @@ export function targetContract(name: string, open: () => Promise<TargetUnderTest
 
     it('is empty before the first put', async () => {
       expect(await keys('')).toEqual([])
-      expect(await collect(target.unfinished('', signal))).toEqual([])
+      expect(await unfinishedOf(target, '', signal)).toEqual([])
       expect(await target.stat('nothing/here', signal)).toBeNull()
     })
 
@@ -52,7 +52,7 @@ export function targetContract(name: string, open: () => Promise<TargetUnderTest
       const object = await target.stat(key, signal)
       expect(object).toMatchObject({ key, bytes: content.length })
       expect(Math.abs((object?.modifiedAt ?? 0) - before)).toBeLessThan(60_000)
-      expect(await collect(target.list(key, signal))).toEqual([object])
+      expect(await objectsOf(target, key, signal)).toEqual([object])
     })
 
     it('gives the bytes from an offset on, up to the end and beyond it', async () => {
@@ -135,7 +135,7 @@ export function targetContract(name: string, open: () => Promise<TargetUnderTest
       await expect(target.get(`${prefix}kept`, 0, stopped)).rejects.toBe(reason)
       await expect(target.stat(`${prefix}kept`, stopped)).rejects.toBe(reason)
       await expect(target.remove(`${prefix}kept`, stopped)).rejects.toBe(reason)
-      await expect(collect(target.list(prefix, stopped))).rejects.toBe(reason)
+      await expect(objectsOf(target, prefix, stopped)).rejects.toBe(reason)
 
       expect(await keys(prefix)).toEqual([`${prefix}kept`])
     })
@@ -173,7 +173,7 @@ export function targetContract(name: string, open: () => Promise<TargetUnderTest
 
       expect((await read(`${prefix}object`)).toString()).toBe('old')
       expect(await keys(prefix)).toEqual([`${prefix}object`])
-      expect(await collect(target.unfinished(prefix, signal))).toEqual([])
+      expect(await unfinishedOf(target, prefix, signal)).toEqual([])
     })
 
     it('lets exactly one of two racing puts of a key win', async () => {
@@ -192,7 +192,7 @@ export function targetContract(name: string, open: () => Promise<TargetUnderTest
         expect(loser).toMatchObject({ status: 'rejected', reason: expect.any(ObjectExists) })
         expect((await read(key)).equals(contents[winner] ?? Buffer.alloc(0))).toBe(true)
       }
-      expect(await collect(target.unfinished(prefix, signal))).toEqual([])
+      expect(await unfinishedOf(target, prefix, signal)).toEqual([])
     })
 
     it('lists by prefix, a partial name included, and nothing for one that it does not know', async () => {
@@ -293,14 +293,14 @@ export function targetContract(name: string, open: () => Promise<TargetUnderTest
 
       expect(await keys(prefix)).toEqual([])
       expect(await target.stat(key, signal)).toBeNull()
-      const unfinished = await collect(target.unfinished(prefix, signal))
+      const unfinished = await unfinishedOf(target, prefix, signal)
       expect(unfinished).toEqual([{ key, token, bytes: expect.any(Number) }])
-      expect(await collect(target.unfinished(`${prefix}acme/kil`, signal))).toEqual(unfinished)
-      expect(await collect(target.unfinished(`${prefix}acme/other`, signal))).toEqual([])
+      expect(await unfinishedOf(target, `${prefix}acme/kil`, signal)).toEqual(unfinished)
+      expect(await unfinishedOf(target, `${prefix}acme/other`, signal)).toEqual([])
 
       for (let time = 0; time < 2; time++) await target.abort(first(unfinished), signal)
 
-      expect(await collect(target.unfinished(prefix, signal))).toEqual([])
+      expect(await unfinishedOf(target, prefix, signal)).toEqual([])
       expect(await put(key, 'again')).toMatchObject({ bytes: 5 })
     })
 
@@ -315,7 +315,7 @@ export function targetContract(name: string, open: () => Promise<TargetUnderTest
         await expect(target.abort(unfinished, signal), key).rejects.toBeInstanceOf(Refused)
       }
       for (const prefix of ['../', '/etc/', 'a/../../b', 'a//']) {
-        await expect(collect(target.list(prefix, signal))).rejects.toBeInstanceOf(Refused)
+        await expect(objectsOf(target, prefix, signal)).rejects.toBeInstanceOf(Refused)
       }
     })
 
@@ -347,10 +347,28 @@ export function targetContract(name: string, open: () => Promise<TargetUnderTest
       expect(await keys(prefix)).toEqual([])
       expect(await target.stat(key, signal)).toBeNull()
       await expect(target.get(key, 0, signal)).rejects.toBeInstanceOf(ObjectMissing)
-      const unfinished = await collect(target.unfinished(prefix, signal))
+      const unfinished = await unfinishedOf(target, prefix, signal)
       for (const one of unfinished) expect(one).toMatchObject({ key, token: 'token-1' })
     }
   })
+}
+
+/** Every finished object under `prefix`. */
+export async function objectsOf(
+  target: Target,
+  prefix: string,
+  signal: AbortSignal,
+): Promise<readonly StoredObject[]> {
+  return (await collect(target.list(prefix, signal))).flatMap(({ objects }) => objects)
+}
+
+/** Everything under `prefix` that was begun and is neither finished nor taken back. */
+export async function unfinishedOf(
+  target: Target,
+  prefix: string,
+  signal: AbortSignal,
+): Promise<readonly UnfinishedObject[]> {
+  return (await collect(target.list(prefix, signal))).flatMap(({ unfinished }) => unfinished)
 }
 
 async function* pieces(content: Uint8Array | string): AsyncGenerator<Uint8Array> {

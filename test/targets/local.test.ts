@@ -21,7 +21,7 @@ import { ConfigError, ObjectExists, Refused, TargetUnreachable } from '../../src
 import { targetKinds } from '../../src/targets/index.ts'
 import { local } from '../../src/targets/local.ts'
 import type { Target } from '../../src/targets/target.ts'
-import { targetContract } from '../contract/target.ts'
+import { objectsOf, targetContract, unfinishedOf } from '../contract/target.ts'
 import { mountReadOnly, mountTmpfs } from '../support/mounts.ts'
 import { traced } from '../support/strace.ts'
 
@@ -124,7 +124,7 @@ describe('the local target on its disk', () => {
       const object = await open(root).stat('acme/db.tar', signal)
       whole.push(object !== null)
       if (object) expect(object.bytes, kill).toBe(CHILD_BYTES)
-      for await (const unfinished of open(root).unfinished('', signal)) {
+      for (const unfinished of await unfinishedOf(open(root), '', signal)) {
         expect(unfinished).toMatchObject({ key: 'acme/db.tar', token: 'tok' })
         await open(root).abort(unfinished, signal)
       }
@@ -329,9 +329,8 @@ describe('the local target on its disk', () => {
     await link(join(root, 'acme/db'), join(root, 'acme/.db.token.part'))
 
     expect((await keys(target)).sort()).toEqual(['acme/.foreign.part', 'acme/db'])
-    const unfinished = []
-    for await (const one of target.unfinished('', signal)) unfinished.push(one)
-    expect(unfinished.sort((a, b) => a.bytes - b.bytes)).toEqual([
+    const unfinished = await unfinishedOf(target, '', signal)
+    expect(unfinished.toSorted((a, b) => a.bytes - b.bytes)).toEqual([
       { key: 'acme/db2', token: 'token', bytes: 1 },
       { key: 'acme/db', token: 'token', bytes: 3 },
     ])
@@ -445,9 +444,7 @@ async function* body(bytes: number): AsyncGenerator<Uint8Array> {
 }
 
 async function keys(target: Target, prefix = ''): Promise<string[]> {
-  const all: string[] = []
-  for await (const { key } of target.list(prefix, signal)) all.push(key)
-  return all
+  return (await objectsOf(target, prefix, signal)).map(({ key }) => key)
 }
 
 async function failureOf(attempt: Promise<unknown>): Promise<TargetUnreachable> {
