@@ -37,7 +37,8 @@ export async function prune(
     }
     const entry: DeleteEntry = {
       kind: 'delete',
-      id: world.newId(),
+      // Of its own, so that what fails again and again stands there once.
+      id: `delete ${copy.backup} ${copy.target}`,
       openedAt: world.now(),
       target: copy.target,
       key: copy.key,

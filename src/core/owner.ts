@@ -1,10 +1,18 @@
 import { unreachable } from '../lib/unreachable.ts'
 import type { Action } from './action.ts'
-import type { JobId } from './model.ts'
+import type { BackupId, JobId } from './model.ts'
 import type { Observed } from './observed.ts'
 
 /** The job under whose lease an action belongs, or null for what concerns the config as a whole. */
-export function ownerOf(action: Action, observed: Observed): JobId | null {
+export type Owners = (action: Action) => JobId | null
+
+/** Tells the owners of actions that were planned from `observed`. */
+export function ownersIn({ history }: Observed): Owners {
+  const jobs = new Map(history.backups.map(({ id, job }) => [id, job]))
+  return (action) => ownerOf(action, jobs)
+}
+
+function ownerOf(action: Action, jobs: ReadonlyMap<BackupId, JobId>): JobId | null {
   switch (action.kind) {
     case 'target.create':
     case 'target.update':
@@ -25,14 +33,10 @@ export function ownerOf(action: Action, observed: Observed): JobId | null {
     case 'adopt':
       return action.manifest.job
     case 'missing':
-      return jobOf(action.copy.backup, observed)
+      return jobs.get(action.copy.backup) ?? null
     case 'debris':
-      return jobOf(action.backup, observed)
+      return jobs.get(action.backup) ?? null
     default:
       return unreachable(action)
   }
-}
-
-function jobOf(backup: string, observed: Observed): JobId | null {
-  return observed.history.backups.find(({ id }) => id === backup)?.job ?? null
 }

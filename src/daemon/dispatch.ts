@@ -2,7 +2,7 @@ import { skip } from '../act/skip.ts'
 import type { Action, ActionKind } from '../core/action.ts'
 import type { Instant, JobId } from '../core/model.ts'
 import type { Observed } from '../core/observed.ts'
-import { ownerOf } from '../core/owner.ts'
+import { ownersIn } from '../core/owner.ts'
 import { plan } from '../core/plan.ts'
 import { backoff } from '../core/retry.ts'
 import { nextSlot } from '../core/schedule.ts'
@@ -121,8 +121,9 @@ async function look(
   const owed = new Map<JobId, Action[]>([...wanted].map((job) => [job, []]))
   const { actions } = plan(world.desired, observed, world.now())
   if (actions.some(isConfigAction)) await applyAgain(world, signal)
+  const ownerOf = ownersIn(observed)
   for (const action of actions) {
-    const owner = ownerOf(action, observed)
+    const owner = ownerOf(action)
     if (owner === null || !EVERY_KIND.has(action.kind)) continue
     // Its job holds the lease and runs: the slot is recorded from here, not under that lease.
     if (action.kind === 'skip' && workers.has(owner)) await skip(action, world)

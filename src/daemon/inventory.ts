@@ -1,7 +1,7 @@
 import { act, type JobOwned } from '../act/act.ts'
 import type { Action } from '../core/action.ts'
 import type { JobId } from '../core/model.ts'
-import { ownerOf } from '../core/owner.ts'
+import { ownersIn } from '../core/owner.ts'
 import { plan } from '../core/plan.ts'
 import { hold } from '../leases/lease.ts'
 import { observe } from '../observe/observe.ts'
@@ -31,8 +31,9 @@ export async function takeInventory(world: World, signal: AbortSignal): Promise<
     const { actions, warnings } = plan(world.desired, observed, world.now())
     const declared = new Set(world.desired.jobs.map(({ id }) => id))
     const jobs = new Set<JobId>()
+    const ownerOf = ownersIn(observed)
     for (const action of actions) {
-      const owner = ownerOf(action, observed)
+      const owner = ownerOf(action)
       if (owner !== null && declared.has(owner)) jobs.add(owner)
       else if (isOrphan(action)) await act(action, world, lease, held)
     }

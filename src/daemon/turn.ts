@@ -2,7 +2,7 @@ import { act, type Deed, type JobOwned } from '../act/act.ts'
 import type { Action, ActionKind } from '../core/action.ts'
 import type { JobId } from '../core/model.ts'
 import type { Observed } from '../core/observed.ts'
-import { ownerOf } from '../core/owner.ts'
+import { ownersIn } from '../core/owner.ts'
 import { plan } from '../core/plan.ts'
 import { holdPatiently, type Lease, type Turn } from '../leases/lease.ts'
 import { observe } from '../observe/observe.ts'
@@ -110,9 +110,10 @@ function owned(
   request: TurnRequest,
   observed: Observed,
 ): readonly JobOwned[] {
+  const ownerOf = ownersIn(observed)
   return actions.filter(
     (action): action is JobOwned =>
-      request.kinds.has(action.kind) && ownerOf(action, observed) === request.job,
+      request.kinds.has(action.kind) && ownerOf(action) === request.job,
   )
 }
 

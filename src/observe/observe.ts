@@ -1,5 +1,5 @@
-import { listPrefixes } from '../core/archive-key.ts'
-import type { Copy, InstanceId, JobId, TargetId } from '../core/model.ts'
+import { formerGroup, listPrefixes } from '../core/archive-key.ts'
+import type { Copy, GroupId, InstanceId, JobId, TargetId } from '../core/model.ts'
 import type { History, Listing, Observed, RestoreRequest } from '../core/observed.ts'
 import { messageOf } from '../lib/errors.ts'
 import { observeTarget } from './listing.ts'
@@ -22,7 +22,11 @@ export interface Scope {
 export async function observe(scope: Scope, world: World, signal: AbortSignal): Promise<Observed> {
   const { store } = world
   const depth = scope.depth === 'history' ? 'recent' : 'full'
-  const history = await store.history({ depth, jobs: scope.jobs })
+  const history = await store.history({
+    depth,
+    jobs: scope.jobs,
+    groups: groupsOf(scope.jobs, world),
+  })
   const applied = await store.applied()
   const listings = await observeTargets(scope, history, world, signal)
   return {
@@ -34,6 +38,15 @@ export async function observe(scope: Scope, world: World, signal: AbortSignal): 
     restoreRequested: scope.restoreRequested,
     warnings: scope.depth === 'all' ? await observeWarnings(world) : [],
   }
+}
+
+/** Where retention looks for copies of these jobs, whatever the job was called that made them. */
+function groupsOf(jobs: Scope['jobs'], { desired }: World): readonly GroupId[] {
+  return desired.jobs.flatMap((job) =>
+    jobs?.includes(job.id)
+      ? job.sources.flatMap((source) => [source.group, formerGroup(job, source) ?? source.group])
+      : [],
+  )
 }
 
 async function observeTargets(

@@ -1,5 +1,5 @@
 import { type RawBuilder, sql, type Transaction } from 'kysely'
-import type { Backup, Copy, JobId, Restore, Run } from '../core/model.ts'
+import type { Backup, Copy, GroupId, JobId, Restore, Run } from '../core/model.ts'
 import type { History } from '../core/observed.ts'
 import type { Engine } from './engine.ts'
 import { restoreOf } from './restore-rows.ts'
@@ -31,7 +31,17 @@ interface Look {
 /** The history that `query` asks for, as of one moment. */
 export async function readHistory(engine: Engine, tx: Tx, query: HistoryQuery): Promise<History> {
   const look = { engine, tx }
-  return query.depth === 'full' ? fullHistory(look, query.jobs) : recentHistory(look, query.jobs)
+  const jobs = query.jobs && [...query.jobs, ...(await jobsWithCopies(look, query.groups ?? []))]
+  return query.depth === 'full' ? fullHistory(look, jobs) : recentHistory(look, jobs)
+}
+
+/** Along the index of complete copies, so that the cost goes with the groups and not with the history. */
+async function jobsWithCopies(look: Look, groups: readonly GroupId[]): Promise<readonly JobId[]> {
+  if (groups.length === 0) return []
+  const query = sql`
+    select distinct b.job from copies as c join backups as b on b.id = c.backup
+    where c.status = 'complete' and c.group_id in (${sql.join(groups)})`
+  return await select(look, query, ([job]) => job as JobId)
 }
 
 async function fullHistory(look: Look, jobs: Jobs): Promise<History> {

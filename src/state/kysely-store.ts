@@ -4,6 +4,7 @@ import { type Engine, reading } from './engine.ts'
 import { readHistory } from './history.ts'
 import type { Store } from './store.ts'
 import { backupMethods } from './store-backups.ts'
+import { journalMethods } from './store-journal.ts'
 import { messageMethods } from './store-messages.ts'
 import { restoreMethods } from './store-restores.ts'
 import { guardedWrite, type Write } from './write.ts'
@@ -18,7 +19,8 @@ export function kyselyStore(engine: Engine, program: number): Store {
     history: (query) => reading(engine, 'read the history', (tx) => readHistory(engine, tx, query)),
     ...appliedMethods(engine, write),
     ...backupMethods(engine, write),
-    ...restoreMethods(engine, write),
+    ...restoreMethods(write),
+    ...journalMethods(engine, write),
     ...messageMethods(engine, write),
     ...pinMethods(engine, write),
 

@@ -5,6 +5,7 @@ import type {
   BackupStatus,
   Bytes,
   Copy,
+  GroupId,
   InstanceId,
   Instant,
   JobId,
@@ -66,9 +67,11 @@ export interface Store {
   /** The baseline is complete: `previous` is gone. */
   releaseRestore(restore: RestoreId): Promise<void>
 
-  /** Intent rows: opened before the deed, closed after it, found again after a crash. */
+  /**
+   * Intent rows: opened before the deed, closed after it, found again after a crash. To open what is
+   * open already changes nothing.
+   */
   openJournal(entry: JournalEntry): Promise<void>
-  saveJournal(entry: JournalEntry): Promise<void>
   closeJournal(id: string): Promise<void>
   journal(): Promise<readonly JournalEntry[]>
 
@@ -97,6 +100,8 @@ export interface HistoryQuery {
   readonly depth: 'recent' | 'full'
   /** Only these jobs, or null for all. */
   readonly jobs: readonly JobId[] | null
+  /** Whatever job has a complete copy in one of these groups is among them: one that was renamed. */
+  readonly groups?: readonly GroupId[]
 }
 
 export interface BackupEnd {

@@ -8,8 +8,10 @@ import type { BackupAction } from '../../src/core/action.ts'
 import { parseManifest } from '../../src/core/manifest-parse.ts'
 import type { JobId, TargetId } from '../../src/core/model.ts'
 import { hold, type Lease } from '../../src/leases/lease.ts'
-import { LeaseLost } from '../../src/lib/errors.ts'
+import { LeaseLost, TargetUnreachable } from '../../src/lib/errors.ts'
 import type { World } from '../../src/observe/world.ts'
+import { local } from '../../src/targets/local.ts'
+import type { TargetKind } from '../../src/targets/target.ts'
 import { commandLine } from '../support/command-line.ts'
 import { filesConfig, makeWorkspace, type Workspace } from '../support/holdfast.ts'
 import { inWorld } from '../support/world.ts'
@@ -200,4 +202,33 @@ describe('a backup', () => {
     expect({ ...(await work.files('one')), ...(await work.files('two')) }).toEqual({})
     expect(await inScratch(work)).toEqual([])
   })
+
+  it('that fails again and again stands in the journal once, and is finished once it can be', async () => {
+    await using work = await withFiles(TWO_SOURCES)
+    await inWorld(work, async (world) => {
+      const copies = (await run(world, asItIs, 'live')).backups.flatMap((one) => one.copies)
+      const attempt = (on: World) =>
+        hold(on.leases, 'job:files', signal, (lease, held) => prune(copies, on, lease, held))
+      for (let time = 0; time < 3; time++) {
+        await expect(attempt(withoutRemoval(world))).rejects.toThrow('no hand on it')
+        expect(await world.store.journal()).toHaveLength(1)
+      }
+      await attempt(world)
+      expect(await world.store.journal()).toEqual([])
+      expect({ ...(await work.files('one')), ...(await work.files('two')) }).toEqual({})
+    })
+  })
 })
+
+/** The same world with local targets that delete nothing. */
+function withoutRemoval(world: World): World {
+  const kind: TargetKind = {
+    ...local,
+    configure: (section, surroundings) => ({
+      ...local.configure(section, surroundings),
+      remove: () => Promise.reject(new TargetUnreachable('no hand on it')),
+    }),
+  }
+  const targets = new Map([['local', async () => kind]])
+  return { ...world, plugins: { ...world.plugins, targets } }
+}

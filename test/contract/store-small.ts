@@ -9,7 +9,6 @@ import type {
   Run,
   TargetId,
 } from '../../src/core/model.ts'
-import { StateRefused } from '../../src/lib/errors.ts'
 import type { JournalEntry, OutboxMessage } from '../../src/state/store.ts'
 import { minute } from './history-fixtures.ts'
 import { lawOf, type OpenStore, runs, succeed } from './store-bench.ts'
@@ -71,13 +70,10 @@ export function smallLaws(name: string, open: OpenStore): void {
       await store.openJournal(remove)
       await store.openJournal(swap)
       expect(await (await again()).journal()).toEqual([swap, remove])
-      const moved = { ...swap, moves: [], previous: '/old' }
-      await store.saveJournal(moved)
       await store.closeJournal('a')
       await store.closeJournal('a')
-      expect(await store.journal()).toEqual([moved])
-      await expect(store.openJournal(swap)).rejects.toThrow(StateRefused)
-      await expect(store.saveJournal(remove)).rejects.toThrow(StateRefused)
+      await store.openJournal({ ...swap, previous: '/old' })
+      expect(await store.journal()).toEqual([swap])
     })
 
     law(

@@ -156,3 +156,35 @@ async function damage(): Promise<void> {
     await writeFile(join(root, name), bytes)
   }
 }
+
+describe('copies that a job made under another name', () => {
+  it('are kept and pruned by the daemon as by the plan, when the app holds the group together', async () => {
+    const named = (name: string, keep_last: number) => ({
+      targets: config.targets,
+      jobs: {
+        [name]: {
+          ...config.jobs.docs,
+          app: 'shop',
+          retention: { keep_last },
+          max_delete: '100%',
+        },
+      },
+    })
+    loop = await makeLoop(named('before', 9), { now: NOON })
+    for (const day of ['21', '22', '23']) {
+      loop.setTime(`2026-11-${day}T02:00:00Z`)
+      await loop.quiet()
+    }
+    await loop.configure(named('after', 2))
+    loop.setTime('2026-11-24T02:00:00Z')
+    await loop.quiet()
+
+    expect(loop.named('prune.done')).toHaveLength(1)
+    const { copies } = await loop.history()
+    const kept = copies.filter(({ status }) => status === 'complete')
+    expect(kept.map(({ takenAt }) => new Date(takenAt).toISOString().slice(0, 10)).sort()).toEqual([
+      '2026-11-23',
+      '2026-11-24',
+    ])
+  })
+})
