@@ -38,7 +38,7 @@ const backup: readonly Phase[] = [
   on('backup', 'backup row opened', 'commit', 'insert into "backups"', 'after', 3),
   on('backup', 'copy row written', 'commit', 'insert into "copies".*"writing"', 'after', 3),
   on('backup', 'archive part opened', 'open', ARCHIVE_PART, 'after', 3),
-  on('backup', 'archive part half written', 'writev', FILES_PART, 'after', 1),
+  on('backup', 'archive part half written', 'write', FILES_PART, 'after', 1),
   on('backup', 'archive before its fsync', 'sync', ARCHIVE_PART, 'before', 3),
   on('backup', 'archive before its link', 'link', ARCHIVE, 'before', 3),
   on('backup', 'archive linked, part not yet gone', 'link', ARCHIVE, 'after', 3),

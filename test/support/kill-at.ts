@@ -18,7 +18,7 @@ export interface KillOrder {
   /** The function; `commit` is the end of a writing transaction of SQLite, `spawn` the start of a program. */
   readonly on:
     | 'open'
-    | 'writev'
+    | 'write'
     | 'sync'
     | 'link'
     | 'unlink'
@@ -88,10 +88,10 @@ async function wrapHandles(around: Around): Promise<void> {
   const probe = await fsp.open('/dev/null', 'r')
   const handles = Object.getPrototypeOf(probe) as FileHandle
   await probe.close()
-  const { writev, sync } = handles
-  handles.writev = function (this: FileHandle, ...args: Parameters<typeof writev>) {
-    return around('writev', paths.get(this) ?? '', () => writev.apply(this, args))
-  } as typeof writev
+  const { write, sync } = handles
+  handles.write = function (this: FileHandle, ...args: Parameters<typeof write>) {
+    return around('write', paths.get(this) ?? '', () => write.apply(this, args))
+  } as typeof write
   handles.sync = function (this: FileHandle) {
     return around('sync', paths.get(this) ?? '', () => sync.apply(this))
   }
