@@ -1,6 +1,6 @@
 # Runs the daemon. Mount the folder that holds the config at /etc/holdfast (a folder, because a file
 # that is mounted alone does not change when it is replaced), and what it names: data_dir, sources
-# and targets. Give it time to drain: docker run --init --stop-timeout 600 …
+# and targets. Give it time to drain: docker run --init --stop-timeout 630 …
 FROM node:24-bookworm-slim AS packages
 WORKDIR /opt/holdfast
 COPY package.json package-lock.json .npmrc ./

@@ -1,5 +1,4 @@
 import type { Action } from '../core/action.ts'
-import type { Manifest } from '../core/manifest.ts'
 import type { Backup, Run } from '../core/model.ts'
 import type { Lease } from '../leases/lease.ts'
 import { formatBytes } from '../lib/size.ts'
@@ -85,7 +84,6 @@ type Of<Kind extends Action['kind']> = Extract<Action, { kind: Kind }>
 async function adoptArchive(action: Of<'adopt'>, world: World): Promise<void> {
   const { key, manifest, subject: target } = action
   await adopt(action, world)
-  if (action.because.rule === 'proven-complete') await announceAdopted(manifest, world)
   world.report({
     event: 'adopt.done',
     level: 'info',
@@ -96,20 +94,6 @@ async function adoptArchive(action: Of<'adopt'>, world: World): Promise<void> {
     source: manifest.source.name,
     backup: manifest.backup,
   })
-}
-
-/** Its owner died before it could tell: those who heard of the start are owed the end. */
-async function announceAdopted(manifest: Manifest, world: World): Promise<void> {
-  const { runs, backups, copies } = await world.store.history({
-    depth: 'recent',
-    jobs: [manifest.job],
-  })
-  const run = runs.find(({ id, status }) => id === manifest.run && status !== 'running')
-  if (!run) return
-  const ours = backups.filter((one) => one.run === run.id)
-  const ids = new Set(ours.map(({ id }) => id))
-  const theirs = copies.filter(({ backup: id }) => ids.has(id))
-  await announceRun({ run, backups: ours, copies: theirs, skip: null }, world)
 }
 
 async function tellMissing(action: Of<'missing'>, world: World): Promise<void> {
@@ -152,6 +136,7 @@ async function releaseRestore(
         : `a baseline after the restore of ${job}/${restore.source} is complete: the data from before it is removed`,
     job,
     ...(restore.source === null ? {} : { source: restore.source }),
+    detail: { rule: because.rule },
   })
 }
 

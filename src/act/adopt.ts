@@ -3,6 +3,7 @@ import { groupOf } from '../core/group.ts'
 import type { Manifest } from '../core/manifest.ts'
 import type { Backup, Copy, Run, TargetId } from '../core/model.ts'
 import type { World } from '../observe/world.ts'
+import { endProvenRun } from './end-run.ts'
 
 /**
  * Makes history of a manifest that was found on a target. Doing so twice changes nothing. A copy of
@@ -13,8 +14,10 @@ export async function adopt(
   world: World,
 ): Promise<void> {
   const copy = await withVerdict(copyOf(manifest, subject), world)
-  if (because.rule === 'copy-found') await world.store.saveCopy(copy)
-  else await world.store.adopt(runOf(manifest), backupOf(manifest), copy)
+  if (because.rule === 'copy-found') return await world.store.saveCopy(copy)
+  await world.store.adopt(runOf(manifest), backupOf(manifest), copy)
+  // Its owner died before it could tell: those who heard of the start are owed the end.
+  if (because.rule === 'proven-complete') await endProvenRun(manifest.run, manifest.job, world)
 }
 
 /** What was learned of this very archive while it was known before is still true of it. */

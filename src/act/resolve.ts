@@ -1,4 +1,5 @@
 import { type Choice, chooseBackup } from '../core/choose.ts'
+import type { Manifest } from '../core/manifest.ts'
 import type { Copy, DesiredJob, DesiredSource, JobId } from '../core/model.ts'
 import { knownJobs, parseReference } from '../core/reference.ts'
 import { restorePins } from '../core/restore-pins.ts'
@@ -37,7 +38,7 @@ export async function resolveRequest(
   const request = parseRestoreRequest(value)
   switch (request.kind) {
     case 's3':
-      throw new NotAvailable('restore from s3:', {
+      throw new NotAvailable('restore from S3', {
         hint: 'download the archive and use file:<path>',
       })
     case 'file': {
@@ -127,10 +128,7 @@ async function orderOfFile(
   reference: string,
   world: World,
 ): Promise<RestoreOrder> {
-  const named = archive.manifest
-    ? placeOf(archive.manifest.job, archive.manifest.source.name, world)
-    : null
-  const place = named ?? onlyFitting(archive, world)
+  const place = archive.manifest ? placeNamed(archive.manifest, world) : onlyFitting(archive, world)
   const source = await openSource(world, place.job, place.source)
   const { copies } = await world.store.history({ depth: 'full', jobs: [place.job.id] })
   const backup = archive.manifest?.backup
@@ -168,8 +166,21 @@ const KIND_OF_LAYER: Readonly<Record<string, string>> = {
   raw: 'command',
 }
 
+/** A manifest that names what is not declared here is no licence to choose something else. */
+function placeNamed({ key, job, source }: Manifest, world: World): Place {
+  const place = placeOf(job, source.name, world)
+  if (place) return place
+  throw new RestoreFailed(
+    `${key} is a backup of ${job}/${source.name}, which is not declared here`,
+    {
+      at: key,
+      hint: `declare it, with renamed_from: ${job} if it has another name now; or move the manifest away to restore by the content alone`,
+    },
+  )
+}
+
 function onlyFitting(archive: Archive, world: World): Place {
-  const kind = archive.manifest?.source.type ?? KIND_OF_LAYER[archive.layers[0] ?? '']
+  const kind = KIND_OF_LAYER[archive.layers[0] ?? '']
   const places = world.desired.jobs.flatMap((job) =>
     job.sources.filter((source) => source.kind === kind).map((source) => ({ job, source })),
   )

@@ -1,7 +1,11 @@
+import type { JobId } from '../core/model.ts'
 import { messageOf } from '../lib/errors.ts'
 import type { World } from '../observe/world.ts'
-import { announceOther } from './announce.ts'
+import { announceOther, type OtherNews } from './announce.ts'
 import { type Restored, type RestoreOrder, restore } from './restore.ts'
+
+/** What became of a restore into a source; `error` is null when the data was replaced. */
+export type RestoreNews = Omit<OtherNews, 'type' | 'title' | 'message'> & { readonly job: JobId }
 
 /**
  * Restores, and tells those whom the job tells: of a failure those who hear of failures, of data that
@@ -22,30 +26,35 @@ export async function restoreAndTell(
   }
 }
 
-async function tell(
-  { archive, place, to }: RestoreOrder,
-  error: string | null,
-  world: World,
-): Promise<void> {
+async function tell(order: RestoreOrder, error: string | null, world: World): Promise<void> {
+  const { archive, place, to } = order
   if (place === null || to !== null) return
-  const what = `${place.job.id}/${place.source.name}`
   const news = {
-    ...(error === null
-      ? {
-          type: 'restore.done' as const,
-          title: `Restored: ${what}`,
-          message: `${archive.name} was restored into ${what}`,
-        }
-      : {
-          type: 'restore.failed' as const,
-          title: `Restore failed: ${what}`,
-          message: `the restore of ${archive.name} into ${what} failed: ${error}`,
-        }),
+    job: place.job.id,
     source: place.source.name,
     target: archive.copy?.target ?? null,
     backupId: archive.manifest?.backup ?? null,
     key: archive.name,
     error,
   }
-  await announceOther(error === null ? 'success' : 'failure', place.job.id, news, world)
+  await announceRestore(news, world)
+}
+
+/** Tells of a restore that ended, also of one that a recovery ended. Never throws. */
+export async function announceRestore({ job, ...news }: RestoreNews, world: World): Promise<void> {
+  const what = news.source === null ? job : `${job}/${news.source}`
+  const words =
+    news.error === null
+      ? ({
+          type: 'restore.done',
+          title: `Restored: ${what}`,
+          message: `${news.key} was restored into ${what}`,
+        } as const)
+      : ({
+          type: 'restore.failed',
+          title: `Restore failed: ${what}`,
+          message: `the restore of ${news.key} into ${what} failed: ${news.error}`,
+        } as const)
+  const occasion = news.error === null ? 'success' : 'failure'
+  await announceOther(occasion, job, { ...news, ...words }, world)
 }

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { resolve } from 'node:path'
 import { sayFarewell } from '../act/announce.ts'
 import { type RestoreOptions, resolveReference } from '../act/resolve.ts'
@@ -8,6 +9,7 @@ import { LeaseBusy, Refused } from '../lib/errors.ts'
 import { formatBytes } from '../lib/size.ts'
 import { iso } from '../lib/time.ts'
 import type { World } from '../observe/world.ts'
+import { realOf } from '../platform/paths.ts'
 import { confirm } from './confirm.ts'
 import type { Context, GlobalFlags } from './context.ts'
 import { openForWork } from './opened.ts'
@@ -97,12 +99,20 @@ async function underLease(
       await sayFarewell(world)
     }
   }
-  if (order.to !== null || order.place === null) return await work(signal)
-  const { job } = order.place
+  const { lease, what } = await exclusion(order)
   const asked = { leases: world.leases, patience: PATIENCE }
-  const turn = await holdPatiently(asked, `job:${job.id}`, signal, (_lease, held) => work(held))
-  if (turn.kind === 'busy') throw new LeaseBusy(`job ${job.id}`, turn.holder)
+  const turn = await holdPatiently(asked, lease, signal, (_lease, held) => work(held))
+  if (turn.kind === 'busy') throw new LeaseBusy(what, turn.holder)
   return turn.value
+}
+
+/** What nobody else may be at meanwhile: the job of the source, or the place that it goes to. */
+async function exclusion({ place, to }: RestoreOrder): Promise<{ lease: string; what: string }> {
+  if (to === null && place !== null)
+    return { lease: `job:${place.job.id}`, what: `job ${place.job.id}` }
+  const path = await realOf(to ?? '')
+  // A path is longer than the name of a lease may be.
+  return { lease: `place:${createHash('sha256').update(path).digest('hex')}`, what: path }
 }
 
 function tellDone(

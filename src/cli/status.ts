@@ -1,6 +1,6 @@
 import type { Warning } from '../core/observed.ts'
 import { statusOf } from '../core/status.ts'
-import { RESTORE_VARIABLES } from '../daemon/boot.ts'
+import { onRestart, RESTORE_VARIABLES } from '../daemon/boot.ts'
 import type { World } from '../observe/world.ts'
 import { renderStatus, statusJson } from '../view/status.ts'
 import type { Context, GlobalFlags } from './context.ts'
@@ -36,7 +36,7 @@ async function bootWarning(world: World, context: Context): Promise<readonly War
     {
       rule: 'restore-variable-set',
       subject: variable,
-      message: `${variable} is set: each restart will apply the same backup again`,
+      message: `${variable} is set: ${onRestart(world.desired)}`,
       hint: 'remove it from the environment now',
     },
   ]

@@ -51,7 +51,11 @@ export function resolveSubscriptions(
     entry === undefined
       ? byHabit
       : items(job, 'notify').flatMap((item) => subscription(item, job, organization, channels))
-  return chosen.map(({ channel, on }) => ({ channel, on: adjusted(on, job) }))
+  const pings = new Set(channels.flatMap(({ id, kind }) => (kind === 'ping' ? [id] : [])))
+  return chosen.map(({ channel, on }) => ({
+    channel,
+    on: pings.has(channel) ? on : adjusted(on, job),
+  }))
 }
 
 function organizationOf(channel: string): string | null {
@@ -86,7 +90,7 @@ function subscription(
   return []
 }
 
-/** Vardo's two switches, where the job has them. */
+/** Vardo's two switches, where the job has them: for messages. A ping that hears of no success alarms. */
 function adjusted(on: readonly Occasion[], job: Block): readonly Occasion[] {
   const success = flag(job, 'notify_on_success')
   const failure = flag(job, 'notify_on_failure')

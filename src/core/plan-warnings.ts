@@ -12,7 +12,7 @@ export function planWarnings(desired: Desired, observed: Observed): readonly War
       rule: 'not-available',
       subject: path,
       message: `${what}: not available in this version`,
-      hint: 'plan shows it; apply and daemon refuse it until it is taken out',
+      hint: 'plan shows it; apply, daemon and backup create refuse it until it is taken out',
     })),
     ...desired.jobs.flatMap((job) => ofJob(job, isLocal(job))),
     ...unreachable(desired, observed),

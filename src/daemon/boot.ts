@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { sayFarewell } from '../act/announce.ts'
-import { resolveRequest } from '../act/resolve.ts'
+import { type PlacedOrder, resolveRequest } from '../act/resolve.ts'
 import { restoreAndTell } from '../act/restore-and-tell.ts'
+import type { Desired } from '../core/model.ts'
 import type { RestoreRequest } from '../core/observed.ts'
 import { hold } from '../leases/lease.ts'
 import { BootRestoreFailed, messageOf, RestoreFailed, reportOf } from '../lib/errors.ts'
@@ -49,33 +50,11 @@ export async function bootRestore(
   })
   try {
     const order = await resolveRequest(request.value, world, signal)
-    const once = `restore.once:${order.archive.sha256}`
-    if (world.desired.restore.once && (await world.store.fact(once)) !== null) {
-      world.report({
-        event: 'restore.skipped',
-        level: 'warn',
-        message: `${order.archive.name} was restored before and restore.once is set: starting without`,
-        key: order.archive.name,
-        ...about,
-      })
-      return
-    }
-    const began = world.now()
-    await underLease(order.place.job.id, world, signal, (held) =>
-      restoreAndTell(order, world, held),
-    )
-    await world.store.saveFact(once, new Date(world.now()).toISOString())
-    world.report({
-      event: 'restore.done',
-      level: 'info',
-      message: `restored ${order.archive.name} into ${order.place.job.id}/${order.place.source.name}`,
-      job: order.place.job.id,
-      source: order.place.source.name,
-      key: order.archive.name,
-      durationMs: world.now() - began,
-      ...about,
+    await underLease(order.place.job.id, world, signal, async (held, how) => {
+      // Whoever held it may have made a newer backup, or done this very restore.
+      const fresh = how === 'at-once' ? order : await resolveRequest(request.value, world, held)
+      await restoreUnlessDone({ request, order: fresh }, world, held)
     })
-    tellToUnset(request, world)
   } catch (error) {
     const cause = signal.aborted ? signal.reason : error
     world.report({
@@ -90,15 +69,57 @@ export async function bootRestore(
   }
 }
 
-/** The warning of DESIGN §6, repeated while the variable is set. */
-export function tellToUnset(request: RestoreRequest, world: World): void {
-  const why = world.desired.restore.once
+interface Asked {
+  readonly request: RestoreRequest
+  readonly order: PlacedOrder
+}
+
+/** The restore under its lease, or `restore.skipped` where it is to be done once and was done. */
+async function restoreUnlessDone(
+  { request, order }: Asked,
+  world: World,
+  signal: AbortSignal,
+): Promise<void> {
+  const { archive, place } = order
+  const about = { key: archive.name, detail: { variable: request.variable } }
+  const once = `restore.once:${archive.sha256}`
+  if (world.desired.restore.once && (await world.store.fact(once)) !== null) {
+    world.report({
+      event: 'restore.skipped',
+      level: 'warn',
+      message: `${archive.name} was restored before and restore.once is set: starting without`,
+      ...about,
+    })
+    return
+  }
+  const began = world.now()
+  await restoreAndTell(order, world, signal)
+  await world.store.saveFact(once, new Date(world.now()).toISOString())
+  world.report({
+    event: 'restore.done',
+    level: 'info',
+    message: `restored ${archive.name} into ${place.job.id}/${place.source.name}`,
+    job: place.job.id,
+    source: place.source.name,
+    durationMs: world.now() - began,
+    ...about,
+  })
+  tellToUnset(request, world)
+}
+
+/** What a restart does while the variable stays set. */
+export function onRestart({ restore }: Desired): string {
+  return restore.once
     ? 'only restore.once keeps each restart from applying the same backup again'
     : 'each restart will apply the same backup again'
+}
+
+/** The warning of DESIGN §6, repeated while the variable is set. */
+export function tellToUnset(request: RestoreRequest, world: World): void {
   world.report({
     event: 'restore.unset_env',
     level: 'warn',
-    message: `${request.variable} MUST be removed from the environment now: ${why}`,
+    message: `${request.variable} MUST be removed from the environment now: ${onRestart(world.desired)}`,
     detail: { variable: request.variable },
   })
 }
@@ -108,12 +129,14 @@ async function underLease<T>(
   job: string,
   world: World,
   signal: AbortSignal,
-  work: (held: AbortSignal) => Promise<T>,
+  work: (held: AbortSignal, how: 'at-once' | 'after-another') => Promise<T>,
 ): Promise<T> {
+  let how: 'at-once' | 'after-another' = 'at-once'
   const until = performance.now() + WAIT_AT_MOST
   for (;;) {
-    const turn = await hold(world.leases, `job:${job}`, signal, (_lease, held) => work(held))
+    const turn = await hold(world.leases, `job:${job}`, signal, (_lease, held) => work(held, how))
     if (turn.kind === 'held') return turn.value
+    how = 'after-another'
     if (performance.now() > until)
       throw new RestoreFailed(`job ${job} is still held by ${turn.holder}`)
     if (world.news('restore.waiting', turn.holder)) {

@@ -1,10 +1,12 @@
-import { announceRun } from '../act/announce.ts'
+import { endOrphanedRun } from '../act/end-run.ts'
 import { finishDelete } from '../act/prune.ts'
+import { announceRestore } from '../act/restore-and-tell.ts'
 import { recoverSwap } from '../act/swap.ts'
 import { sweepRestore } from '../act/sweep.ts'
-import type { Backup, Instant, Restore, Run } from '../core/model.ts'
+import type { Restore } from '../core/model.ts'
 import { holdPatiently } from '../leases/lease.ts'
 import { LeaseBusy, messageOf, reportOf } from '../lib/errors.ts'
+import { unlessAborted, withTimeLimit } from '../lib/limits.ts'
 import { unreachable } from '../lib/unreachable.ts'
 import type { World } from '../observe/world.ts'
 import type { JournalEntry } from '../state/store.ts'
@@ -49,45 +51,25 @@ async function recoverRestoresAlone(world: World, signal: AbortSignal): Promise<
     await recoverEntry(entry, world, signal)
   }
   for (const restore of restores.dead) {
-    const ended = {
-      status: 'failed',
-      finishedAt: world.now(),
-      error: 'the process that ran it ended without a word; nothing was replaced',
-      previous: null,
-    } as const
+    const error = 'the process that ran it ended without a word; nothing was replaced'
+    const ended = { status: 'failed', finishedAt: world.now(), error, previous: null } as const
     await sweepRestore(restore, world)
     await world.store.closeRestore(restore.id, ended)
+    await tellRecovered(
+      { ...restore, ...ended },
+      `the restore of ${restore.key} failed: ${error}`,
+      world,
+    )
   }
 }
 
-/**
- * Ends runs whose owner died after their last source ended: no attempt of theirs is left for the
- * plan to settle.
- */
+/** No attempt of theirs may be left for the plan to settle: then nobody else ends them. */
 async function closeRuns(world: World): Promise<void> {
-  const { runs, backups, copies } = await world.store.history({ depth: 'recent', jobs: null })
+  const { runs, backups } = await world.store.history({ depth: 'recent', jobs: null })
   for (const run of runs) {
     if (run.status !== 'running' || (await world.leases.isAlive(run.instance))) continue
-    const ours = backups.filter((backup) => backup.run === run.id)
-    if (ours.some(({ status }) => status === 'pending' || status === 'running')) continue
-    const succeeded = coversJob(run, ours, world)
-    const ends = ours.map((backup) => backup.finishedAt ?? run.startedAt)
-    const finishedAt = Math.max(run.startedAt, ...ends) as Instant
-    const ended: Run = { ...run, status: succeeded ? 'success' : 'failed', finishedAt }
-    const ids = new Set(ours.map(({ id }) => id))
-    const theirs = copies.filter(({ backup }) => ids.has(backup))
-    await announceRun({ run: ended, backups: ours, copies: theirs, skip: null }, world)
-    await world.store.closeRun(run.id, ended.status, finishedAt)
+    await endOrphanedRun(run, backups, world)
   }
-}
-
-/** A source that never got its row is no success: only a run that has one for each is. */
-function coversJob(run: Run, backups: readonly Backup[], world: World): boolean {
-  const job = world.desired.jobs.find(({ id }) => id === run.job)
-  const done = new Set(
-    backups.flatMap(({ source, status }) => (status === 'success' ? [source] : [])),
-  )
-  return job?.sources.every(({ name }) => done.has(name)) ?? false
 }
 
 async function openRestores(world: World) {
@@ -107,8 +89,11 @@ async function openRestores(world: World) {
 
 async function recoverEntry(entry: JournalEntry, world: World, signal: AbortSignal): Promise<void> {
   try {
-    if (entry.kind === 'delete') await finishDelete(entry, world, signal)
-    else if (entry.kind === 'swap') await finishSwap(entry, world)
+    if (entry.kind === 'delete') {
+      // A target that hangs must not keep the daemon from its start.
+      const limited = withTimeLimit(signal, PATIENCE, `the deletion of ${entry.key}`)
+      await unlessAborted(finishDelete(entry, world, limited), limited)
+    } else if (entry.kind === 'swap') await finishSwap(entry, world)
     else unreachable(entry)
   } catch (error) {
     // The entry stays and is tried again; until then nothing of that source is touched.
@@ -135,29 +120,43 @@ async function finishSwap(
     const { openJournal } = store
     const how = await recoverSwap(entry, { openJournal, closeJournal: async () => {} })
     await sweepRestore(open, world)
-    await closeRecovered(entry, how.kind, world)
+    await closeRecovered({ entry, restore: open, how: how.kind }, world)
   }
   await store.closeJournal(entry.id)
 }
 
-async function closeRecovered(
-  entry: Extract<JournalEntry, { kind: 'swap' }>,
-  how: 'forward' | 'back',
-  world: World,
-): Promise<void> {
+interface Recovered {
+  readonly entry: Extract<JournalEntry, { kind: 'swap' }>
+  readonly restore: Restore
+  readonly how: 'forward' | 'back'
+}
+
+async function closeRecovered({ entry, restore, how }: Recovered, world: World): Promise<void> {
   const done = how === 'forward'
-  await world.store.closeRestore(entry.restore, {
+  const ended = {
     status: done ? 'success' : 'failed',
     finishedAt: world.now(),
     error: done ? null : 'cut short by a crash: the data from before is in place',
     previous: done ? entry.previous : null,
-  })
+  } as const
+  await world.store.closeRestore(entry.restore, ended)
+  const message = done
+    ? 'finished a restore that a crash had cut short'
+    : 'took back a restore that a crash had cut short: the data from before is in place'
+  await tellRecovered({ ...restore, ...ended }, message, world)
+}
+
+async function tellRecovered(restore: Restore, message: string, world: World): Promise<void> {
+  const { error, id, job, source, target, key, backup } = restore
   world.report({
-    event: done ? 'restore.done' : 'restore.failed',
-    level: done ? 'warn' : 'error',
-    message: done
-      ? 'finished a restore that a crash had cut short'
-      : 'took back a restore that a crash had cut short: the data from before is in place',
-    detail: { restore: entry.restore },
+    event: error === null ? 'restore.done' : 'restore.failed',
+    level: error === null ? 'warn' : 'error',
+    message,
+    key,
+    ...(job === null ? {} : { job }),
+    ...(source === null ? {} : { source }),
+    detail: { restore: id },
   })
+  if (job === null || !restore.inPlace) return
+  await announceRestore({ job, source, target, key, backupId: backup, error }, world)
 }

@@ -8,7 +8,7 @@ import { messageOf, StateRefused } from '../lib/errors.ts'
 import type { Plugins, Progress, World } from '../observe/world.ts'
 import { newId } from '../platform/ids.ts'
 import { openSqliteStore } from '../state/sqlite.ts'
-import { throttle } from '../stream/throttle.ts'
+import { type Throttle, throttle } from '../stream/throttle.ts'
 
 /** What main hands in: all that is ambient, once. */
 export interface Ambient {
@@ -42,6 +42,7 @@ export async function openSession(desired: Desired, ambient: Ambient): Promise<S
   const instance = newId(ambient.now()) as InstanceId
   const leases = openMachineLeases({ folder: join(dataDir, 'leases'), fences: store, instance })
   const told = new Map<string, string>()
+  const pace = onePace()
   return {
     instance,
     world: (wanted) => ({
@@ -53,7 +54,7 @@ export async function openSession(desired: Desired, ambient: Ambient): Promise<S
       store,
       leases,
       plugins: ambient.plugins,
-      throttle: wanted.limits.bandwidth === null ? null : throttle(wanted.limits.bandwidth),
+      throttle: pace(wanted.limits.bandwidth),
       report: ambient.report,
       progress: ambient.progress,
       allowLocal: allowsLocal(ambient.env),
@@ -64,6 +65,17 @@ export async function openSession(desired: Desired, ambient: Ambient): Promise<S
       await leases.close()
       await store.close()
     },
+  }
+}
+
+/** One throttle for all worlds of the same rate: what began before a reload counts on. */
+function onePace(): (rate: number | null) => Throttle | null {
+  const paces = new Map<number, Throttle>()
+  return (rate) => {
+    if (rate === null) return null
+    const known = paces.get(rate) ?? throttle(rate)
+    paces.set(rate, known)
+    return known
   }
 }
 

@@ -4,7 +4,7 @@ import { codeOf } from './files.ts'
 
 /** What goes to the disk in one call, and a multiple of every disk's block. */
 const SLOT = 1024 * 1024
-/** One is filled while the others are on their way. */
+/** One is filled while the two before it are on their way. */
 const SLOTS = 3
 
 /** Takes the bytes of a new file, in order. */
@@ -83,7 +83,7 @@ export async function* readDirect(file: FileHandle, path: string): AsyncGenerato
     const bytes = aligned(SLOT)
     const from = position % SLOT === 0 && direct ? direct : file
     const { bytesRead } = await from.read(bytes, 0, SLOT, position).catch((error: unknown) => {
-      if (codeOf(error) !== 'EINVAL') throw error
+      if (!isRefusal(error)) throw error
       return file.read(bytes, 0, SLOT, position)
     })
     return bytes.subarray(0, bytesRead)
@@ -123,9 +123,14 @@ async function writeDirect(
     const { bytesWritten } = await file.write(bytes, 0, bytes.length, position)
     return bytesWritten === bytes.length ? 'written' : 'refused'
   } catch (error) {
-    if (codeOf(error) === 'EINVAL') return 'refused'
+    if (isRefusal(error)) return 'refused'
     throw error
   }
+}
+
+/** How disks and networks say that they know no direct access after all. */
+function isRefusal(error: unknown): boolean {
+  return ['EINVAL', 'ENOTSUP', 'EOPNOTSUPP'].includes(codeOf(error) ?? '')
 }
 
 /** Writes all of it, however little the system takes at a time. */

@@ -73,7 +73,6 @@ export function backupMethods(engine: Engine, write: Write): BackupMethods {
         await adoptRun(tx, run)
         await adoptBackup(tx, backup)
         await adoptCopy(tx, copy)
-        await closeAdoptedRun(tx, run)
       }),
   }
 }
@@ -169,32 +168,6 @@ async function adoptCopy(tx: Tx, copy: Copy): Promise<void> {
     .where('target', '=', copy.target)
     .executeTakeFirst()
   if (known?.status !== 'complete') await saveCopy(tx, copy)
-}
-
-/** A run that its owner left open ends once none of its backups is open: as told, unless one failed. */
-async function closeAdoptedRun(tx: Tx, run: Run): Promise<void> {
-  const failed = await tx
-    .selectFrom('backups')
-    .select('id')
-    .where('run', '=', run.id)
-    .where('status', '=', 'failed')
-    .executeTakeFirst()
-  await tx
-    .updateTable('runs')
-    .set({ status: failed ? 'failed' : run.status, finished_at: run.finishedAt })
-    .where('id', '=', run.id)
-    .where('status', '=', 'running')
-    .where(({ not, exists, selectFrom }) =>
-      not(
-        exists(
-          selectFrom('backups')
-            .select('id')
-            .where('run', '=', run.id)
-            .where('status', 'in', ['pending', 'running']),
-        ),
-      ),
-    )
-    .execute()
 }
 
 async function renameJob(tx: Tx, from: JobId, to: JobId): Promise<void> {

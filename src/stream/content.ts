@@ -1,10 +1,11 @@
-import { addAbortSignal, pipeline, Readable } from 'node:stream'
+import { pipeline, Readable } from 'node:stream'
 import { ArchiveDamaged, messageOf, NotAvailable } from '../lib/errors.ts'
 import { type Chain, type Exit, failureOf, offer, startChain } from '../platform/program.ts'
 import { ageDecrypt } from './age.ts'
 import { decompressionWay, type Step } from './compressors.ts'
 import type { Identity } from './keys.ts'
 import { type Meter, meter } from './meter.ts'
+import { metered, SILENCE } from './metered.ts'
 import type { Throttle } from './throttle.ts'
 
 /** How to read an archive. */
@@ -48,35 +49,8 @@ export function decrypted(
   signal: AbortSignal,
 ): AsyncIterable<Uint8Array> {
   const { onBytes = () => {}, throttle = null } = opening
-  const stored = metered(body, { gauge, onBytes, throttle }, signal)
+  const stored = metered(body, { gauge, onBytes, throttle, patience: SILENCE }, signal)
   return tellApart(opening.layers).encrypted ? ageDecrypt(opening.keys, signal)(stored) : stored
-}
-
-export interface Metering {
-  readonly gauge: Meter
-  readonly onBytes: (bytes: number) => void
-  readonly throttle: Throttle | null
-}
-
-/** Passes `body` on through a meter. Throws the signal's reason, even while a `Readable` is silent. */
-export async function* metered(
-  body: AsyncIterable<Uint8Array>,
-  { gauge, onBytes, throttle }: Metering,
-  signal: AbortSignal,
-): AsyncGenerator<Uint8Array> {
-  signal.throwIfAborted()
-  if (body instanceof Readable) addAbortSignal(signal, body)
-  try {
-    for await (const chunk of body) {
-      gauge.push(chunk)
-      await throttle?.take(chunk.byteLength, signal)
-      onBytes(gauge.bytes())
-      yield chunk
-    }
-  } catch (cause) {
-    signal.throwIfAborted()
-    throw cause
-  }
 }
 
 /**

@@ -47,8 +47,8 @@ const DONE: End = { kind: 'done' }
  * was never begun). One that was let go holds up nobody; when all were, the body is let go. A failure
  * of the body reaches all at once.
  *
- * With `stalls`, a consumer that leaves a chunk waiting for longer than the limit is dropped, unless
- * it is the only one left.
+ * With `stalls`, a consumer that leaves a chunk waiting for longer than the limit is dropped, the
+ * last one too: nobody else would ever end it.
  */
 export function fanOut(
   body: AsyncIterable<Uint8Array>,
@@ -128,7 +128,6 @@ function watch(fan: Fan, branch: Branch): void {
   if (stalls === null || branch.queue.length === 0) return
   const limit = stalls.limit ?? STALL_LIMIT
   branch.timer = startTimer(limit, () => {
-    if (fan.branches.every((one) => one === branch || one.dropped)) return
     const error = new TargetUnreachable(`the target took nothing for ${formatDuration(limit)}`)
     branch.verdict = { kind: 'failed', error }
     void drop(fan, branch)

@@ -9,12 +9,12 @@ import {
   feed,
   inflated,
   judgeDecompressor,
-  metered,
   type Opening,
   tellApart,
 } from './content.ts'
 import type { Outlet } from './ends.ts'
 import { type Meter, meter, type Reading } from './meter.ts'
+import { metered, SILENCE } from './metered.ts'
 import { countMembers } from './tar-list.ts'
 
 export type { Opening } from './content.ts'
@@ -129,7 +129,7 @@ export async function readThrough(
 ): Promise<ReadThrough> {
   const stored = meter()
   const content = meter()
-  const walked = { gauge: content, onBytes: () => {}, throttle: null }
+  const walked = { gauge: content, onBytes: () => {}, throttle: null, patience: null }
   const chunks = metered(contentOf(body, opening, signal, stored), walked, signal)
   const isTar = tellApart(opening.layers).content === 'tar'
   const entries = isTar ? await countMembers(chunks, signal) : await drained(chunks)
@@ -148,6 +148,6 @@ export async function hashThrough(
   signal: AbortSignal,
 ): Promise<Reading> {
   const gauge: Meter = meter()
-  await drained(metered(body, { gauge, onBytes, throttle }, signal))
+  await drained(metered(body, { gauge, onBytes, throttle, patience: SILENCE }, signal))
   return gauge.reading()
 }

@@ -1,12 +1,15 @@
 import type { FileHandle } from 'node:fs/promises'
 import { Readable } from 'node:stream'
 import { readDirect } from '../platform/direct.ts'
+import { trouble } from './local-place.ts'
 
 const AT_ONCE = { highWaterMark: 1024 * 1024 }
 /** Smaller objects are read through the page cache, whole. */
 const WORTH_GOING_AROUND = 4 * 1024 * 1024
 
 interface Reading {
+  /** Of the target: for the words of a failure. */
+  readonly root: string
   /** Opened for this reading. */
   readonly file: FileHandle
   readonly path: string
@@ -24,11 +27,15 @@ export function readFrom(reading: Reading, signal: AbortSignal): Readable {
   return stream.once('close', () => signal.removeEventListener('abort', stop))
 }
 
-function wholeOf({ file, path }: Reading): Readable {
+function wholeOf({ file, path, root }: Reading): Readable {
   async function* pieces() {
-    const { size } = await file.stat()
-    if (size >= WORTH_GOING_AROUND) yield* readDirect(file, path)
-    else yield await file.readFile()
+    try {
+      const { size } = await file.stat()
+      if (size >= WORTH_GOING_AROUND) yield* readDirect(file, path)
+      else yield await file.readFile()
+    } catch (error) {
+      throw trouble(root, `read ${path.slice(root.length + 1)}`, error)
+    }
   }
   const stream = Readable.from(pieces(), { objectMode: false, ...AT_ONCE })
   // Not in the generator: one that nobody begins to read has no end.

@@ -58,7 +58,7 @@ function localTarget(place: Place): Target {
         opening.then((late) => late.close()).catch(() => {})
         throw error
       })
-      return readFrom({ file, path: `${place.root}/${key}`, start }, signal)
+      return readFrom({ root: place.root, file, path: `${place.root}/${key}`, start }, signal)
     },
 
     async stat(key, signal) {

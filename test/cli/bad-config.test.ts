@@ -89,6 +89,17 @@ jobs:
         expect(stderr).toContain(`${what}: not available in this version`)
       expect(stderr).toContain('take the block out')
     }
+    // Without the history or the leases that were declared, whatever changes something would act blindly.
+    for (const verb of [
+      'restore files --yes',
+      'backup prune --yes',
+      'backup verify --all',
+      'state adopt',
+    ]) {
+      const { code, stderr } = await work.run(verb.split(' '))
+      expect([verb, code]).toEqual([verb, 10])
+      expect(stderr).toContain('redis: not available in this version')
+    }
     expect(Object.keys(await work.files())).toEqual(['holdfast.yml', 'live/a'])
     const { document } = await work.ok(['plan', '--json'])
     const rules = document.warnings.filter(({ rule }: { rule: string }) => rule === 'not-available')

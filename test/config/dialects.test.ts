@@ -38,7 +38,9 @@ describe("Vardo's words", () => {
     const text = [
       'encryption: { recipients: [age1qqq] }',
       'targets: { t: { type: local, path: /b, isDefault: true } }',
-      'notify: { ops: { type: webhook, url: "https://h/x", on: [failure, recovery] } }',
+      'notify:',
+      '  ops: { type: webhook, url: "https://h/x", on: [failure, recovery] }',
+      '  watch: { type: ping, url: "https://h/y" }',
       'jobs:',
       '  a:',
       '    name: "Auto: shop"',
@@ -52,7 +54,7 @@ describe("Vardo's words", () => {
       '    keepWeekly: null',
       '    notifyOnSuccess: true',
       '    notifyOnFailure: false',
-      '    notify: [ops]',
+      '    notify: [ops, watch]',
     ].join('\n')
     const [job] = (await loadText(text)).jobs
     expect(job).toMatchObject({
@@ -61,7 +63,10 @@ describe("Vardo's words", () => {
       enabled: false,
       compression: { kind: 'gzip', level: 6 },
       encryption: null,
-      notify: [{ channel: 'ops', on: ['recovery', 'success'] }],
+      notify: [
+        { channel: 'ops', on: ['recovery', 'success'] },
+        { channel: 'watch', on: ['failure', 'success'] },
+      ],
     })
     expect(job?.targets[0]?.retention).toMatchObject({
       keepAll: false,

@@ -41,7 +41,7 @@ describe('a restore at boot', () => {
       }
       expect(thrown).toBeInstanceOf(RestoreFailed)
       const { hint } = thrown as RestoreFailed
-      for (const form of ['file:<path>', 's3:<object>', '[org/]job']) expect(hint).toContain(form)
+      for (const form of ['file:<path>', '[org/]job']) expect(hint).toContain(form)
     })
   }
 

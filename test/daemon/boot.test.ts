@@ -249,9 +249,31 @@ describe('a request that cannot be understood or done stops the start with 1, al
     expect(daemon.stderr()).toContain('docs/docs or more/more')
     expect(await space.files('live/docs')).toEqual(RUINED_DOCS)
   })
+
+  it('an archive of a source that is not declared, though another one would fit', async () => {
+    const other = { more: { source: { type: 'directory', path: 'live/docs' } } }
+    await space.write({ 'other.yml': config({ jobs: other, data_dir: 'state-other' }) })
+    const env = { HQL_BACKUP_RESTORE: `file:${archive.docs}` }
+    await using daemon = startDaemon(space, { env, config: 'other.yml' })
+    expect(await daemon.ended).toEqual({ code: 1, signal: null })
+    expect(daemon.stderr()).toContain('is a backup of docs/docs, which is not declared here')
+    expect(daemon.stderr()).toContain('renamed_from: docs')
+    expect(await space.files('live/docs')).toEqual(RUINED_DOCS)
+  })
 })
 
 describe('restore --boot', () => {
+  it('of two at the same moment does what is to be done once', async () => {
+    await space.write({ 'twin.yml': config({ restore: { once: true }, data_dir: 'state-twin' }) })
+    const env = { HQL_BACKUP_RESTORE: `file:${archive.docs}` }
+    const args = ['restore', '--boot', '--config', 'twin.yml', '--', 'true']
+    const ran = await Promise.all([space.run(args, { env }), space.run(args, { env })])
+    expect(ran.map(({ code }) => code)).toEqual([0, 0])
+    const said = ran.map(({ stdout }) => stdout).join('')
+    expect(said.match(/"event":"restore.done"/g)).toHaveLength(1)
+    expect(said.match(/"event":"restore.skipped"/g)).toHaveLength(1)
+  })
+
   const become = (script: string, env: Record<string, string> = {}) =>
     startDaemon(space, { env, args: ['restore', '--boot', '--', 'sh', '-c', script] })
 

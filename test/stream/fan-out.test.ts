@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import fc from 'fast-check'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { fanOut } from '../../src/stream/fan-out.ts'
 import { collect, inChunks } from './support.ts'
 
@@ -73,6 +73,17 @@ describe('a fan-out', () => {
     expect((await collect(good)).length).toBe(1000)
     expect(stalled).toEqual([[1, 'the target took nothing for 30ms']])
     await expect(began.next()).rejects.toThrow('took nothing')
+  })
+
+  it('drops the last consumer that hangs as well, and lets the body go', async () => {
+    const stalled: number[] = []
+    const stalls = { limit: 30, onStall: (index: number) => void stalled.push(index) }
+    const { seen, body } = watched(100)
+    const hung = fanOut(body, 2, stalls).map((one) => one[Symbol.asyncIterator]())
+    await Promise.all(hung.map((one) => one.next()))
+    await vi.waitUntil(() => seen.ended)
+    expect(stalled.sort()).toEqual([0, 1])
+    for (const one of hung) await expect(one.next()).rejects.toThrow('took nothing')
   })
 
   it('tells every consumer of a failure of the body', async () => {

@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import type { Instant } from '../../src/lib/brand.ts'
 import { Interrupted } from '../../src/lib/errors.ts'
+import { meter } from '../../src/stream/meter.ts'
+import { metered } from '../../src/stream/metered.ts'
 import { advance, counted, remaining, startPace } from '../../src/stream/progress.ts'
 import { type Clock, throttle } from '../../src/stream/throttle.ts'
 import { hashThrough, readThrough } from '../../src/stream/unseal.ts'
@@ -48,6 +50,29 @@ describe('a throttle', () => {
     await hashThrough(inChunks(bytes, 3), { throttle: slow }, never)
     await readThrough(inChunks(bytes, 4), { layers: ['raw'], keys: [], throttle: slow }, never)
     expect(taken).toEqual([3, 3, 3, 1, 4, 4, 2])
+  })
+
+  it('lets go of a body that hangs, when told to and when patience is over', async () => {
+    for (const patience of [null, 20]) {
+      let isLeft = false
+      const silent: AsyncIterable<Uint8Array> = {
+        [Symbol.asyncIterator]: () => ({
+          next: () => new Promise(() => {}),
+          async return() {
+            isLeft = true
+            return { done: true, value: undefined }
+          },
+        }),
+      }
+      const controller = new AbortController()
+      const metering = { gauge: meter(), onBytes: () => {}, throttle: null, patience }
+      const reading = collect(metered(silent, metering, controller.signal))
+      if (patience === null) controller.abort(new Interrupted('told to stop'))
+      await expect(reading).rejects.toThrow(
+        /told to stop|nothing more came of the archive for 20ms/,
+      )
+      expect(isLeft).toBe(true)
+    }
   })
 
   it('stops waiting when told to', async () => {

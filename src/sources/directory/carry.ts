@@ -28,7 +28,9 @@ export async function carriedOver(
   const patterns = parsePatterns(listOf(facts, 'excludes'))
   if ('fault' in patterns)
     throw new RestoreFailed(`the manifest's list of excludes ${patterns.fault}`)
-  const isExcluded = excluder(patterns, listOf(facts, 'leftOut'))
+  const leftOut = listOf(facts, 'leftOut')
+  if (listOf(facts, 'excludes').length === 0 && leftOut.length === 0) return []
+  const isExcluded = excluder(patterns, leftOut)
   const before = goal.part === '' ? '' : `${Buffer.from(goal.part).toString('latin1')}/`
   const leavesOut = (path: string) => isExcluded(before + path)
   const carried: string[] = []

@@ -29,7 +29,11 @@ interface Work {
   readonly park: string
   /** Folders outside `holder` that were made for this restore; those still empty go with it. */
   readonly made: string[]
+}
+
+interface Unpacked extends Work {
   readonly flushing: Flushing
+  readonly exit: Exit | null
 }
 
 /** Opens a folder beside the live data, or in it where it is a mount point, for tar to unpack into. */
@@ -51,7 +55,6 @@ export async function stageDirectory(
     previous: ours('previous'),
     park: ours('parked'),
     made: [...(await missingAbove(goal.path))],
-    flushing: flushMeanwhile(holder, signal),
   }
   try {
     await open(work, settings)
@@ -59,11 +62,17 @@ export async function stageDirectory(
     await discard(work)
     throw error
   }
+  const flushing = flushMeanwhile(holder, signal)
   return {
     sink: { kind: 'program', program: tarExtract(work.tree, memberOf(task)) },
     immediate: false,
-    finish: (exit, during) => finish(work, exit, AbortSignal.any([signal, during])),
-    discard: () => discard(work),
+    finish: (exit, during) =>
+      finish({ ...work, flushing, exit }, AbortSignal.any([signal, during])),
+    async discard() {
+      flushing.last()
+      await flushing.ended.catch(() => {})
+      await discard(work)
+    },
   }
 }
 
@@ -136,8 +145,8 @@ async function requireSpace({ home }: Goal, task: RestoreTask): Promise<void> {
   })
 }
 
-async function finish(work: Work, exit: Exit | null, signal: AbortSignal): Promise<Staged> {
-  const { goal, task, holder, tree } = work
+async function finish(work: Unpacked, signal: AbortSignal): Promise<Staged> {
+  const { goal, task, holder, tree, exit } = work
   const only = memberOf(task)
   const said = judgeExtraction(exit, only)
   work.flushing.last()
@@ -168,9 +177,7 @@ function requireAll(entries: number, { facts }: RestoreTask): void {
   throw new ArchiveDamaged(`${entries} of the ${expected} entries of the archive came out of it`)
 }
 
-async function discard({ holder, made, flushing }: Work): Promise<void> {
-  flushing.last()
-  await flushing.ended.catch(() => {})
+async function discard({ holder, made }: Work): Promise<void> {
   await removeTree(holder)
   // rmdir takes only what is empty: after the swap these hold data.
   for (const path of made.toReversed()) await rmdir(path).catch(() => {})

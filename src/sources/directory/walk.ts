@@ -1,6 +1,8 @@
-import { constants, opendirSync } from 'node:fs'
+import { constants, type Dir, opendirSync } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { setImmediate as othersTurn } from 'node:timers/promises'
+
+import { isGone } from '../../platform/files.ts'
 
 /** One entry of a tree. Names are latin1, one character for one byte: file names need not be text. */
 export interface Entry {
@@ -57,7 +59,8 @@ async function* walkFrom(
       continue
     }
     // Synchronous: awaiting each entry takes three times as long.
-    using folder = opendirSync(bytes(base + way), AS_BYTES)
+    using folder = opened(base, way)
+    if (folder === null) continue
     for (let found = folder.readSync(); found !== null; found = folder.readSync()) {
       if (++seen % SLICE === 0) await othersTurn()
       const next = `${way}/${latin1(found.name)}`
@@ -66,6 +69,16 @@ async function* walkFrom(
       yield { path, kind, at: bytes(base + next) }
       if (kind === 'directory' && enters(path)) waiting.push(next)
     }
+  }
+}
+
+/** Null for a folder that was removed since its name was read: in a live tree that happens. */
+function opened(base: string, way: string): Dir | null {
+  try {
+    return opendirSync(bytes(base + way), AS_BYTES)
+  } catch (error) {
+    if (way !== '' && isGone(error)) return null
+    throw error
   }
 }
 
