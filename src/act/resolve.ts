@@ -1,4 +1,4 @@
-import { type Choice, chooseBackup } from '../core/choose.ts'
+import { chooseBackup } from '../core/choose.ts'
 import type { Manifest } from '../core/manifest.ts'
 import type { Copy, DesiredJob, DesiredSource, JobId } from '../core/model.ts'
 import { knownJobs, parseReference } from '../core/reference.ts'
@@ -71,7 +71,7 @@ export async function resolveReference(
   const history = await world.store.history({ depth: 'full', jobs: null })
   const reference = parseReference(text, knownJobs(world.desired.jobs, history))
   const choice = chooseBackup(history, reference)
-  const archive = await firstReadable(choice, world, signal)
+  const { archive, others } = await firstReadable(choice.copies, world, signal)
   const place = placeOf(choice.backup.job, choice.backup.source, world)
   if (place === null && options.to === null) {
     throw new RestoreFailed(
@@ -90,6 +90,7 @@ export async function resolveReference(
     reference: text,
     by: 'command',
     archive,
+    others,
     source,
     place,
     pins: options.to === null ? pins : [],
@@ -108,18 +109,24 @@ async function refuseOurs(to: string, world: World): Promise<void> {
   }
 }
 
-async function firstReadable(choice: Choice, world: World, signal: AbortSignal): Promise<Archive> {
+/** The first of these copies of one backup that can be opened, and those after it. Throws when there is none. */
+export async function firstReadable(
+  copies: readonly Copy[],
+  world: World,
+  signal: AbortSignal,
+): Promise<Pick<RestoreOrder, 'archive' | 'others'>> {
   const failures: string[] = []
-  for (const copy of choice.copies) {
+  for (const [index, copy] of copies.entries()) {
     try {
-      return await archiveOfCopy(copy, world, signal)
+      const archive = await archiveOfCopy(copy, world, signal)
+      return { archive, others: copies.slice(index + 1) }
     } catch (error) {
       signal.throwIfAborted()
-      if (choice.copies.length === 1) throw error
+      if (copies.length === 1) throw error
       failures.push(`${copy.target}: ${messageOf(error)}`)
     }
   }
-  throw new RestoreFailed(`no copy of ${choice.backup.id} can be read: ${failures.join('; ')}`)
+  throw new RestoreFailed(`no copy of ${copies[0]?.backup} can be read: ${failures.join('; ')}`)
 }
 
 /** The manifest decides whose archive it is; without one, the only source of a fitting type. */
@@ -136,6 +143,7 @@ async function orderOfFile(
     reference,
     by: 'boot',
     archive,
+    others: [],
     source,
     place,
     to: null,

@@ -1,15 +1,25 @@
 import type { JobId } from '../core/model.ts'
-import { messageOf } from '../lib/errors.ts'
+import {
+  ArchiveDamaged,
+  ManifestRefused,
+  messageOf,
+  ObjectMissing,
+  reportOf,
+  TargetUnreachable,
+} from '../lib/errors.ts'
 import type { World } from '../observe/world.ts'
 import { announceOther, type OtherNews } from './announce.ts'
+import type { Archive } from './archive.ts'
+import { firstReadable } from './resolve.ts'
 import { type Restored, type RestoreOrder, restore } from './restore.ts'
 
 /** What became of a restore into a source; `error` is null when the data was replaced. */
 export type RestoreNews = Omit<OtherNews, 'type' | 'title' | 'message'> & { readonly job: JobId }
 
 /**
- * Restores, and tells those whom the job tells: of a failure those who hear of failures, of data that
- * was replaced those who hear of successes. What goes to another place is nobody's news.
+ * Restores, from another copy where one turns out not to be whole, and tells those whom the job
+ * tells: of a failure those who hear of failures, of data that was replaced those who hear of
+ * successes. What goes to another place is nobody's news.
  */
 export async function restoreAndTell(
   order: RestoreOrder,
@@ -17,13 +27,58 @@ export async function restoreAndTell(
   signal: AbortSignal,
 ): Promise<Restored> {
   try {
-    const restored = await restore(order, world, signal)
+    const restored = await restoreFromAny(order, world, signal)
     await tell(order, null, world)
     return restored
   } catch (error) {
     await tell(order, messageOf(signal.aborted ? signal.reason : error), world)
     throw error
   }
+}
+
+async function restoreFromAny(
+  order: RestoreOrder,
+  world: World,
+  signal: AbortSignal,
+): Promise<Restored> {
+  let { archive, others } = order
+  for (;;) {
+    try {
+      return await restore({ ...order, archive, others }, world, signal)
+    } catch (error) {
+      if (signal.aborted || others.length === 0 || !isOfTheCopy(error)) throw error
+      const next = await firstReadable(others, world, signal).catch(() => {
+        throw error
+      })
+      tellNext({ ...order, archive }, next.archive, error, world)
+      archive = next.archive
+      others = next.others
+    }
+  }
+}
+
+/** Whether another copy may have what this one lacks. */
+function isOfTheCopy(error: unknown): boolean {
+  return [ArchiveDamaged, ManifestRefused, ObjectMissing, TargetUnreachable].some(
+    (kind) => error instanceof kind,
+  )
+}
+
+function tellNext(
+  { archive, place }: RestoreOrder,
+  next: Archive,
+  error: unknown,
+  world: World,
+): void {
+  world.report({
+    event: 'copy.failed',
+    level: 'warn',
+    message: `cannot restore from ${archive.copy?.target ?? archive.name}: ${messageOf(error)}; trying the copy on ${next.copy?.target}`,
+    key: archive.name,
+    ...(archive.copy ? { target: archive.copy.target } : {}),
+    ...(place ? { job: place.job.id, source: place.source.name } : {}),
+    error: reportOf(error),
+  })
 }
 
 async function tell(order: RestoreOrder, error: string | null, world: World): Promise<void> {

@@ -20,6 +20,8 @@ export interface RestoreOrder {
   readonly reference: string
   readonly by: Restore['by']
   readonly archive: Archive
+  /** Other copies of the same backup, for when this one turns out not to be whole, best first. */
+  readonly others: readonly Copy[]
   readonly source: Source
   /** Null when the archive goes elsewhere and no declared source is concerned. */
   readonly place: { readonly job: DesiredJob; readonly source: DesiredSource } | null
