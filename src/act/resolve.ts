@@ -12,7 +12,7 @@ import { realOf, within } from '../platform/paths.ts'
 import type { Source } from '../sources/source.ts'
 import { type Archive, archiveOfCopy, archiveOfFile } from './archive.ts'
 import { ownPaths } from './backup.ts'
-import type { RestoreOrder } from './restore.ts'
+import type { RestoreOrder } from './restore-order.ts'
 
 /** A job and one of its sources, as declared. */
 export interface Place {

@@ -11,7 +11,8 @@ import type { World } from '../observe/world.ts'
 import { announceOther, type OtherNews } from './announce.ts'
 import type { Archive } from './archive.ts'
 import { firstReadable } from './resolve.ts'
-import { type Restored, type RestoreOrder, restore } from './restore.ts'
+import { type Restored, restore } from './restore.ts'
+import type { RestoreOrder } from './restore-order.ts'
 
 /** What became of a restore into a source; `error` is null when the data was replaced. */
 export type RestoreNews = Omit<OtherNews, 'type' | 'title' | 'message'> & { readonly job: JobId }

@@ -1,37 +1,19 @@
 import type { EventName } from '../core/event.ts'
-import type { Copy, DesiredJob, DesiredSource, Restore, RestoreId } from '../core/model.ts'
+import type { Copy, Restore, RestoreId } from '../core/model.ts'
 import { messageOf, naming, RestoreFailed, reportOf } from '../lib/errors.ts'
 import type { World } from '../observe/world.ts'
-import type { Source, Staged, Staging } from '../sources/source.ts'
+import type { Staged, Staging } from '../sources/source.ts'
 import { loadIdentities } from '../stream/keys.ts'
 import { readThrough, unseal } from '../stream/unseal.ts'
 import type { Archive } from './archive.ts'
 import { ownPaths } from './backup.ts'
 import { type LateJournal, lateJournal } from './late-journal.ts'
 import { pin } from './pin.ts'
+import type { RestoreOrder } from './restore-order.ts'
 import { endOf } from './rows.ts'
 import { makeScratch } from './scratch.ts'
 import { swap } from './swap.ts'
 import { proveStored, type StoredFacts } from './verify.ts'
-
-/** What is to be restored, from where, to where: everything resolved. */
-export interface RestoreOrder {
-  /** As it was asked for. */
-  readonly reference: string
-  readonly by: Restore['by']
-  readonly archive: Archive
-  /** Other copies of the same backup, for when this one turns out not to be whole, best first. */
-  readonly others: readonly Copy[]
-  readonly source: Source
-  /** Null when the archive goes elsewhere and no declared source is concerned. */
-  readonly place: { readonly job: DesiredJob; readonly source: DesiredSource } | null
-  /** Null: into the source itself. */
-  readonly to: string | null
-  readonly only: string | null
-  readonly force: boolean
-  /** Copies to keep until a new baseline is complete: this one and the newest before it. */
-  readonly pins: readonly Copy[]
-}
 
 export interface Restored {
   readonly restore: Restore
