@@ -208,11 +208,15 @@ function asError(reason: unknown): Error {
 
 /**
  * Writes a chunk to a program; resolves once it takes more, to false when it reads no further. Its
- * exit tells why.
+ * exit tells why. `onWritten` is called when the chunk's memory is not needed any more.
  */
-export function offer(stdin: Writable, chunk: Uint8Array): Promise<boolean> | boolean {
+export function offer(
+  stdin: Writable,
+  chunk: Uint8Array,
+  onWritten: () => void = () => {},
+): Promise<boolean> | boolean {
   if (stdin.destroyed || stdin.writableEnded) return false
-  if (stdin.write(chunk)) return true
+  if (stdin.write(chunk, onWritten)) return true
   return new Promise((resolve) => {
     const settle = () => {
       stdin.off('drain', settle)

@@ -6,6 +6,7 @@ import { decompressionWay, type Step } from './compressors.ts'
 import type { Identity } from './keys.ts'
 import { type Meter, meter } from './meter.ts'
 import { metered, SILENCE } from './metered.ts'
+import { giveBack } from './pieces.ts'
 import type { Throttle } from './throttle.ts'
 
 /** How to read an archive. */
@@ -101,16 +102,17 @@ async function* passed(
 }
 
 /**
- * Writes all of `input` to a chain and ends its stdin; false when its first program reads no further
- * and something in it failed. One that stopped reading in peace is let be, and the rest of `input` is
- * read for its own sake. When `input` throws, stdin is left open: nobody shall take that for an end.
+ * Writes all of `input`, whose chunks are its own to free, to a chain and ends its stdin; false when
+ * its first program reads no further and something in it failed. One that stopped reading in peace is
+ * let be, and the rest of `input` is read for its own sake. When `input` throws, stdin is left open:
+ * nobody shall take that for an end.
  */
 export async function feed(chain: Chain, input: AsyncIterable<Uint8Array>): Promise<boolean> {
   const { stdin } = chain
   if (!stdin) throw new Error('the chain does not read from us')
   let open = true
   for await (const chunk of input) {
-    if (open) open = await offer(stdin, chunk)
+    if (open) open = await offer(stdin, chunk, () => giveBack(chunk))
     if (!open && !leftInPeace(await chain.exits)) return false
   }
   stdin.end()

@@ -32,7 +32,7 @@ export const sh = (script: string, ...args: string[]): Program => ({
 export async function* inChunks(bytes: Uint8Array, ...sizes: number[]): AsyncGenerator<Uint8Array> {
   for (let at = 0, turn = 0; at < bytes.length; turn++) {
     const size = sizes[turn % sizes.length] ?? bytes.length
-    yield bytes.subarray(at, at + size)
+    yield Buffer.from(bytes.subarray(at, at + size)) // whoever takes it may free it
     at += size
   }
 }
