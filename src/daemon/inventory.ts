@@ -7,6 +7,9 @@ import { hold } from '../leases/lease.ts'
 import { observe } from '../observe/observe.ts'
 import type { World } from '../observe/world.ts'
 
+/** Ended attempts of each source that are remembered although nothing is left of them. */
+const REMEMBERED = 1000
+
 const DRIFT: ReadonlySet<Action['kind']> = new Set(['adopt', 'missing', 'debris', 'prune-blocked'])
 
 /** Jobs that an inventory found work for. */
@@ -58,6 +61,8 @@ export async function takeInventory(world: World, signal: AbortSignal): Promise<
         target: id,
       })
     }
+    // A job that runs each minute would else have half a million rows to read in a year.
+    await world.store.trim(REMEMBERED)
     return { jobs }
   })
   return turn.kind === 'busy' ? { jobs: new Set() } : turn.value

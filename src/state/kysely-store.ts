@@ -7,6 +7,7 @@ import { backupMethods } from './store-backups.ts'
 import { journalMethods } from './store-journal.ts'
 import { messageMethods } from './store-messages.ts'
 import { restoreMethods } from './store-restores.ts'
+import { trimMethods } from './store-trim.ts'
 import { guardedWrite, type Write } from './write.ts'
 
 /**
@@ -22,6 +23,7 @@ export function kyselyStore(engine: Engine, program: number): Store {
     ...restoreMethods(write),
     ...journalMethods(engine, write),
     ...messageMethods(engine, write),
+    ...trimMethods(write),
     ...pinMethods(engine, write),
 
     takeFence: (lease, instance) =>

@@ -86,6 +86,12 @@ export interface Store {
   fact(key: string): Promise<string | null>
   saveFact(key: string, value: string | null): Promise<void>
 
+  /**
+   * Forgets ended attempts and runs beyond the newest `keep` of each source and of each job. What has
+   * a complete copy or one in the making stays, and what a restore goes back to.
+   */
+  trim(keep: number): Promise<void>
+
   /** Brings an older schema up to this program's; refuses one too far apart. Called once at open. */
   close(): Promise<void>
 }

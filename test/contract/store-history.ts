@@ -1,7 +1,7 @@
 import { describe, expect } from 'vitest'
 import type { JobId } from '../../src/core/model.ts'
 import { backupOf, copyOf, minute, restoreOf, runOf } from './history-fixtures.ts'
-import { lawOf, type OpenStore, succeed } from './store-bench.ts'
+import { lawOf, type OpenStore, runs, succeed } from './store-bench.ts'
 
 /** Laws of what the history tells. */
 export function historyLaws(name: string, open: OpenStore): void {
@@ -127,6 +127,30 @@ export function historyLaws(name: string, open: OpenStore): void {
         expect(two.copies.map(({ backup }) => backup).sort()).toEqual(['shop-data', 'wiki-data'])
         expect(two.restores.map(({ job }) => job).sort()).toEqual(['shop', 'wiki'])
       }
+    })
+
+    law('forgets what nothing is left of, beyond the newest of each source', async (store) => {
+      const all = Array.from({ length: 6 }, (_, index) => `r${index + 1}`)
+      const opened = await runs(store, all)
+      for (const run of opened) {
+        const backup = await succeed(store, run)
+        const status = run.id === 'r1' ? 'complete' : 'pruned'
+        await store.saveCopy(copyOf(backup, 'nas', { status }))
+        await store.closeRun(run.id, 'success', minute(9))
+      }
+      const other = runOf('o1', 'blog', 0)
+      await store.openRun(other)
+      await store.openBackup(backupOf(other))
+      await store.trim(2)
+      await store.trim(2)
+      const left = await store.history({ depth: 'full', jobs: null })
+      expect(left.backups.map(({ run }) => run).sort()).toEqual(['o1', 'r1', 'r5', 'r6'])
+      expect(left.runs.map(({ id }) => id).sort()).toEqual(['o1', 'r1', 'r5', 'r6'])
+      expect(left.copies.map(({ status }) => status).sort()).toEqual([
+        'complete',
+        'pruned',
+        'pruned',
+      ])
     })
 
     law('is empty at first', async (store) => {

@@ -1,5 +1,6 @@
 import { readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { type Loop, makeLoop } from './loop.ts'
 
@@ -156,5 +157,25 @@ describe('a target that cannot be looked at', () => {
     await days(5, 5)
     expect(await archives()).toHaveLength(3)
     expect(loop.named('prune.done')).toHaveLength(1)
+  })
+})
+
+describe('the history', () => {
+  it('does not grow without end: what nothing is left of is forgotten beyond a thousand attempts', async () => {
+    await days(2, 3)
+    const database = new DatabaseSync(loop.at('state', 'state.db'))
+    const same =
+      'run, job, source, source_kind, group_id, attempt, trigger, instance, fence, warnings'
+    const dead = database.prepare(`
+      with recursive n (i) as (select 1 union all select i + 1 from n where i < 1500)
+      insert into backups (id, status, started_at, finished_at, ${same})
+      select 'dead' || i, 'failed', started_at - i, finished_at, ${same}
+      from n join (select * from backups order by started_at desc limit 1)`)
+    expect(dead.run().changes).toBe(1500)
+    database.close()
+    await takeInventory()
+    const { backups, copies } = await loop.history()
+    expect(backups).toHaveLength(1001) // a thousand, and the oldest, which has its copy
+    expect(copies.map(({ status }) => status)).toEqual(['complete', 'complete'])
   })
 })

@@ -1,0 +1,38 @@
+import { sql, type Transaction } from 'kysely'
+import type { Store } from './store.ts'
+import type { Tables } from './tables.ts'
+import type { Write } from './write.ts'
+
+/** Rows in one transaction: others wait for it. What is left is found the next time. */
+const AT_ONCE = 5000
+
+/** Forgetting what nobody asks for any more. */
+export function trimMethods(write: Write): Pick<Store, 'trim'> {
+  return {
+    trim: (keep) => write('trim the history', (tx) => trim(tx, keep)),
+  }
+}
+
+async function trim(tx: Transaction<Tables>, keep: number): Promise<void> {
+  const { rows } = await sql<{ id: string }>`
+    select id from (
+      select id, row_number() over (
+        partition by job, source order by started_at desc, id desc) as place
+      from backups where status not in ('pending', 'running')) as ranked
+    where place > ${keep}
+      and id not in (select backup from copies where status in ('complete', 'writing'))
+      and id not in (select backup from restores where released = 0 and backup is not null)
+    limit ${sql.lit(AT_ONCE)}`.execute(tx)
+  const ids = rows.map(({ id }) => id)
+  if (ids.length > 0) {
+    await tx.deleteFrom('copies').where('backup', 'in', ids).execute()
+    await tx.deleteFrom('backups').where('id', 'in', ids).execute()
+  }
+  await sql`
+    delete from runs where id in (
+      select id from (
+        select id, row_number() over (partition by job order by started_at desc, id desc) as place
+        from runs where status <> 'running') as ranked
+      where place > ${keep} and id not in (select run from backups)
+      limit ${sql.lit(AT_ONCE)})`.execute(tx)
+}
