@@ -16,7 +16,9 @@ export async function endOrphanedRun(
   const copies = (await Promise.all(ours.map(({ id }) => world.store.copies(id)))).flat()
   const ends = ours.map((backup) => backup.finishedAt ?? run.startedAt)
   const finishedAt = Math.max(run.startedAt, ...ends) as Instant
-  const status = statusOf(run.job, { backups: ours, copies }, world)
+  const ofSlot = backups.filter(({ job, slot }) => job === run.job && slot === run.slot)
+  const slot = run.slot === null ? ours : [...ours, ...ofSlot]
+  const status = statusOf(run.job, { backups: slot, copies }, world)
   await announceRun(
     { run: { ...run, status, finishedAt }, backups: ours, copies, skip: null },
     world,
@@ -32,6 +34,7 @@ export async function endProvenRun(id: RunId, job: JobId, world: World): Promise
 }
 
 interface Ended {
+  /** Of the run, and of its slot: a retry owes only what failed before it. */
   readonly backups: readonly Backup[]
   readonly copies: readonly Copy[]
 }

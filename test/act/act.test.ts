@@ -2,11 +2,13 @@ import { readdir } from 'node:fs/promises'
 import { describe, expect, it } from 'vitest'
 import { adopt } from '../../src/act/adopt.ts'
 import { backup, type RunOutcome } from '../../src/act/backup.ts'
+import { endOrphanedRun } from '../../src/act/end-run.ts'
 import { pin } from '../../src/act/pin.ts'
 import { prune } from '../../src/act/prune.ts'
+import { newBackup } from '../../src/act/rows.ts'
 import type { BackupAction } from '../../src/core/action.ts'
 import { parseManifest } from '../../src/core/manifest-parse.ts'
-import type { JobId, TargetId } from '../../src/core/model.ts'
+import type { Instant, JobId, Run, TargetId } from '../../src/core/model.ts'
 import { hold, type Lease } from '../../src/leases/lease.ts'
 import { LeaseLost, TargetUnreachable } from '../../src/lib/errors.ts'
 import type { World } from '../../src/observe/world.ts'
@@ -26,6 +28,27 @@ jobs:
     sources: [{ type: directory, path: ./live }, { type: directory, path: ./other }]
     targets: [one, two]
 `
+
+/** Of a process that is not there any more. */
+const DEAD: Run = {
+  id: 'r0' as Run['id'],
+  job: 'files' as JobId,
+  name: null,
+  slot: null,
+  trigger: 'schedule',
+  status: 'running',
+  instance: 'gone' as Run['instance'],
+  startedAt: 1 as Instant,
+  finishedAt: null,
+}
+const WELL = {
+  status: 'success',
+  finishedAt: 2 as Instant,
+  storedBytes: null,
+  contentBytes: null,
+  error: null,
+  warnings: [],
+} as const
 
 function asked(...sources: readonly string[]): BackupAction & { readonly runName: null } {
   return {
@@ -106,6 +129,49 @@ describe('acting under a lease that somebody newer has', () => {
       await expect(turn).rejects.toThrow(LeaseLost)
       expect(await work.files('one')).toEqual(held)
       expect(await world.store.journal()).toEqual([])
+    })
+  })
+})
+
+describe('a run whose owner died', () => {
+  const end = async (world: World, slot: Instant, ids: readonly (readonly [string, string])[]) => {
+    for (const [run, source] of ids) {
+      const id = run as Run['id']
+      const opened = { ...DEAD, id, slot }
+      if (!(await runs(world)).some((one) => one.id === id)) await world.store.openRun(opened)
+      const job = world.desired.jobs[0]
+      const declared = job?.sources.find(({ name }) => name === source)
+      if (!job || !declared) throw new Error('the sources are declared')
+      const row = newBackup({ job, source: declared, run: opened, attempt: 1, fence: 1 }, world)
+      await world.store.openBackup(row)
+      await world.store.closeBackup(row.id, WELL)
+    }
+    const [last = ['']] = ids.slice(-1)
+    const { backups } = await world.store.history({ depth: 'recent', jobs: null })
+    const run = (await runs(world)).find(({ id }) => id === last[0])
+    if (run) await endOrphanedRun(run, backups, world)
+    return (await runs(world)).find(({ id }) => id === last[0])?.status
+  }
+  const runs = async (world: World) =>
+    (await world.store.history({ depth: 'recent', jobs: null })).runs
+
+  it('is a success when its slot has all that the job owes, and failed when it has not', async () => {
+    await using work = await withFiles(TWO_SOURCES)
+    await inWorld(work, async (world) => {
+      const at = (hour: number) => Date.UTC(2026, 0, 1, hour) as Instant
+      expect(await end(world, at(1), [['r1', 'live']])).toBe('failed')
+      expect(
+        await end(world, at(2), [
+          ['r2', 'live'],
+          ['r2', 'other'],
+        ]),
+      ).toBe('success')
+      expect(
+        await end(world, at(3), [
+          ['r3', 'live'],
+          ['r4', 'other'],
+        ]),
+      ).toBe('success')
     })
   })
 })
