@@ -3,6 +3,7 @@
 // folder is the installation's own: a cache in a shared /tmp would run what others put there.
 import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
+import { stat } from 'node:fs/promises'
 import { constants, enableCompileCache } from 'node:module'
 import { join } from 'node:path'
 import process from 'node:process'
@@ -17,4 +18,10 @@ if (isNew && status === constants.compileCacheStatus.ENABLED) {
     timeout: 30_000,
   })
 }
+// A disk that hangs holds up to three threads for ever: the others must have some left. Not left in the
+// environment, which our children inherit and the command that `restore --boot` becomes.
+const isOurs = process.env.UV_THREADPOOL_SIZE === undefined
+process.env.UV_THREADPOOL_SIZE ??= '16'
+await stat(import.meta.dirname) // the pool is made when it is first used
+if (isOurs) delete process.env.UV_THREADPOOL_SIZE
 await import('../src/main.ts')

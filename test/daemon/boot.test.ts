@@ -279,12 +279,12 @@ describe('restore --boot', () => {
 
   it('becomes the command once the data is back, without the variable', async () => {
     await ruin()
-    const script = `echo "{\\"event\\":\\"program\\",\\"message\\":\\"\${HQL_BACKUP_RESTORE-unset} $KEPT $(cat live/docs/letter)\\"}"; exit 7`
+    const script = `echo "{\\"event\\":\\"program\\",\\"message\\":\\"\${HQL_BACKUP_RESTORE-unset} \${UV_THREADPOOL_SIZE-unset} $KEPT $(cat live/docs/letter)\\"}"; exit 7`
     const env = { HQL_BACKUP_RESTORE: `file:${archive.docs}`, KEPT: 'kept' }
     await using program = become(script, env)
     expect(await program.ended).toEqual({ code: 7, signal: null })
     expect(program.events()).toEqual([...RESTORED, 'program'])
-    expect(program.lines.at(-1)?.message).toBe('unset kept dear')
+    expect(program.lines.at(-1)?.message).toBe('unset unset kept dear')
   })
 
   it('passes signals on, and ends as the command ends', async () => {
