@@ -102,12 +102,19 @@ describe('a daemon at work', () => {
     await using gate = await openGate()
     const source = { ...gated(gate.path), restore: ['sh', '-c', 'cat > taken'], cwd: '.' }
     await write({ targets: TARGETS, jobs: { slow: { source } } })
+    const earlier = space.start(['backup', 'create'])
+    await earlier.until(() => earlier.stderr().includes('backing up'))
+    await gate.pass('earlier')
+    expect((await earlier.ended).code).toBe(0)
+
     const holder = space.start(['backup', 'create'])
     await holder.until(() => holder.stderr().includes('backing up'))
     await using daemon = startDaemon(space, { env: { HQL_BACKUP_RESTORE: 'slow/slow' } })
+    await daemon.until('restore.waiting')
     await gate.pass('end')
     expect((await holder.ended).code).toBe(0)
     await daemon.until('daemon.started')
+    // What was made meanwhile is the newest one.
     expect(await space.read('taken')).toBe('begin\nend')
     await daemon.stop()
 
