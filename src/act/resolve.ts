@@ -126,7 +126,9 @@ export async function firstReadable(
       failures.push(`${copy.target}: ${messageOf(error)}`)
     }
   }
-  throw new RestoreFailed(`no copy of ${copies[0]?.backup} can be read: ${failures.join('; ')}`)
+  throw new RestoreFailed(`no copy of ${copies[0]?.backup} can be read: ${failures.join('; ')}`, {
+    hint: 'mend a target that is away, or choose another backup with: holdfast backup list',
+  })
 }
 
 /** The manifest decides whose archive it is; without one, the only source of a fitting type. */
