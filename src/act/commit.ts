@@ -9,6 +9,7 @@ import { openTarget, type World } from '../observe/world.ts'
 import { signManifest } from '../stream/signature.ts'
 import type { Target } from '../targets/target.ts'
 import type { Attempt, BackupOutcome } from './backup.ts'
+import { removeOne } from './remove-one.ts'
 import { endOf } from './rows.ts'
 import type { Written, WrittenCopy } from './write-copies.ts'
 
@@ -161,7 +162,7 @@ async function commitCopy(
     await target.put(
       manifestKey(manifest.key),
       Readable.from([Buffer.from(text)]),
-      backup.id,
+      { token: backup.id, expected: text.length },
       signal,
     )
     const { readback } = written.stored
@@ -197,8 +198,8 @@ async function takeBack(
   for (const { target: id } of copies) {
     try {
       const target = await openTarget(world, id)
-      await target.remove(manifestKey(key), signal)
-      await target.remove(key, signal)
+      await removeOne(target, manifestKey(key), signal)
+      await removeOne(target, key, signal)
     } catch {
       // What stays has no success to prove; the next plan calls it debris.
     }

@@ -6,6 +6,7 @@ import { ObjectExists, Refused } from '../lib/errors.ts'
 import { iso } from '../lib/time.ts'
 import { openTarget, type World } from '../observe/world.ts'
 import type { Target } from '../targets/target.ts'
+import { removeOne } from './remove-one.ts'
 
 /** Keeps a copy whatever retention says, by a small object beside it. Pinning twice keeps the first reason. */
 export async function pin(
@@ -17,7 +18,8 @@ export async function pin(
   const target = await openTarget(world, copy.target)
   const key = pinKey(copy.key)
   const text = `${JSON.stringify({ version: 1, reason, at: iso(world.now()) }, null, 2)}\n`
-  const put = () => target.put(key, Readable.from([Buffer.from(text)]), copy.backup, signal)
+  const put = () =>
+    target.put(key, Readable.from([Buffer.from(text)]), { token: copy.backup }, signal)
   try {
     await put().catch(async (error: unknown) => {
       if (!(error instanceof Refused)) throw error
@@ -49,5 +51,5 @@ export async function unpin(
   signal: AbortSignal,
 ): Promise<void> {
   const target = await openTarget(world, copy.target)
-  await target.remove(pinKey(copy.key), signal)
+  await removeOne(target, pinKey(copy.key), signal)
 }

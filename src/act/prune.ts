@@ -5,6 +5,7 @@ import type { Lease } from '../leases/lease.ts'
 import { openTarget, type World } from '../observe/world.ts'
 import type { JournalEntry } from '../state/store.ts'
 import type { Target } from '../targets/target.ts'
+import { removeOne } from './remove-one.ts'
 
 /** What a batch of deletions came to. */
 export interface Pruned {
@@ -77,8 +78,8 @@ async function remove(
   world: World,
   signal: AbortSignal,
 ): Promise<void> {
-  await target.remove(manifestKey(copy.key), signal)
-  await target.remove(copy.key, signal)
+  await removeOne(target, manifestKey(copy.key), signal)
+  await removeOne(target, copy.key, signal)
   await world.store.saveCopy({ ...copy, status: 'pruned' })
   await world.store.closeJournal(entry.id)
 }
@@ -94,7 +95,7 @@ export async function removeDebris(
     await target.abort(action.object.unfinished, signal)
   } else if ((await target.stat(manifestKey(action.object.key), signal)) === null) {
     // A manifest that came since the listing makes the archive count: it is left for `adopt`.
-    await target.remove(action.object.key, signal)
+    await removeOne(target, action.object.key, signal)
   }
   const copy = (await world.store.copies(action.backup)).find(
     ({ target: id }) => id === action.subject,

@@ -7,6 +7,7 @@ import { ObjectMissing } from '../lib/errors.ts'
 import { openTarget, type World } from '../observe/world.ts'
 import { readText } from '../stream/text.ts'
 import type { Target } from '../targets/target.ts'
+import { removeOne } from './remove-one.ts'
 
 /**
  * Lets go of a restore of which nothing is needed any more: the data from before it goes, and so do
@@ -69,7 +70,7 @@ async function unpinOf(
     // Other groups may stand under the same prefix: what their restores pinned is theirs.
     const isOfGroup = archives.has(archiveOfPin(key) ?? '')
     const isOwn = text.includes(JSON.stringify(`restore:${restore.id}`))
-    if (isOwn || (isOfGroup && OF_RESTORE.test(text))) await target.remove(key, signal)
+    if (isOwn || (isOfGroup && OF_RESTORE.test(text))) await removeOne(target, key, signal)
   }
 }
 

@@ -79,7 +79,7 @@ export async function writeCopies(
       const body = bodies[index]
       if (!body) throw new Error('fan-out gave too few bodies')
       const limited = stops.signalOf(index, signal)
-      const copy = await writeCopy({ backup, key, target, body }, world, limited)
+      const copy = await writeCopy({ backup, key, target, body, expected }, world, limited)
       if (copy.kind === 'stored') stops.onStored()
       return copy
     }),
@@ -140,10 +140,12 @@ interface CopyWriting {
   readonly key: string
   readonly target: TargetId
   readonly body: AsyncIterable<Uint8Array>
+  /** Bytes likely to come. */
+  readonly expected: number | null
 }
 
 async function writeCopy(
-  { backup, key, target, body }: CopyWriting,
+  { backup, key, target, body, expected }: CopyWriting,
   world: World,
   signal: AbortSignal,
 ): Promise<WrittenCopy> {
@@ -165,7 +167,11 @@ async function writeCopy(
     // The row is there before the first byte, so that whatever a kill leaves is proven ours.
     await world.store.saveCopy(copy)
     const opened = await openTarget(world, target)
-    return { target, kind: 'stored', stored: await opened.put(key, body, backup.id, signal) }
+    return {
+      target,
+      kind: 'stored',
+      stored: await opened.put(key, body, { token: backup.id, expected }, signal),
+    }
   } catch (error) {
     // Tells the fan-out that nobody reads on.
     await body[Symbol.asyncIterator]()

@@ -83,8 +83,10 @@ export interface StoredObject {
 export interface UnfinishedObject {
   /** Key that it would have got. */
   readonly key: string
-  /** The attempt that began it, as given to `put`. */
-  readonly token: string
+  /** The attempt that began it, as given to `put`; null where the place cannot tell. */
+  readonly token: string | null
+  /** What the place calls it, where that is more than its key and token. */
+  readonly upload?: string
   readonly bytes: Bytes
 }
 

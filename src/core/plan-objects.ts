@@ -1,7 +1,7 @@
 import type { DebrisAction, MissingAction } from './action.ts'
 import { manifestKey } from './archive-key.ts'
 import type { Backup, Copy, TargetId } from './model.ts'
-import type { Listing } from './observed.ts'
+import type { Listing, UnfinishedObject } from './observed.ts'
 import { byText, sortedBy } from './order.ts'
 import { isOpen } from './plan-attempts.ts'
 import type { Scene } from './scene.ts'
@@ -48,8 +48,12 @@ export function planDebris(scene: Scene): readonly DebrisAction[] {
 }
 
 function unfinished(scene: Scene, target: TargetId, listing: Listed): readonly DebrisAction[] {
-  return sortedBy(listing.unfinished, (one) => `${one.key} ${one.token}`).flatMap((one) => {
-    const attempt = scene.attempt(one.token)
+  const order = (one: UnfinishedObject) => `${one.key} ${one.token ?? ''} ${one.upload ?? ''}`
+  return sortedBy(listing.unfinished, order).flatMap((one) => {
+    // No two attempts ever write under one key: whose it is, it tells as well as a token.
+    const ofKey = () => scene.allCopiesOn(target).find(({ key }) => key === one.key)?.backup
+    const token = one.token ?? ofKey()
+    const attempt = token === undefined ? null : scene.attempt(token)
     return attempt === null || isOpen(attempt.status)
       ? []
       : [debris(target, attempt, { kind: 'unfinished', unfinished: one })]

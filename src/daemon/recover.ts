@@ -94,7 +94,8 @@ async function recoverEntry(entry: JournalEntry, world: World, signal: AbortSign
       const limited = withTimeLimit(signal, PATIENCE, `the deletion of ${entry.key}`)
       await unlessAborted(finishDelete(entry, world, limited), limited)
     } else if (entry.kind === 'swap') await finishSwap(entry, world)
-    else unreachable(entry)
+    // An upload is taken back by the pass that finds its attempt over.
+    else if (entry.kind !== 'upload') unreachable(entry)
   } catch (error) {
     // The entry stays and is tried again; until then nothing of that source is touched.
     if (!world.news(`recovery ${entry.id}`, messageOf(error))) return

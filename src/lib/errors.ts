@@ -1,3 +1,6 @@
+import type { Instant } from './brand.ts'
+import { iso } from './time.ts'
+
 /**
  * The ways Holdfast fails on purpose. One class for each decision that a caller makes; everything
  * that reaches a person carries a stable `code` and, where they can act, a `hint` to paste.
@@ -78,6 +81,18 @@ export class ObjectExists extends Failure {
       at: key,
       ...options,
     })
+  }
+}
+
+/** The place will not let an object go: it is locked until a time, or our key may not delete there. */
+export class ObjectRetained extends Failure {
+  /** Null: the key may not delete, as far as can be told. */
+  readonly until: Instant | null
+
+  constructor(key: string, until: Instant | null, options: FailureOptions = {}) {
+    const why = until === null ? 'the key may not delete it' : `retained until ${iso(until)}`
+    super('object_retained', `object ${key} stays: ${why}`, { at: key, ...options })
+    this.until = until
   }
 }
 

@@ -15,6 +15,7 @@ import type { Source, SourceKind } from '../sources/source.ts'
 import type { Store } from '../state/store.ts'
 import type { Throttle } from '../stream/throttle.ts'
 import type { Target, TargetKind } from '../targets/target.ts'
+import { uploadLog } from './uploads.ts'
 
 /** All that the executors may touch. One parameter, so that nothing is ambient. */
 export interface World {
@@ -65,6 +66,9 @@ export async function configureTarget(world: World, target: DesiredTarget): Prom
   const kind = await load()
   return kind.configure(section(`targets.${target.name}`, target.options), {
     allowLocal: world.allowLocal,
+    dataDir: world.desired.dataDir,
+    uploads: uploadLog(target.id, world.store, world.now),
+    report: world.report,
   })
 }
 

@@ -141,6 +141,14 @@ export type JournalEntry = { readonly id: string; readonly openedAt: Instant } &
       readonly key: string
       readonly backup: BackupId
     }
+  /** An upload that was begun on a target; its id there is that of the entry without the target. */
+  | {
+      readonly kind: 'upload'
+      readonly target: TargetId
+      readonly key: string
+      readonly token: string
+      readonly upload: string
+    }
 )
 
 /** One notification for one channel, until it was delivered or given up. */

@@ -4,7 +4,7 @@ import { dirname, isAbsolute, resolve } from 'node:path'
 import type { Bytes, Instant } from '../core/model.ts'
 import type { StoredObject, UnfinishedObject } from '../core/observed.ts'
 import type { Section } from '../core/section.ts'
-import { ConfigError, ObjectMissing } from '../lib/errors.ts'
+import { ConfigError, ObjectMissing, Refused } from '../lib/errors.ts'
 import { unlessAborted } from '../lib/limits.ts'
 import { directWriter } from '../platform/direct.ts'
 import { exists, freeBytes, isGone } from '../platform/files.ts'
@@ -14,7 +14,7 @@ import { checkKey, checkPrefix, partName, readPartName } from './keys.ts'
 import { lookAt, type Place, refuseDetours, trouble } from './local-place.ts'
 import { readFrom } from './local-read.ts'
 import { begin, erase, publish, seal } from './local-write.ts'
-import type { Page, Stored, Target, TargetKind } from './target.ts'
+import { NOTHING_RETAINED, type Page, type Stored, type Target, type TargetKind } from './target.ts'
 
 /** What an aborted write gets to tidy up; a disk that hangs is left to itself. */
 const TIDY_UP = 2_000
@@ -48,7 +48,7 @@ function localTarget(place: Place): Target {
   const reach = <T>(attempt: string, work: Promise<T>, signal: AbortSignal) =>
     unlessAborted(reaching(place, attempt, work), signal)
   return {
-    put: (key, body, token, signal) => deliver(place, { key, body, token }, signal),
+    put: (key, body, { token }, signal) => deliver(place, { key, body, token }, signal),
 
     async get(key, start, signal) {
       checkKey(key)
@@ -69,13 +69,19 @@ function localTarget(place: Place): Target {
 
     list: (prefix, signal) => listPages(place, prefix, signal),
 
-    async remove(key, signal) {
-      checkKey(key)
-      signal.throwIfAborted()
-      await reach(`remove ${key}`, removeObject(place, key), signal)
+    async remove(keys, signal) {
+      for (const key of keys) {
+        checkKey(key)
+        signal.throwIfAborted()
+        await reach(`remove ${key}`, removeObject(place, key), signal)
+      }
+      return NOTHING_RETAINED
     },
 
+    retained: async () => NOTHING_RETAINED,
+
     async abort({ key, token }, signal) {
+      if (token === null) throw new Refused(`an unfinished ${key} without a token is none of ours`)
       const part = partPath(place.root, key, token)
       signal.throwIfAborted()
       await reach(`remove the unfinished ${key}`, removePart(place, key, part), signal)
@@ -85,6 +91,9 @@ function localTarget(place: Place): Target {
       signal.throwIfAborted()
       return reach('ask for free space', freeSpace(place), signal)
     },
+
+    link: async () => null,
+    posture: null,
   }
 }
 

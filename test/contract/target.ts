@@ -22,7 +22,7 @@ export function targetContract(name: string, open: () => Promise<TargetUnderTest
     /** A prefix of this test alone. */
     const fresh = () => `t${++tests}/`
     const put = (key: string, content: Uint8Array | string, token = 'token-1') =>
-      target.put(key, pieces(content), token, signal)
+      target.put(key, pieces(content), { token }, signal)
     const read = async (key: string, start = 0) => buffer(await target.get(key, start, signal))
     const keys = async (prefix: string) =>
       (await objectsOf(target, prefix, signal)).map(({ key }) => key).sort()
@@ -85,7 +85,7 @@ export function targetContract(name: string, open: () => Promise<TargetUnderTest
         }
       }
 
-      expect(await target.put(key, odd(), 'token-1', signal)).toMatchObject({
+      expect(await target.put(key, odd(), { token: 'token-1' }, signal)).toMatchObject({
         bytes: content.length,
       })
 
@@ -102,7 +102,7 @@ export function targetContract(name: string, open: () => Promise<TargetUnderTest
         throw broken
       }
 
-      await expect(target.put(key, body(), 'token-1', signal)).rejects.toBe(broken)
+      await expect(target.put(key, body(), { token: 'token-1' }, signal)).rejects.toBe(broken)
 
       await expectNoObject(prefix, key)
     })
@@ -119,7 +119,9 @@ export function targetContract(name: string, open: () => Promise<TargetUnderTest
       }
       const began = performance.now()
 
-      await expect(target.put(key, body(), 'token-1', controller.signal)).rejects.toBe(reason)
+      await expect(target.put(key, body(), { token: 'token-1' }, controller.signal)).rejects.toBe(
+        reason,
+      )
 
       expect(performance.now() - began).toBeLessThan(5000)
       await expectNoObject(prefix, key)
@@ -131,10 +133,12 @@ export function targetContract(name: string, open: () => Promise<TargetUnderTest
       const reason = new Error('told to stop')
       const stopped = AbortSignal.abort(reason)
 
-      await expect(target.put(`${prefix}new`, pieces('x'), 't', stopped)).rejects.toBe(reason)
+      await expect(target.put(`${prefix}new`, pieces('x'), { token: 't' }, stopped)).rejects.toBe(
+        reason,
+      )
       await expect(target.get(`${prefix}kept`, 0, stopped)).rejects.toBe(reason)
       await expect(target.stat(`${prefix}kept`, stopped)).rejects.toBe(reason)
-      await expect(target.remove(`${prefix}kept`, stopped)).rejects.toBe(reason)
+      await expect(target.remove([`${prefix}kept`], stopped)).rejects.toBe(reason)
       await expect(objectsOf(target, prefix, stopped)).rejects.toBe(reason)
 
       expect(await keys(prefix)).toEqual([`${prefix}kept`])
@@ -229,7 +233,7 @@ export function targetContract(name: string, open: () => Promise<TargetUnderTest
       for (const key of odd) {
         expect((await read(key)).toString()).toBe(key)
         expect(await target.stat(key, signal)).toMatchObject({ key })
-        await target.remove(key, signal)
+        await target.remove([key], signal)
       }
       expect(await keys(prefix)).toEqual([])
     })
@@ -262,9 +266,9 @@ export function targetContract(name: string, open: () => Promise<TargetUnderTest
       await put(`${prefix}a/one`, '1')
       await put(`${prefix}a/one.manifest.json`, '1')
 
-      await target.remove(`${prefix}a/one`, signal)
-      await target.remove(`${prefix}a/one`, signal)
-      await target.remove(`${prefix}never/was`, signal)
+      await target.remove([`${prefix}a/one`], signal)
+      await target.remove([`${prefix}a/one`], signal)
+      await target.remove([`${prefix}never/was`], signal)
 
       expect(await keys(prefix)).toEqual([`${prefix}a/one.manifest.json`])
       expect(await put(`${prefix}a/one`, 'again')).toMatchObject({ bytes: 5 })
@@ -275,10 +279,10 @@ export function targetContract(name: string, open: () => Promise<TargetUnderTest
       for (let round = 0; round < 20; round++) {
         await put(`${prefix}shared/folder/old-${round}`, 'old')
         await Promise.all([
-          target.remove(`${prefix}shared/folder/old-${round}`, signal),
+          target.remove([`${prefix}shared/folder/old-${round}`], signal),
           put(`${prefix}shared/folder/new-${round}`, 'new'),
         ])
-        await target.remove(`${prefix}shared/folder/new-${round}`, signal)
+        await target.remove([`${prefix}shared/folder/new-${round}`], signal)
       }
 
       expect(await keys(prefix)).toEqual([])
@@ -310,7 +314,7 @@ export function targetContract(name: string, open: () => Promise<TargetUnderTest
         await expect(put(key, 'x'), key).rejects.toBeInstanceOf(Refused)
         await expect(target.get(key, 0, signal), key).rejects.toBeInstanceOf(Refused)
         await expect(target.stat(key, signal), key).rejects.toBeInstanceOf(Refused)
-        await expect(target.remove(key, signal), key).rejects.toBeInstanceOf(Refused)
+        await expect(target.remove([key], signal), key).rejects.toBeInstanceOf(Refused)
         const unfinished = { key, token: 't', bytes: 0 } as UnfinishedObject
         await expect(target.abort(unfinished, signal), key).rejects.toBeInstanceOf(Refused)
       }
@@ -333,7 +337,9 @@ export function targetContract(name: string, open: () => Promise<TargetUnderTest
         }),
       }
 
-      await expect(target.put(key, body, 'token-2', signal)).rejects.toBeInstanceOf(ObjectExists)
+      await expect(target.put(key, body, { token: 'token-2' }, signal)).rejects.toBeInstanceOf(
+        ObjectExists,
+      )
 
       expect(released).toBe(true)
     })

@@ -172,7 +172,7 @@ function perform(world: World, action: Action): void {
     case 'debris': {
       const shelf = world.shelves.get(action.subject)
       if (action.object.kind === 'archive') shelf?.objects.delete(action.object.key)
-      else shelf?.unfinished.delete(action.object.unfinished.token)
+      else shelf?.unfinished.delete(action.object.unfinished.token ?? '')
       return
     }
     case 'verify':

@@ -17,6 +17,7 @@ import { type Recipe, seal } from '../../src/stream/seal.ts'
 import { throttle } from '../../src/stream/throttle.ts'
 import { hashThrough, readThrough, unseal } from '../../src/stream/unseal.ts'
 import { local } from '../../src/targets/local.ts'
+import { surroundings } from '../support/surroundings.ts'
 import {
   children,
   collect,
@@ -129,7 +130,7 @@ describe('seal', () => {
 describe('a body', () => {
   const target = async (name: string) => {
     await mkdir(at(name))
-    return local.configure(section('targets.t', { path: at(name) }), { allowLocal: true })
+    return local.configure(section('targets.t', { path: at(name) }), surroundings())
   }
   const stored = async (name: string) =>
     (await readdir(at(name), { recursive: true, withFileTypes: true }))
@@ -148,7 +149,7 @@ describe('a body', () => {
       before = await stored('agreed')
     }
     const sealing = seal(content, { ...plain, compression: zstd }, judge, never)
-    await place.put('a/b.zst', sealing.body, 'token', never)
+    await place.put('a/b.zst', sealing.body, { token: 'token' }, never)
     expect((before ?? []).filter((name: string) => name === 'b.zst')).toEqual([])
     expect(await stored('agreed')).toEqual(['b.zst'])
     expect((await sealing.outcome).exit?.code).toBe(1)
@@ -161,7 +162,7 @@ describe('a body', () => {
     for (const encryption of [null, (await pair()).sealing]) {
       const recipe = { ...plain, compression: zstd, encryption }
       const sealing = seal(content, recipe, () => Promise.reject(verdict), never)
-      await expect(place.put('a/b', sealing.body, 'token', never)).rejects.toBe(verdict)
+      await expect(place.put('a/b', sealing.body, { token: 'token' }, never)).rejects.toBe(verdict)
       await expect(sealing.outcome).rejects.toBe(verdict)
       expect(await place.stat('a/b', never)).toBeNull()
     }
@@ -182,7 +183,9 @@ describe('a body', () => {
           yield chunk
         }
       }
-      const error = await place.put('a/b', watched(), 'token', never).catch((cause) => cause)
+      const error = await place
+        .put('a/b', watched(), { token: 'token' }, never)
+        .catch((cause) => cause)
       expect(error).toBeInstanceOf(ProgramFailed)
       expect(error.message).toMatch(new RegExp(`${victim} was killed by SIGKILL`))
       expect(await place.stat('a/b', never)).toBeNull()

@@ -24,6 +24,7 @@ import type { Target } from '../../src/targets/target.ts'
 import { objectsOf, targetContract, unfinishedOf } from '../contract/target.ts'
 import { mountReadOnly, mountTmpfs } from '../support/mounts.ts'
 import { traced } from '../support/strace.ts'
+import { surroundings } from '../support/surroundings.ts'
 
 const CHILD = join(import.meta.dirname, 'put-child.ts')
 /** What the child puts: full blocks of the disk, and a rest. */
@@ -155,26 +156,28 @@ describe('the local target on its disk', () => {
   it('fails clearly on a full disk, keeps the old objects and leaves no part', async () => {
     await using disk = await mountTmpfs('4m')
     const target = open(disk.path)
-    await target.put('old', body(1024 * 1024), 't', signal)
+    await target.put('old', body(1024 * 1024), { token: 't' }, signal)
 
-    const failure = await failureOf(target.put('new/big', body(8 * 1024 * 1024), 't', signal))
+    const failure = await failureOf(
+      target.put('new/big', body(8 * 1024 * 1024), { token: 't' }, signal),
+    )
 
     expect(failure).toBeInstanceOf(TargetUnreachable)
     expect(failure.message).toBe(`cannot write new/big in ${disk.path}: no space is left`)
     expect(failure.hint).toContain(disk.path)
     expect(await readdir(disk.path, { recursive: true })).toEqual(['old'])
     expect((await stat(join(disk.path, 'old'))).size).toBe(1024 * 1024)
-    await target.put('new/small', body(1024 * 1024), 't', signal)
+    await target.put('new/small', body(1024 * 1024), { token: 't' }, signal)
   })
 
   it('says so when it is mounted read-only, and still gives what it has', async () => {
     const root = await folder()
-    await open(root).put('a/b', body(10), 't', signal)
+    await open(root).put('a/b', body(10), { token: 't' }, signal)
     await using disk = await mountReadOnly(root)
     const target = open(disk.path)
 
-    const put = await failureOf(target.put('a/c', body(10), 't', signal))
-    const remove = await failureOf(target.remove('a/b', signal))
+    const put = await failureOf(target.put('a/c', body(10), { token: 't' }, signal))
+    const remove = await failureOf(target.remove(['a/b'], signal))
 
     expect(put).toBeInstanceOf(TargetUnreachable)
     expect(put.message).toContain(`${disk.path}: it is mounted read-only`)
@@ -196,10 +199,10 @@ describe('the local target on its disk', () => {
     for (const [path, why] of cases) {
       const target = open(join(root, path))
       for (const attempt of [
-        () => target.put('key', body(1), 't', signal),
+        () => target.put('key', body(1), { token: 't' }, signal),
         () => target.get('key', 0, signal),
         () => target.stat('key', signal),
-        () => target.remove('key', signal),
+        () => target.remove(['key'], signal),
         () => target.free(signal),
         () => keys(target),
       ]) {
@@ -218,9 +221,9 @@ describe('the local target on its disk', () => {
 
     expect(await keys(target)).toEqual([])
     expect(await target.free(signal)).toBeGreaterThan(0)
-    await target.remove('a/b', signal)
+    await target.remove(['a/b'], signal)
     expect(existsSync(root)).toBe(false)
-    await target.put('acme/db', body(10), 't', signal)
+    await target.put('acme/db', body(10), { token: 't' }, signal)
 
     for (const [path, mode] of [
       [root, 0o700],
@@ -237,7 +240,9 @@ describe('the local target on its disk', () => {
       const looks = Array.from({ length: 6 }, async () => {
         for (let look = 0; look < 10; look++) await open(root).stat('a', signal)
       })
-      const puts = ['a', 'b', 'c', 'd'].map((key) => open(root).put(key, body(10), key, signal))
+      const puts = ['a', 'b', 'c', 'd'].map((key) =>
+        open(root).put(key, body(10), { token: key }, signal),
+      )
       await Promise.all([...puts, ...looks])
       expect(await keys(open(root))).toEqual(['a', 'b', 'c', 'd'])
     }
@@ -250,9 +255,9 @@ describe('the local target on its disk', () => {
     const mounted = open(disk.path, { require_mount: true })
 
     for (const attempt of [
-      () => unmounted.put('key', body(1), 't', signal),
+      () => unmounted.put('key', body(1), { token: 't' }, signal),
       () => unmounted.stat('key', signal),
-      () => unmounted.remove('key', signal),
+      () => unmounted.remove(['key'], signal),
       () => keys(unmounted),
     ]) {
       const failure = await failureOf(attempt())
@@ -260,7 +265,7 @@ describe('the local target on its disk', () => {
       expect(failure.message).toContain('nothing is mounted there')
     }
     expect(await readdir(root)).toEqual([])
-    await mounted.put('key', body(1), 't', signal)
+    await mounted.put('key', body(1), { token: 't' }, signal)
     expect(await keys(mounted)).toEqual(['key'])
   })
 
@@ -273,11 +278,11 @@ describe('the local target on its disk', () => {
     const target = open(root)
 
     for (const attempt of [
-      () => target.put('out/new', body(1), 't', signal),
-      () => target.put('out/deep/new', body(1), 't', signal),
+      () => target.put('out/new', body(1), { token: 't' }, signal),
+      () => target.put('out/deep/new', body(1), { token: 't' }, signal),
       () => target.get('out/secret', 0, signal),
       () => target.stat('out/secret', signal),
-      () => target.remove('out/secret', signal),
+      () => target.remove(['out/secret'], signal),
       () => target.abort({ key: 'out/secret', token: 't', bytes: 0 as never }, signal),
       () => keys(target, 'out/'),
     ]) {
@@ -287,7 +292,7 @@ describe('the local target on its disk', () => {
     }
     expect(await keys(target)).toEqual([])
     expect(await target.stat('link', signal)).toBeNull()
-    await target.remove('link', signal)
+    await target.remove(['link'], signal)
     expect(await readdir(outside)).toEqual(['secret'])
     expect((await readdir(root)).sort()).toEqual(['link', 'out'])
   })
@@ -297,7 +302,7 @@ describe('the local target on its disk', () => {
     const root = join(await folder(), 'link')
     await symlink(real, root)
 
-    await open(root).put('a/b', body(1), 't', signal)
+    await open(root).put('a/b', body(1), { token: 't' }, signal)
 
     expect(await keys(open(root))).toEqual(['a/b'])
   })
@@ -305,17 +310,17 @@ describe('the local target on its disk', () => {
   it('removes the folders that a removed object leaves empty, never others and never the root', async () => {
     const root = await folder()
     const target = open(root)
-    await target.put('acme/shop/db/1', body(1), 't', signal)
-    await target.put('acme/blog/db/1', body(1), 't', signal)
+    await target.put('acme/shop/db/1', body(1), { token: 't' }, signal)
+    await target.put('acme/blog/db/1', body(1), { token: 't' }, signal)
     await mkdir(join(root, 'acme/blog/foreign'))
 
-    await target.remove('acme/shop/db/1', signal)
+    await target.remove(['acme/shop/db/1'], signal)
     expect(await readdir(join(root, 'acme'))).toEqual(['blog'])
-    await target.remove('acme/blog/db/1', signal)
+    await target.remove(['acme/blog/db/1'], signal)
     expect(await readdir(join(root, 'acme/blog'))).toEqual(['foreign'])
     await rm(join(root, 'acme'), { recursive: true })
-    await target.put('only', body(1), 't', signal)
-    await target.remove('only', signal)
+    await target.put('only', body(1), { token: 't' }, signal)
+    await target.remove(['only'], signal)
 
     expect(await readdir(root)).toEqual([])
   })
@@ -323,7 +328,7 @@ describe('the local target on its disk', () => {
   it('lists a foreign file beside ours, and no part, link, folder, socket or lost+found', async () => {
     const root = await folder()
     const target = open(root)
-    await target.put('acme/db', body(3), 't', signal)
+    await target.put('acme/db', body(3), { token: 't' }, signal)
     await writeFile(join(root, 'acme/.foreign.part'), 'x')
     await writeFile(join(root, 'acme/.db2.token.part'), 'x')
     await link(join(root, 'acme/db'), join(root, 'acme/.db.token.part'))
@@ -334,7 +339,9 @@ describe('the local target on its disk', () => {
       { key: 'acme/db2', token: 'token', bytes: 1 },
       { key: 'acme/db', token: 'token', bytes: 3 },
     ])
-    await expect(target.put('a/.x.y.part', body(1), 't', signal)).rejects.toBeInstanceOf(Refused)
+    await expect(target.put('a/.x.y.part', body(1), { token: 't' }, signal)).rejects.toBeInstanceOf(
+      Refused,
+    )
   })
 
   it('does not let a second put of one token into the first one’s file', async () => {
@@ -342,18 +349,20 @@ describe('the local target on its disk', () => {
     const target = open(root)
     await writeFile(join(root, '.db.tok.part'), 'being written')
 
-    await expect(target.put('db', body(1), 'tok', signal)).rejects.toBeInstanceOf(Refused)
-    await expect(target.put('db', body(1), '', signal)).rejects.toBeInstanceOf(Refused)
+    await expect(target.put('db', body(1), { token: 'tok' }, signal)).rejects.toBeInstanceOf(
+      Refused,
+    )
+    await expect(target.put('db', body(1), { token: '' }, signal)).rejects.toBeInstanceOf(Refused)
 
     expect(await readFile(join(root, '.db.tok.part'), 'utf8')).toBe('being written')
   })
 
   it('refuses a key below an object', async () => {
     const target = open(await folder())
-    await target.put('acme', body(1), 't', signal)
+    await target.put('acme', body(1), { token: 't' }, signal)
 
     for (const key of ['acme/db', 'acme/shop/db']) {
-      const failure = await failureOf(target.put(key, body(1), 't', signal))
+      const failure = await failureOf(target.put(key, body(1), { token: 't' }, signal))
       expect(failure).toBeInstanceOf(Refused)
       expect(failure.message).toContain('is an object, not a folder')
     }
@@ -367,21 +376,21 @@ describe('the local target on its disk', () => {
       for (; given < 200; given++) yield Buffer.alloc(1024 * 1024)
     }
     const before = process.memoryUsage.rss()
-    await target.put('large', endless(), 't', signal)
+    await target.put('large', endless(), { token: 't' }, signal)
     expect(given).toBe(200)
     expect(process.memoryUsage.rss() - before).toBeLessThan(100 * 1024 * 1024)
   })
 
   it('is refused by name when ALLOW_LOCAL_BACKUPS forbids it, and for a path that is not absolute', () => {
     const configure = (path: string, allowLocal: boolean) => () =>
-      local.configure(section('targets.nas', { path }), { allowLocal })
+      local.configure(section('targets.nas', { path }), surroundings({ allowLocal }))
 
     expect(configure('/srv/x', false)).toThrow(ConfigError)
     expect(configure('/srv/x', false)).toThrow('ALLOW_LOCAL_BACKUPS=false')
     expect(configure('/srv/x', false)).toThrow('targets.nas')
     expect(configure('backups', true)).toThrow('targets.nas.path: must be an absolute path')
     expect(configure('/', true)).toThrow(ConfigError)
-    expect(() => local.configure(section('targets.nas', {}), { allowLocal: true })).toThrow(
+    expect(() => local.configure(section('targets.nas', {}), surroundings())).toThrow(
       'targets.nas.path: is missing',
     )
   })
@@ -394,7 +403,9 @@ describe('the local target on its disk', () => {
       await writeFile(join(root, 'key'), 'theirs')
     }
 
-    await expect(target.put('key', slow(), 't', signal)).rejects.toBeInstanceOf(ObjectExists)
+    await expect(target.put('key', slow(), { token: 't' }, signal)).rejects.toBeInstanceOf(
+      ObjectExists,
+    )
 
     expect(await readFile(join(root, 'key'), 'utf8')).toBe('theirs')
     expect(await readdir(root)).toEqual(['key'])
@@ -402,7 +413,7 @@ describe('the local target on its disk', () => {
 
   it('lists what an unreadable folder hides as an error, not as nothing', async () => {
     const root = await folder()
-    await open(root).put('acme/db', body(1), 't', signal)
+    await open(root).put('acme/db', body(1), { token: 't' }, signal)
     await chmod(root, 0o755)
     const script = `
       const { local } = await import(${JSON.stringify(import.meta.resolve('../../src/targets/local.ts'))})
@@ -430,7 +441,7 @@ function told(call: string, root: string): string {
 }
 
 function open(path: string, options: Record<string, boolean> = {}): Target {
-  return local.configure(section('targets.test', { path, ...options }), { allowLocal: true })
+  return local.configure(section('targets.test', { path, ...options }), surroundings())
 }
 
 async function folder(): Promise<string> {

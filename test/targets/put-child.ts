@@ -2,9 +2,10 @@
 // `writing` once part of the body is with the target, and waits to be killed.
 import { section } from '../../src/core/section.ts'
 import { local } from '../../src/targets/local.ts'
+import { surroundings } from '../support/surroundings.ts'
 
 const [root = '', key = '', token = '', hang] = process.argv.slice(2)
-const target = local.configure(section('targets.child', { path: root }), { allowLocal: true })
+const target = local.configure(section('targets.child', { path: root }), surroundings())
 
 async function* body() {
   for (let piece = 0; piece < 6; piece++) yield Buffer.alloc(512 * 1024, piece)
@@ -15,7 +16,7 @@ async function* body() {
 }
 
 try {
-  await target.put(key, body(), token, new AbortController().signal)
+  await target.put(key, body(), { token }, new AbortController().signal)
   process.stdout.write('stored\n')
 } catch (error) {
   process.stdout.write(`${(error as Error).name}: ${(error as Error).message}\n`)
