@@ -3,6 +3,7 @@ import { readFile, stat } from 'node:fs/promises'
 import { basename } from 'node:path'
 import type { Readable } from 'node:stream'
 import { manifestKey } from '../core/archive-key.ts'
+import { allEncryptions } from '../core/encryptions.ts'
 import type { Manifest } from '../core/manifest.ts'
 import { parseManifest } from '../core/manifest-parse.ts'
 import type { Copy } from '../core/model.ts'
@@ -173,11 +174,7 @@ async function layersOfFile(
   world: World,
   signal: AbortSignal,
 ): Promise<readonly string[]> {
-  const { desired } = world
-  const keys = await loadIdentities([
-    desired.encryption,
-    ...desired.jobs.map(({ encryption }) => encryption),
-  ])
+  const keys = await loadIdentities(allEncryptions(world.desired))
   const layers = await peelLayers(createReadStream(path), basename(path), keys, signal)
   if (layers) return layers
   throw new RestoreFailed(`${path} is no archive that can be told by its content`, {

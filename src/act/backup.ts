@@ -1,5 +1,4 @@
 import type { BackupAction } from '../core/action.ts'
-import { archiveKey } from '../core/archive-key.ts'
 import type { Backup, Copy, DesiredJob, DesiredSource, Run, RunStatus } from '../core/model.ts'
 import type { Lease } from '../leases/lease.ts'
 import { messageOf, reportOf, SourceFailed } from '../lib/errors.ts'
@@ -8,7 +7,6 @@ import { formatBytes } from '../lib/size.ts'
 import { formatDuration } from '../lib/time.ts'
 import type { World } from '../observe/world.ts'
 import { declaredJob, openSource } from '../observe/world.ts'
-import { extensionOf, layersOf } from '../stream/archive.ts'
 import { announceRun, announceStart, type RunNews } from './announce.ts'
 import { commitCopies } from './commit.ts'
 import { endOf, newBackup, newRun } from './rows.ts'
@@ -140,9 +138,9 @@ async function write(
     { scratch: scratch.path, leaveOut, token: backup.id },
     signal,
   )
-  const layers = layersOf(plugin.layer, job.compression, job.encryption)
-  const key = archiveKey(job, source, backup.startedAt, extensionOf(layers, plugin.extension))
-  return await writeCopies({ backup, job, key, layer: plugin.layer, dump }, world, signal)
+  const { layer, extension } = plugin
+  const content = { layer, extension }
+  return await writeCopies({ backup, job, source, content, dump }, world, signal)
 }
 
 /** What must never be archived with a source that happens to hold it. */

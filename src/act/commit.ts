@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream'
 import { manifestKey } from '../core/archive-key.ts'
 import { MANIFEST_VERSION, type Manifest } from '../core/manifest.ts'
-import type { Backup, Bytes, Copy, TargetId } from '../core/model.ts'
+import type { Backup, Copy, TargetId } from '../core/model.ts'
 import type { Lease } from '../leases/lease.ts'
 import { Failure, messageOf } from '../lib/errors.ts'
 import { withTimeLimit } from '../lib/limits.ts'
@@ -11,7 +11,7 @@ import type { Target } from '../targets/target.ts'
 import type { Attempt, BackupOutcome } from './backup.ts'
 import { removeOne } from './remove-one.ts'
 import { endOf } from './rows.ts'
-import type { Written, WrittenCopy } from './write-copies.ts'
+import type { Written, WrittenCopy, WrittenEdition } from './write-copies.ts'
 
 const TAKE_BACK_LIMIT = 60_000
 /** A look and a page of text: a target that takes longer hangs, and must not hang the others. */
@@ -37,26 +37,28 @@ export async function commitCopies(
 ): Promise<BackupOutcome> {
   const { backup, written, job } = commit
   const finishedAt = endOf(backup, world)
-  const manifest = manifestOf(commit, world, finishedAt)
-  const text = await signManifest(manifest, world.desired.signing)
   const stored = written.copies.filter((copy) => copy.kind === 'stored')
   try {
     requireQuorum(stored.length, job.require, failuresOf(written.copies))
     signal.throwIfAborted()
     await lease.confirm()
   } catch (refusal) {
-    await takeBack(stored, written.key, world)
+    await takeBack(stored, world)
     throw refusal
   }
 
   const limited = withTimeLimit(signal, MANIFEST_LIMIT, 'the write of the manifest')
   const committed = await Promise.all(
-    written.copies.map((copy) => commitCopy(copy, { backup, text, manifest }, world, limited)),
+    written.copies.map(async (copy) => {
+      const manifest = manifestOf(commit, copy.edition, world, finishedAt)
+      const text = await signManifest(manifest, world.desired.signing)
+      return await commitCopy(copy, { backup, text, manifest }, world, limited)
+    }),
   )
   const copies = committed.map(({ copy }) => copy)
-  const complete = copies.filter(({ status }) => status === 'complete')
+  const complete = written.copies.filter((_, index) => copies[index]?.status === 'complete')
   if (complete.length < job.require) {
-    await takeBack(complete, written.key, world)
+    await takeBack(complete, world)
     const failures = committed.flatMap(({ failure }) => failure ?? [])
     requireQuorum(complete.length, job.require, failures)
   }
@@ -64,7 +66,7 @@ export async function commitCopies(
   const end = {
     status: 'success',
     finishedAt,
-    storedBytes: written.stored.bytes as Bytes,
+    storedBytes: complete[0]?.edition.stored.bytes ?? null,
     contentBytes: written.report.contentBytes,
     error: null,
     warnings: written.report.warnings,
@@ -75,6 +77,7 @@ export async function commitCopies(
 
 function manifestOf(
   { backup, written, source }: Commit,
+  { key, stored, layers, encryption }: WrittenEdition,
   world: World,
   finished: Manifest['finished'],
 ): Manifest {
@@ -94,10 +97,10 @@ function manifestOf(
     source: { type: source.kind, name: source.name, facts: written.report.facts },
     started: backup.startedAt,
     finished,
-    key: written.key,
-    stored: { bytes: written.stored.bytes as Bytes, sha256: written.stored.sha256 },
-    layers: written.layers,
-    encryption: written.encryption,
+    key,
+    stored,
+    layers,
+    encryption,
     config: { sha256: origin.sha256, commit: origin.commit },
     instance: world.instance,
     holdfast: world.version,
@@ -190,12 +193,14 @@ async function proveSize(
 
 /** Removes what a refused commit wrote: the manifest first, so that no moment shows it whole. */
 async function takeBack(
-  copies: readonly { readonly target: TargetId }[],
-  key: string,
+  copies: readonly Pick<WrittenCopy, 'target' | 'edition'>[],
   world: World,
 ): Promise<void> {
   const signal = AbortSignal.timeout(TAKE_BACK_LIMIT)
-  for (const { target: id } of copies) {
+  for (const {
+    target: id,
+    edition: { key },
+  } of copies) {
     try {
       const target = await openTarget(world, id)
       await removeOne(target, manifestKey(key), signal)

@@ -1,3 +1,4 @@
+import { encryptionsOfJob } from '../core/encryptions.ts'
 import type { EventName } from '../core/event.ts'
 import type { Copy, Restore, RestoreId } from '../core/model.ts'
 import { messageOf, naming, RestoreFailed, reportOf } from '../lib/errors.ts'
@@ -203,7 +204,10 @@ async function prove(order: RestoreOrder, world: World, signal: AbortSignal): Pr
 }
 
 async function identities(order: RestoreOrder, world: World) {
-  return await loadIdentities([order.place?.job.encryption ?? null, world.desired.encryption])
+  return await loadIdentities([
+    ...(order.place ? encryptionsOfJob(order.place.job) : []),
+    world.desired.encryption,
+  ])
 }
 
 /** What the archive must turn out to be: by its manifest, or by the reading before this one. */

@@ -1,3 +1,4 @@
+import { encryptionsOfJob } from '../core/encryptions.ts'
 import type { Manifest } from '../core/manifest.ts'
 import type { Copy } from '../core/model.ts'
 import { ArchiveDamaged, ManifestDamaged, messageOf, naming } from '../lib/errors.ts'
@@ -84,7 +85,10 @@ async function readArchive(
   signal: AbortSignal,
 ): Promise<Omit<Verified, 'copy'>> {
   const job = world.desired.jobs.find(({ id }) => id === jobId)
-  const keys = await loadIdentities([job?.encryption ?? null, world.desired.encryption])
+  const keys = await loadIdentities([
+    ...(job ? encryptionsOfJob(job) : []),
+    world.desired.encryption,
+  ])
   const onBytes = (bytes: number) =>
     world.progress({
       what: 'verify',

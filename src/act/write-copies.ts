@@ -1,14 +1,21 @@
-import type { ManifestEncryption } from '../core/manifest.ts'
-import type { Backup, Copy, DesiredJob, TargetId } from '../core/model.ts'
+import type { Backup, Bytes, Copy, DesiredJob, DesiredSource, TargetId } from '../core/model.ts'
 import { Interrupted, messageOf, TargetUnreachable } from '../lib/errors.ts'
 import { startTimer, type Timer } from '../lib/limits.ts'
 import { formatDuration } from '../lib/time.ts'
 import { openTarget, type World } from '../observe/world.ts'
 import type { Dump, SourceReport } from '../sources/source.ts'
 import { fanOut, type Stalls } from '../stream/fan-out.ts'
-import { encryptionOf } from '../stream/keys.ts'
+import type { Reading } from '../stream/meter.ts'
 import { seal } from '../stream/seal.ts'
 import type { Stored } from '../targets/target.ts'
+import {
+  type Content,
+  type Edition,
+  type EditionBody,
+  editionBodies,
+  editionsOf,
+  sharedKeys,
+} from './editions.ts'
 
 /** What the slowest target gets to finish once another holds it all: a sync may have gigabytes to write. */
 const LAST_LIMIT = 30 * 60_000
@@ -16,22 +23,21 @@ const LAST_LIMIT = 30 * 60_000
 export interface Writing {
   readonly backup: Backup
   readonly job: DesiredJob
-  readonly key: string
-  readonly layer: string
+  readonly source: DesiredSource
+  readonly content: Content
   readonly dump: Dump
 }
 
 /** An archive as it lies on its targets, with no manifest yet. */
 export interface Written {
-  readonly key: string
-  readonly layers: readonly string[]
-  readonly encryption: ManifestEncryption | null
-  readonly stored: { readonly bytes: number; readonly sha256: string }
   readonly report: SourceReport
   readonly copies: readonly WrittenCopy[]
 }
 
-export type WrittenCopy = { readonly target: TargetId } & (
+/** An edition of which all is known. */
+export type WrittenEdition = Edition & { readonly stored: Reading }
+
+export type WrittenCopy = { readonly target: TargetId; readonly edition: WrittenEdition } & (
   | { readonly kind: 'stored'; readonly stored: Stored }
   | { readonly kind: 'failed'; readonly error: unknown }
 )
@@ -45,16 +51,16 @@ export async function writeCopies(
   world: World,
   signal: AbortSignal,
 ): Promise<Written> {
-  const { backup, job, key, dump } = writing
-  const encryption = await encryptionOf(job.encryption)
+  const { backup, job, content, dump } = writing
+  const editions = await editionsOf(backup, content, job, writing.source)
   let report: SourceReport | null = null
   const expected = await lastSize(backup, world)
   const sealed = seal(
     dump.content,
     {
-      layer: writing.layer,
+      layer: content.layer,
       compression: job.compression,
-      encryption: encryption.keys,
+      encryption: sharedKeys(editions),
       threads: world.desired.limits.zstdThreads,
       nice: world.desired.limits.nice,
       throttle: world.throttle,
@@ -72,33 +78,70 @@ export async function writeCopies(
     },
     signal,
   )
-  using stops = stopsFor(job.targets.length)
-  const bodies = fanOut(sealed.body, job.targets.length, stops)
-  const copies = await Promise.all(
-    job.targets.map(async ({ target }, index): Promise<WrittenCopy> => {
-      const body = bodies[index]
-      if (!body) throw new Error('fan-out gave too few bodies')
-      const limited = stops.signalOf(index, signal)
-      const copy = await writeCopy({ backup, key, target, body, expected }, world, limited)
-      if (copy.kind === 'stored') stops.onStored()
-      return copy
-    }),
-  )
-  const outcome = await sealed.outcome.catch((error) => {
+  const bodies = editionBodies(sealed, editions, signal)
+  const copies = await writeAll({ backup, bodies, expected }, world, signal)
+  await sealed.outcome.catch((error) => {
     // When every target let go, what stopped the stream is what stopped the targets.
     throw error instanceof Interrupted && !signal.aborted ? firstError(copies) : error
   })
   if (!report) throw new Error('the source was never asked whether its copy is complete')
   if (copies.every(({ kind }) => kind === 'failed')) throw firstError(copies)
-  return {
-    key,
-    layers: outcome.layers,
-    encryption: encryption.manifest,
-    stored: outcome.stored,
-    report,
-    copies: copies.map((copy) => checkSize(copy, outcome.stored.bytes)),
-  }
+  return { report, copies: await finished(copies, bodies) }
 }
+
+interface AllWriting {
+  readonly backup: Backup
+  readonly bodies: readonly EditionBody[]
+  readonly expected: number | null
+}
+
+/** Every edition to each of its targets, all at once. */
+async function writeAll(
+  { backup, bodies, expected }: AllWriting,
+  world: World,
+  signal: AbortSignal,
+): Promise<readonly Try[]> {
+  const tries = bodies.flatMap(({ edition }) => edition.targets)
+  using stops = stopsFor(tries.length)
+  let index = 0
+  const works = bodies.flatMap(({ edition, body }) => {
+    const from = index
+    index += edition.targets.length
+    const onStall: Stalls['onStall'] = (at, error) => stops.onStall(from + at, error)
+    const shares = fanOut(body, edition.targets.length, { onStall })
+    return edition.targets.map(async (target, at): Promise<Try> => {
+      const share = shares[at]
+      if (!share) throw new Error('fan-out gave too few bodies')
+      const limited = stops.signalOf(from + at, signal)
+      const writing = { backup, edition, target, body: share, expected }
+      const copy = await writeCopy(writing, world, limited)
+      if (copy.kind === 'stored') stops.onStored()
+      return copy
+    })
+  })
+  return await Promise.all(works)
+}
+
+/** The copies with what is known of their editions now, each held to its edition's size. */
+async function finished(
+  copies: readonly Try[],
+  bodies: readonly EditionBody[],
+): Promise<readonly WrittenCopy[]> {
+  const whole = new Map<Edition, WrittenEdition>()
+  for (const { edition, reading } of bodies) {
+    // An edition that no target took to its end was never read to it either.
+    const isStored = copies.some((copy) => copy.edition === edition && copy.kind === 'stored')
+    const stored = isStored ? await reading() : NOTHING
+    whole.set(edition, { ...edition, stored })
+  }
+  return copies.map((copy) => {
+    const edition = whole.get(copy.edition)
+    if (!edition) throw new Error('a copy of no edition')
+    return checkSize({ ...copy, edition }, edition.stored.bytes)
+  })
+}
+
+const NOTHING: Reading = { bytes: 0 as Bytes, sha256: '' }
 
 /** Ends the writes to targets that keep the others waiting. */
 interface Stops extends Stalls, Disposable {
@@ -135,9 +178,15 @@ async function lastSize({ job, group }: Backup, world: World): Promise<number | 
   return sizes[0]?.storedBytes ?? null
 }
 
+/** What came of writing one copy. */
+type Try = { readonly target: TargetId; readonly edition: Edition } & (
+  | { readonly kind: 'stored'; readonly stored: Stored }
+  | { readonly kind: 'failed'; readonly error: unknown }
+)
+
 interface CopyWriting {
   readonly backup: Backup
-  readonly key: string
+  readonly edition: Edition
   readonly target: TargetId
   readonly body: AsyncIterable<Uint8Array>
   /** Bytes likely to come. */
@@ -145,10 +194,11 @@ interface CopyWriting {
 }
 
 async function writeCopy(
-  { backup, key, target, body, expected }: CopyWriting,
+  { backup, edition, target, body, expected }: CopyWriting,
   world: World,
   signal: AbortSignal,
-): Promise<WrittenCopy> {
+): Promise<Try> {
+  const { key } = edition
   const copy: Copy = {
     backup: backup.id,
     target,
@@ -167,18 +217,15 @@ async function writeCopy(
     // The row is there before the first byte, so that whatever a kill leaves is proven ours.
     await world.store.saveCopy(copy)
     const opened = await openTarget(world, target)
-    return {
-      target,
-      kind: 'stored',
-      stored: await opened.put(key, body, { token: backup.id, expected }, signal),
-    }
+    const stored = await opened.put(key, body, { token: backup.id, expected }, signal)
+    return { target, edition, kind: 'stored', stored }
   } catch (error) {
     // Tells the fan-out that nobody reads on.
     await body[Symbol.asyncIterator]()
       .return?.()
       .catch(() => {})
     await world.store.saveCopy({ ...copy, status: 'failed', error: messageOf(error) })
-    return { target, kind: 'failed', error }
+    return { target, edition, kind: 'failed', error }
   }
 }
 
@@ -187,10 +234,10 @@ function checkSize(copy: WrittenCopy, bytes: number): WrittenCopy {
   const error = new TargetUnreachable(
     `target ${copy.target} holds ${copy.stored.bytes} bytes of an archive of ${bytes}`,
   )
-  return { target: copy.target, kind: 'failed', error }
+  return { target: copy.target, edition: copy.edition, kind: 'failed', error }
 }
 
-function firstError(copies: readonly WrittenCopy[]): unknown {
+function firstError(copies: readonly Try[]): unknown {
   const failed = copies.find((copy) => copy.kind === 'failed')
   return failed?.kind === 'failed' ? failed.error : new Error('no target')
 }

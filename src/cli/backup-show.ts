@@ -1,5 +1,6 @@
 import { type Archive, archiveOfCopy } from '../act/archive.ts'
 import type { Choice } from '../core/choose.ts'
+import { allEncryptions } from '../core/encryptions.ts'
 import { Refused } from '../lib/errors.ts'
 import type { World } from '../observe/world.ts'
 import { listContents } from '../stream/contents.ts'
@@ -66,10 +67,7 @@ async function tellContents(
   context: Context,
   tell: (line: string) => void,
 ): Promise<void> {
-  const keys = await loadIdentities([
-    ...world.desired.jobs.map(({ encryption }) => encryption),
-    world.desired.encryption,
-  ])
+  const keys = await loadIdentities(allEncryptions(world.desired))
   const body = await archive.open(context.interrupted)
   const opening = { layers: archive.layers, keys }
   for await (const line of listContents(body, opening, context.interrupted)) tell(line)

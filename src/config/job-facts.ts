@@ -16,7 +16,7 @@ export function jobFacts(job: Declared): Facts {
     ['schedule', scheduleWords(job)],
     ['app', job.app],
     ...job.sources.map(sourceFact),
-    ...job.targets.map(targetFact),
+    ...job.targets.map((target) => targetFact(target, job)),
     ['targets', job.noTarget === null ? null : 'none'],
     ['require', job.require === job.targets.length ? null : String(job.require)],
     ['retry', retryWords(job)],
@@ -54,8 +54,9 @@ function isEmptyList(value: unknown): boolean {
   return Array.isArray(value) && value.length === 0
 }
 
-function targetFact({ target, retention }: JobTarget): Fact {
-  return [`target ${target}`, `keeps ${retentionWords(retention)}`]
+function targetFact({ target, retention, encryption }: JobTarget, job: Declared): Fact {
+  const own = encryption === job.encryption ? '' : `, encryption ${encryptionWords(encryption)}`
+  return [`target ${target}`, `keeps ${retentionWords(retention)}${own}`]
 }
 
 function retryWords({ retry }: Declared): string | null {

@@ -1,22 +1,31 @@
-import type { DesiredJob, DesiredTarget, JobTarget } from '../core/model.ts'
+import type { DesiredJob, DesiredTarget, Encryption, JobTarget } from '../core/model.ts'
 import type { Block, Item } from './block.ts'
 import { blockOf, fault, item, items, number } from './block.ts'
+import { resolveEncryption } from './resolve-sealing.ts'
 import { defaultTarget, findTarget, targetHint } from './resolve-targets.ts'
 import { keepEverything, retentionIn, retentionOfJob } from './retention.ts'
+
+/** What stands around the targets of a job. */
+export interface JobSurroundings {
+  readonly organization: string | null
+  readonly timezone: string
+  readonly targets: readonly DesiredTarget[]
+  /** Of the job. */
+  readonly encryption: Encryption | null
+}
 
 /** Where a job goes, and what it keeps there; or why it goes nowhere. */
 export function resolveJobTargets(
   job: Block,
-  organization: string | null,
-  timezone: string,
-  targets: readonly DesiredTarget[],
+  { organization, timezone, targets, encryption }: JobSurroundings,
 ): Pick<DesiredJob, 'targets' | 'noTarget'> {
   const own = retentionOfJob(job, timezone)
   const entry = (target: DesiredTarget, block: Block | null): JobTarget => {
     const there = block === null ? null : retentionIn(block, timezone)
     const inherited = target.retention === null ? null : { ...target.retention, timezone }
     const retention = there ?? own ?? inherited ?? keepEverything(timezone)
-    return { target: target.id, retention }
+    const closed = block === null ? encryption : resolveEncryption(block, encryption)
+    return { target: target.id, retention, encryption: closed }
   }
   const named = namedTargets(job)
   if (named === null) {

@@ -61,12 +61,9 @@ function resolveJob(
   const app = text(block, 'app')
   const sources = resolveSources(block, { id, organization, app })
   const timezone = timezoneOf(block)
-  const { targets, noTarget } = resolveJobTargets(
-    block,
-    organization,
-    timezone,
-    surroundings.targets,
-  )
+  const encryption = encryptionOf(block, surroundings.encryption)
+  const around = { organization, timezone, targets: surroundings.targets, encryption }
+  const { targets, noTarget } = resolveJobTargets(block, around)
   const declared: Omit<DesiredJob, 'fingerprint' | 'facts'> = {
     id,
     organization,
@@ -82,7 +79,7 @@ function resolveJob(
     objectives: resolveObjectives(block),
     notify: resolveSubscriptions(block, organization, surroundings.channels),
     compression: resolveCompression(block),
-    encryption: encryptionOf(block, surroundings.encryption),
+    encryption,
     firstRun: text(block, 'first_run') === 'now' ? 'now' : 'slot',
     renamedFrom: renamedFrom(block, organization),
     maxDuration: millis(block, 'max_duration'),

@@ -138,6 +138,8 @@ export interface JobTarget {
   readonly target: TargetId
   /** Retention of this job on this target, resolved: the target's entry in the job, else the job's, else the target's. */
   readonly retention: Retention
+  /** How this job's archives are closed there: as everywhere, unless the target's entry says otherwise. */
+  readonly encryption: Encryption | null
 }
 
 export interface Retry {

@@ -1,12 +1,12 @@
 import { count } from '../lib/count.ts'
-import type { Desired, DesiredJob } from './model.ts'
+import type { Desired, DesiredJob, Encryption, TargetId } from './model.ts'
 import type { Observed, Warning } from './observed.ts'
 import { byText, groupedBy } from './order.ts'
 
 /** What deserves a look although nothing has to be done: by rule, then by subject. */
 export function planWarnings(desired: Desired, observed: Observed): readonly Warning[] {
   const kinds = new Map(desired.targets.map((target) => [target.id, target.kind]))
-  const isLocal = (job: DesiredJob) => job.targets.every((one) => kinds.get(one.target) === 'local')
+  const isLocal = (target: TargetId) => kinds.get(target) === 'local'
   return inOrder([
     ...desired.unavailable.map(({ path, what }) => ({
       rule: 'not-available',
@@ -14,7 +14,7 @@ export function planWarnings(desired: Desired, observed: Observed): readonly War
       message: `${what}: not available in this version`,
       hint: 'plan shows it; apply, daemon and backup create refuse it until it is taken out',
     })),
-    ...desired.jobs.flatMap((job) => ofJob(job, isLocal(job))),
+    ...desired.jobs.flatMap((job) => ofJob(job, isLocal)),
     ...unreachable(desired, observed),
     ...damaged(observed),
     ...observed.warnings,
@@ -31,7 +31,7 @@ export function inOrder(warnings: readonly Warning[]): readonly Warning[] {
   )
 }
 
-function ofJob(job: DesiredJob, local: boolean): readonly Warning[] {
+function ofJob(job: DesiredJob, isLocal: (target: TargetId) => boolean): readonly Warning[] {
   const subject = job.id
   if (job.targets.length === 0) {
     const message = `it has no target: ${job.noTarget ?? 'none is declared'}`
@@ -39,7 +39,7 @@ function ofJob(job: DesiredJob, local: boolean): readonly Warning[] {
     return [{ rule: 'no-target', subject, message, hint }]
   }
   const warnings: Warning[] = []
-  if (local) {
+  if (job.targets.every(({ target }) => isLocal(target))) {
     warnings.push({
       rule: 'no-copy-off-host',
       subject,
@@ -47,14 +47,19 @@ function ofJob(job: DesiredJob, local: boolean): readonly Warning[] {
       hint: 'add a target elsewhere: one disk must not take the data and its backups',
     })
   }
-  if (job.encryption === null) {
+  const ways = job.targets.map(({ encryption }) => encryption)
+  const plain = job.targets.filter(({ encryption }) => encryption === null)
+  const open = plain.filter(({ target }) => !isLocal(target)).map(({ target }) => target)
+  if (plain.length === job.targets.length || open.length > 0) {
+    const where = plain.length === job.targets.length ? '' : ` on ${open.join(', ')}`
     warnings.push({
       rule: 'unencrypted',
       subject,
-      message: 'its archives are not encrypted',
+      message: `its archives${where} are not encrypted`,
       hint: 'declare encryption.recipients; make a key with: age-keygen -o age.key',
     })
-  } else if (job.encryption.identityFiles.length === 0 && job.encryption.passphraseFile === null) {
+  }
+  if (ways.some((way) => way !== null && isSealedForOthers(way))) {
     warnings.push({
       rule: 'identity-elsewhere',
       subject,
@@ -64,6 +69,11 @@ function ofJob(job: DesiredJob, local: boolean): readonly Warning[] {
     })
   }
   return warnings
+}
+
+/** Nothing that is configured opens what is closed so. */
+function isSealedForOthers({ identityFiles, passphraseFile }: Encryption): boolean {
+  return identityFiles.length === 0 && passphraseFile === null
 }
 
 function damaged(observed: Observed): readonly Warning[] {

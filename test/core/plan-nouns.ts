@@ -89,6 +89,8 @@ export function source(job: string, name: string): DesiredSource {
   }
 }
 
+const SEALED = { recipients: ['age1x'], passphraseFile: null, identityFiles: ['/run/key'] }
+
 /** A daily job at 02:00 UTC of the sources named, on the targets named. */
 export function job(
   name: string,
@@ -100,6 +102,7 @@ export function job(
   changes: Partial<DesiredJob> = {},
 ): DesiredJob {
   const targets = what.targets ?? ['nas']
+  const { encryption = SEALED } = changes
   return {
     id: name as JobId,
     organization: null,
@@ -108,14 +111,18 @@ export function job(
     enabled: true,
     schedule: { cron: '0 2 * * *', timezone: 'UTC' },
     sources: (what.sources ?? ['files']).map((one) => source(name, one)),
-    targets: targets.map((id) => ({ target: id as TargetId, retention: retention(what.keep) })),
+    targets: targets.map((id) => ({
+      target: id as TargetId,
+      retention: retention(what.keep),
+      encryption,
+    })),
     noTarget: targets.length === 0 ? 'neither the job nor the file names a target' : null,
     require: Math.max(1, targets.length),
     retry: { attempts: 3, within: lasting('2h') },
     objectives: { rpo: null, rto: null, verifiedWithin: null, drilledWithin: null },
     notify: [],
     compression: { kind: 'zstd', level: 3 },
-    encryption: { recipients: ['age1x'], passphraseFile: null, identityFiles: ['/run/key'] },
+    encryption,
     firstRun: 'slot',
     renamedFrom: null,
     maxDuration: null,
