@@ -26,7 +26,7 @@ export function resolveEncryption(block: Block, inherited: Encryption | null): E
     const hint = 'make a key with: age-keygen -o age.key'
     own.context.faults.add(own.place, own.path, '"recipients" are missing', hint)
   }
-  return { recipients, passphraseFile, identityFiles }
+  return { scheme: 'age', recipients, passphraseFile, identityFiles }
 }
 
 /** The compression of a job: zstd at 3, unless it or its format says otherwise. */

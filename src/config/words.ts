@@ -51,6 +51,10 @@ function isList(value: object): value is readonly OptionValue[] {
 /** `none`, or who can open the archives. */
 export function encryptionWords(encryption: Encryption | null): string {
   if (encryption === null) return 'none'
+  if (encryption.scheme === 'cryptr') {
+    const ids = encryption.keys.map(({ id }) => id)
+    return `cryptr with key ${encryption.active}, keys ${ids.join(', ')}`
+  }
   const { recipients, passphraseFile, identityFiles } = encryption
   const lock =
     passphraseFile === null

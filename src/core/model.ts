@@ -162,11 +162,28 @@ export type Compression =
   | { readonly kind: 'gzip'; readonly level: number }
   | { readonly kind: 'none' }
 
-/** age. Recipients or a passphrase to encrypt, identities or the passphrase to decrypt. */
-export interface Encryption {
+export type Encryption = AgeEncryption | CryptrEncryption
+
+/** Recipients or a passphrase to encrypt, identities or the passphrase to decrypt. */
+export interface AgeEncryption {
+  readonly scheme: 'age'
   readonly recipients: readonly string[]
   readonly passphraseFile: string | null
   readonly identityFiles: readonly string[]
+}
+
+/** Hiqlite's and Rauthy's: the same keys close and open. */
+export interface CryptrEncryption {
+  readonly scheme: 'cryptr'
+  readonly keys: readonly CryptrKey[]
+  /** Id of the key that new archives are closed with. */
+  readonly active: string
+}
+
+export interface CryptrKey {
+  readonly id: string
+  /** Standard base64 of 32 bytes. */
+  readonly key: Secret
 }
 
 /** How manifests are signed. With one configured, an unsigned or wrongly signed manifest is foreign. */

@@ -59,7 +59,7 @@ function ofJob(job: DesiredJob, isLocal: (target: TargetId) => boolean): readonl
       hint: 'declare encryption.recipients; make a key with: age-keygen -o age.key',
     })
   }
-  if (ways.some((way) => way !== null && isSealedForOthers(way))) {
+  if (ways.some((way) => way !== null && isOneWay(way))) {
     warnings.push({
       rule: 'identity-elsewhere',
       subject,
@@ -71,9 +71,13 @@ function ofJob(job: DesiredJob, isLocal: (target: TargetId) => boolean): readonl
   return warnings
 }
 
-/** Nothing that is configured opens what is closed so. */
-function isSealedForOthers({ identityFiles, passphraseFile }: Encryption): boolean {
-  return identityFiles.length === 0 && passphraseFile === null
+/** Whether what closes archives cannot open them. */
+function isOneWay(encryption: Encryption): boolean {
+  return (
+    encryption.scheme === 'age' &&
+    encryption.identityFiles.length === 0 &&
+    encryption.passphraseFile === null
+  )
 }
 
 function damaged(observed: Observed): readonly Warning[] {

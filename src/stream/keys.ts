@@ -1,7 +1,7 @@
 import { readFile, stat } from 'node:fs/promises'
 import type { ManifestEncryption } from '../core/manifest.ts'
 import type { Encryption } from '../core/model.ts'
-import { CannotDecrypt, ConfigError, messageOf } from '../lib/errors.ts'
+import { CannotDecrypt, ConfigError, messageOf, NotAvailable } from '../lib/errors.ts'
 import { Secret } from '../lib/secret.ts'
 
 /** What an archive is closed with. */
@@ -40,6 +40,7 @@ export interface JobEncryption {
  */
 export async function encryptionOf(encryption: Encryption | null): Promise<JobEncryption> {
   if (encryption === null) return { keys: null, manifest: null }
+  if (encryption.scheme === 'cryptr') throw new NotAvailable('encryption by cryptr')
   const { recipients, passphraseFile } = encryption
   if (passphraseFile !== null) {
     if (recipients.length > 0) {
@@ -69,9 +70,10 @@ export async function loadIdentities(
 export async function loadIdentityFiles(
   encryptions: readonly (Encryption | null)[],
 ): Promise<LoadedIdentities> {
-  const identityFiles = new Set(encryptions.flatMap((block) => block?.identityFiles ?? []))
+  const age = encryptions.filter((block) => block?.scheme === 'age')
+  const identityFiles = new Set(age.flatMap((block) => block.identityFiles))
   const passphraseFiles = new Set(
-    encryptions.flatMap((block) => (block?.passphraseFile ? [block.passphraseFile] : [])),
+    age.flatMap((block) => (block.passphraseFile ? [block.passphraseFile] : [])),
   )
   const identities: Identity[] = []
   const warnings: KeyWarning[] = []

@@ -62,7 +62,7 @@ describe('paths', () => {
     const seen = ({ dataDir, signing, encryption, targets, jobs }: Desired) => [
       dataDir,
       signing?.kind === 'hmac' && signing.keyFile,
-      ...(encryption?.identityFiles ?? []),
+      ...(encryption?.scheme === 'age' ? encryption.identityFiles : []),
       targets[0]?.options.path,
       ...(jobs[0]?.sources.map(({ options }) => options.path ?? options.backup) ?? []),
       jobs[0]?.sources[1]?.options.cwd,

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { appliedAfter, scheduleMark, withFirstRunTaken } from '../../src/core/applied.ts'
-import type { DesiredJob, JobId } from '../../src/core/model.ts'
+import type { DesiredJob, Encryption, JobId } from '../../src/core/model.ts'
 import { plan, wantsExitCode2 } from '../../src/core/plan.ts'
 import { at, backup, copy, desired, job, nothing, target } from './plan-nouns.ts'
 
@@ -167,7 +167,12 @@ describe('the exit code of a plan', () => {
 describe('the warnings of a config', () => {
   it('name what is plain, what stays here, what cannot be opened and what has no target', () => {
     const open = job('open', {}, { encryption: null })
-    const sealed = { recipients: ['age1x'], passphraseFile: null, identityFiles: [] }
+    const sealed: Encryption = {
+      scheme: 'age',
+      recipients: ['age1x'],
+      passphraseFile: null,
+      identityFiles: [],
+    }
     const far = job('far', { targets: ['s3'] }, { encryption: sealed })
     const lost = job('lost', { targets: [] })
     const wanted = desired([nas, target('s3', { kind: 's3' })], [open, far, lost], {

@@ -7,6 +7,7 @@ import type {
   DesiredJob,
   DesiredSource,
   DesiredTarget,
+  Encryption,
   GroupId,
   InstanceId,
   Instant,
@@ -89,7 +90,12 @@ export function source(job: string, name: string): DesiredSource {
   }
 }
 
-const SEALED = { recipients: ['age1x'], passphraseFile: null, identityFiles: ['/run/key'] }
+const SEALED: Encryption = {
+  scheme: 'age',
+  recipients: ['age1x'],
+  passphraseFile: null,
+  identityFiles: ['/run/key'],
+}
 
 /** A daily job at 02:00 UTC of the sources named, on the targets named. */
 export function job(

@@ -6,6 +6,7 @@ import { promisify } from 'node:util'
 import { generateHybridIdentity } from 'age-encryption'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import type { AgeEncryption } from '../../src/core/model.ts'
 import { ArchiveDamaged, CannotDecrypt, ConfigError } from '../../src/lib/errors.ts'
 import { Secret } from '../../src/lib/secret.ts'
 import { ageDecrypt, ageEncrypt } from '../../src/stream/age.ts'
@@ -227,7 +228,12 @@ describe('an age file that is not what was written', () => {
 })
 
 describe('key files', () => {
-  const none = { recipients: [], passphraseFile: null, identityFiles: [] }
+  const none: AgeEncryption = {
+    scheme: 'age',
+    recipients: [],
+    passphraseFile: null,
+    identityFiles: [],
+  }
 
   it('give every identity once, comments and line ends of any kind passed over', async () => {
     const [one, two] = [await pair(), await pair()]
