@@ -5,6 +5,11 @@ import type { DesiredJob, DesiredSource, GroupId, Instant } from './model.ts'
 const MANIFEST = '.manifest.json'
 const PIN = '.pin.json'
 
+/** What Hiqlite calls its backups; its clean-up deletes whatever else it finds beside them. */
+const HIQLITE_NAME = /^backup_node_\d+_\d+\.sqlite$/
+/** Where everything of ours stands that belongs to an archive of such a name. */
+export const ASIDE = '.holdfast/'
+
 type JobNames = Pick<DesiredJob, 'name' | 'app' | 'organization' | 'path' | 'renamedFrom'>
 type SourceNames = Pick<DesiredSource, 'name' | 'group'>
 
@@ -15,7 +20,8 @@ export function groupPrefix(source: SourceNames): string {
 
 /**
  * Key of a new archive, from the target's root on: `{org}/{app}/{source}/{timestamp}{ext}`, or the
- * job's own template with the extension after it. Dates are those of UTC.
+ * job's own template with the extension after it, which one that ends in `.sqlite` has already.
+ * Dates are those of UTC.
  */
 export function archiveKey(
   job: JobNames,
@@ -25,23 +31,32 @@ export function archiveKey(
 ): string {
   if (job.path === null) return groupPrefix(source) + keyTimestamp(startedAt) + extension
   const [yyyy = '', mm = '', dd = ''] = iso(startedAt).slice(0, 10).split('-')
-  const dates = { timestamp: keyTimestamp(startedAt), yyyy, mm, dd }
-  return fill(job.path, { ...names(job, source), ...dates }) + extension
+  const unix = String(Math.floor(startedAt / 1000))
+  const dates = { timestamp: keyTimestamp(startedAt), unix, yyyy, mm, dd }
+  const key = fill(job.path, { ...names(job, source), ...dates })
+  return key.endsWith('.sqlite') ? key : key + extension
 }
 
 /** The longest beginning that every archive of the source shares, whenever it was made. */
 export function listPrefix(job: JobNames, source: SourceNames): string {
   if (job.path === null) return groupPrefix(source)
-  const [fixed = ''] = job.path.split(/\{(?:timestamp|yyyy|mm|dd)\}/, 1)
+  const [fixed = ''] = job.path.split(/\{(?:timestamp|unix|yyyy|mm|dd)\}/, 1)
   return fill(fixed, names(job, source))
 }
 
 /** Every prefix to list for a source: that of today, and those of the name its job had before. */
 export function listPrefixes(job: JobNames, source: SourceNames): readonly string[] {
   const former = formerGroup(job, source)
+  const own = listPrefix(job, source)
+  const aside = own.startsWith('backup_node_') ? [ASIDE + own] : []
   return former === null
-    ? [listPrefix(job, source)]
-    : [listPrefix(job, source), `${former}/`, formerListPrefix(job, source)]
+    ? [own, ...aside]
+    : [own, ...aside, `${former}/`, formerListPrefix(job, source)]
+}
+
+/** Whether what belongs to an archive stands apart from it: Hiqlite's folder is Hiqlite's. */
+export function standsApart(archive: string): boolean {
+  return HIQLITE_NAME.test(archive)
 }
 
 /** The group that a renamed job's archives were made under, or null when the name is no part of it. */
@@ -53,12 +68,12 @@ export function formerGroup(job: JobNames, source: SourceNames): GroupId | null 
 
 /** Key of the manifest beside an archive. */
 export function manifestKey(archive: string): string {
-  return archive + MANIFEST
+  return besideOf(archive) + MANIFEST
 }
 
 /** Key of the pin beside an archive. */
 export function pinKey(archive: string): string {
-  return archive + PIN
+  return besideOf(archive) + PIN
 }
 
 /** The archive that a manifest of this key would speak of, or null when it is no manifest's key. */
@@ -83,7 +98,14 @@ export function isArchiveKey(key: string): boolean {
 }
 
 function stem(key: string, suffix: string): string | null {
-  return key.length > suffix.length && key.endsWith(suffix) ? key.slice(0, -suffix.length) : null
+  if (key.length <= suffix.length || !key.endsWith(suffix)) return null
+  const name = key.slice(0, -suffix.length)
+  const apart = name.startsWith(ASIDE) ? name.slice(ASIDE.length) : name
+  return standsApart(apart) ? apart : name
+}
+
+function besideOf(archive: string): string {
+  return standsApart(archive) ? ASIDE + archive : archive
 }
 
 function formerName(job: JobNames): string {

@@ -1,3 +1,4 @@
+import { ASIDE, standsApart } from '../core/archive-key.ts'
 import { Refused } from '../lib/errors.ts'
 
 /** Throws `Refused` for a key that would leave the target, or would look like an unfinished object. */
@@ -39,4 +40,27 @@ export function readPartName(file: string): { name: string; token: string } | nu
   } catch {
     return null
   }
+}
+
+/** Where an object stands before it is whole, relative to the target's root: beside its place, or apart. */
+export function partPath(key: string, token: string): string {
+  checkKey(key)
+  const cut = key.lastIndexOf('/') + 1
+  const folder = standsApart(key) ? ASIDE : key.slice(0, cut)
+  return folder + partName(key.slice(cut), token)
+}
+
+/** Key and token of the unfinished object that stands at `path`; null for every other file. */
+export function readPartPath(path: string): { key: string; token: string } | null {
+  const cut = path.lastIndexOf('/') + 1
+  const part = readPartName(path.slice(cut))
+  if (part === null) return null
+  const folder = path.slice(0, cut)
+  const key = folder === ASIDE && standsApart(part.name) ? part.name : folder + part.name
+  return { key, token: part.token }
+}
+
+/** Whether a listing of `prefix` shows an unfinished object: by its key, or by where it stands. */
+export function isUnder(prefix: string, key: string): boolean {
+  return key.startsWith(prefix) || (standsApart(key) && (ASIDE + key).startsWith(prefix))
 }

@@ -10,7 +10,7 @@ import { directWriter } from '../platform/direct.ts'
 import { exists, freeBytes, isGone } from '../platform/files.ts'
 import { letGo, pour } from '../platform/pour.ts'
 import { walkFiles } from '../platform/walk.ts'
-import { checkKey, checkPrefix, partName, readPartName } from './keys.ts'
+import { checkKey, checkPrefix, isUnder, partPath, readPartPath } from './keys.ts'
 import { lookAt, type Place, refuseDetours, trouble } from './local-place.ts'
 import { readFrom } from './local-read.ts'
 import { begin, erase, publish, seal } from './local-write.ts'
@@ -82,7 +82,7 @@ function localTarget(place: Place): Target {
 
     async abort({ key, token }, signal) {
       if (token === null) throw new Refused(`an unfinished ${key} without a token is none of ours`)
-      const part = partPath(place.root, key, token)
+      const part = `${place.root}/${partPath(key, token)}`
       signal.throwIfAborted()
       await reach(`remove the unfinished ${key}`, removePart(place, key, part), signal)
     },
@@ -126,7 +126,7 @@ async function putObject(
   signal: AbortSignal,
 ): Promise<Stored> {
   const reach = <T>(work: Promise<T>) => reaching(place, `write ${key}`, work)
-  const part = partPath(place.root, key, token)
+  const part = `${place.root}/${partPath(key, token)}`
   const file = await reach(begin(place, key, part, signal)).catch((error: unknown) => {
     letGo(body)
     throw error
@@ -191,8 +191,8 @@ async function* listPages(place: Place, prefix: string, signal: AbortSignal): As
     const objects: StoredObject[] = []
     const unfinished: UnfinishedObject[] = []
     for (const file of files) {
-      const part = file.endsWith('.part') ? readPart(file) : null
-      if (!(part?.key ?? file).startsWith(prefix)) continue
+      const part = file.endsWith('.part') ? readPartPath(file) : null
+      if (part ? !isUnder(prefix, part.key) : !file.startsWith(prefix)) continue
       const found = statFile(place.root, file)
       if (found === null) continue
       if (part) unfinished.push({ ...part, bytes: found.bytes })
@@ -236,16 +236,4 @@ async function removePart(place: Place, key: string, part: string): Promise<void
 async function freeSpace(place: Place): Promise<Bytes> {
   const there = (await lookAt(place)) === 'there'
   return freeBytes(there ? place.root : dirname(place.root))
-}
-
-function partPath(root: string, key: string, token: string): string {
-  checkKey(key)
-  const cut = key.lastIndexOf('/') + 1
-  return `${root}/${key.slice(0, cut)}${partName(key.slice(cut), token)}`
-}
-
-function readPart(file: string): { key: string; token: string } | null {
-  const cut = file.lastIndexOf('/') + 1
-  const part = readPartName(file.slice(cut))
-  return part && { key: file.slice(0, cut) + part.name, token: part.token }
 }

@@ -36,6 +36,14 @@ describe('the key of an archive', () => {
     expect(listPrefix(shop, files)).toBe('acme/web/nightly/')
   })
 
+  it('is the whole template where that ends in .sqlite, as the names of Hiqlite do', () => {
+    const rauthy = job('hiqlite', {}, { path: 'backup_node_1_{unix}.sqlite' })
+    expect(archiveKey(rauthy, files, START, '.sqlite.cryptr')).toBe(
+      'backup_node_1_1795140000.sqlite',
+    )
+    expect(listPrefixes(rauthy, files)).toEqual(['backup_node_1_', '.holdfast/backup_node_1_'])
+  })
+
   it('does not read placeholders out of names', () => {
     const odd = { ...files, name: '{timestamp}' }
     expect(archiveKey(job('shop', {}, { path: '{source}/{timestamp}' }), odd, START, '')).toBe(
@@ -101,5 +109,25 @@ describe('prefixes', () => {
       }),
       { numRuns: 2000 },
     )
+  })
+})
+
+describe('what belongs to an archive of Hiqlite', () => {
+  const archive = 'backup_node_1_1795140000.sqlite'
+
+  it('stands under .holdfast, where its clean-up does not look', () => {
+    expect(manifestKey(archive)).toBe(`.holdfast/${archive}.manifest.json`)
+    expect(pinKey(archive)).toBe(`.holdfast/${archive}.pin.json`)
+    expect(archiveOfManifest(manifestKey(archive))).toBe(archive)
+    expect(archiveOfPin(pinKey(archive))).toBe(archive)
+    expect(isArchiveKey(archive)).toBe(true)
+    expect(isManifestOf(archive, manifestKey(archive))).toBe(false)
+  })
+
+  it('stands beside it where the archive is in a folder, or has another name', () => {
+    for (const key of [`a/${archive}`, 'backup_node_x_1.sqlite', '.holdfast/other']) {
+      expect(manifestKey(key)).toBe(`${key}.manifest.json`)
+      expect(archiveOfManifest(manifestKey(key))).toBe(key)
+    }
   })
 })

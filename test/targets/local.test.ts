@@ -48,6 +48,32 @@ targetContract('local', async () => {
 })
 
 describe('the local target on its disk', () => {
+  it('puts what is unfinished of a Hiqlite backup where Hiqlite never looks', async () => {
+    const root = await folder()
+    const target = open(root)
+    const key = 'backup_node_1_1795140000.sqlite'
+    let seen: readonly string[] = []
+    async function* content() {
+      yield Buffer.from('x')
+      seen = await readdir(root)
+      yield Buffer.from('y')
+    }
+    await mkdir(join(root, '.holdfast'))
+    await writeFile(join(root, '.holdfast', `.${key}.tok.part`), 'left behind')
+
+    await target.put(key, content(), { token: 't' }, signal)
+
+    expect(seen).toEqual(['.holdfast'])
+    expect(await readdir(root)).toEqual(['.holdfast', key])
+    for (const prefix of ['', 'backup_node_1_', '.holdfast/backup_node_1_']) {
+      const left = await unfinishedOf(target, prefix, signal)
+      if (prefix !== 'backup_node_1_') expect(left).toMatchObject([{ key, token: 'tok' }])
+    }
+    const [left] = await unfinishedOf(target, '.holdfast/', signal)
+    if (left) await target.abort(left, signal)
+    expect(await unfinishedOf(target, '', signal)).toEqual([])
+  })
+
   it('is in the registry under its own word', async () => {
     expect(await targetKinds.get('local')?.()).toBe(local)
     expect(local).toMatchObject({ kind: 'local', offHost: false })
