@@ -125,6 +125,7 @@ function entriesOf(job: DesiredJob, now: Instant): readonly Entry[] {
       verifiedAt: now,
       verify: 'ok',
       error: null,
+      retained: null,
     }
     return { run, backup, copy }
   })

@@ -1,12 +1,14 @@
 import type { Action } from '../core/action.ts'
-import type { Backup, Run } from '../core/model.ts'
+import type { Backup, Copy, Instant, Run } from '../core/model.ts'
 import type { Lease } from '../leases/lease.ts'
 import { formatBytes } from '../lib/size.ts'
+import { iso } from '../lib/time.ts'
 import { unreachable } from '../lib/unreachable.ts'
 import type { World } from '../observe/world.ts'
 import { abandon, adopt } from './adopt.ts'
 import { announceRun, type RunNews } from './announce.ts'
 import { backup, type RunOutcome } from './backup.ts'
+import { copyAndTell } from './copy-and-tell.ts'
 import { noteMissing, prune, removeDebris } from './prune.ts'
 import { release } from './release.ts'
 import { skip } from './skip.ts'
@@ -66,6 +68,8 @@ async function actQuietly(
       return await tellMissing(action, world)
     case 'debris':
       return await sweepDebris(action, world, signal)
+    case 'copy':
+      return await copyAndTell(action, world, lease, signal)
     case 'verify':
       return await verifyAndTell(action, world, signal)
     case 'prune':
@@ -177,7 +181,8 @@ async function pruneGroup(
   signal: AbortSignal,
 ): Promise<void> {
   const began = world.now()
-  const { deleted, spared } = await prune(action.drop, world, lease, signal)
+  const { deleted, spared, retained } = await prune(action.drop, world, lease, signal)
+  tellRetained(action, retained, world)
   await forgetBlocked(action, world)
   const bytes = deleted.reduce((sum, copy) => sum + (copy.bytes ?? 0), 0)
   world.report({
@@ -188,6 +193,34 @@ async function pruneGroup(
     target: action.target,
     bytes,
     durationMs: world.now() - began,
-    detail: { keys: deleted.map(({ key }) => key), spared: spared.map(({ key }) => key) },
+    detail: {
+      keys: deleted.map(({ key }) => key),
+      spared: spared.map(({ key }) => key),
+      retained: retained.map(({ key }) => key),
+    },
+  })
+}
+
+/** No error: a lock does what it is there for, and a key that may not delete is a choice. */
+function tellRetained(
+  { subject, group, target }: Of<'prune'>,
+  retained: readonly Copy[],
+  world: World,
+): void {
+  if (retained.length === 0) return
+  const locked = retained.flatMap(({ retained: why }) => (why?.why === 'lock' ? [why.until] : []))
+  const refused = retained.length - locked.length
+  const last = Math.max(...locked) as Instant
+  const words = [
+    ...(locked.length > 0 ? [`${locked.length} retained until ${iso(last)} at the latest`] : []),
+    ...(refused > 0 ? [`${refused} that the key may not delete (append-only)`] : []),
+  ]
+  world.report({
+    event: 'prune.retained',
+    level: 'info',
+    message: `the target ${target} keeps copies of ${group} that retention would let go: ${words.join(', ')}`,
+    job: subject,
+    target,
+    detail: { keys: retained.map(({ key }) => key) },
   })
 }

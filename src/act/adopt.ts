@@ -85,6 +85,7 @@ function copyOf(manifest: Manifest, target: TargetId): Copy {
     verifiedAt: null,
     verify: 'never',
     error: null,
+    retained: null,
   }
 }
 

@@ -157,6 +157,7 @@ async function commitCopy(
     takenAt: manifest.finished,
     verifiedAt: null,
     verify: 'never',
+    retained: null,
   } as const
   if (written.kind === 'failed') return failed(written.error)
   try {

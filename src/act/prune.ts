@@ -1,24 +1,38 @@
 import type { DebrisAction, MissingAction } from '../core/action.ts'
 import { manifestKey, pinKey } from '../core/archive-key.ts'
-import type { Copy } from '../core/model.ts'
+import type { Copy, Instant } from '../core/model.ts'
+import { groupedBy } from '../core/order.ts'
 import type { Lease } from '../leases/lease.ts'
+import { forEachConcurrent } from '../lib/concurrent.ts'
+import type { ObjectRetained } from '../lib/errors.ts'
 import { openTarget, type World } from '../observe/world.ts'
 import type { JournalEntry } from '../state/store.ts'
-import type { Target } from '../targets/target.ts'
+import type { Retentions, Target } from '../targets/target.ts'
 import { removeOne } from './remove-one.ts'
+
+/** What goes in one go: as many as a bucket takes in one request. */
+const BATCH = 1000
+/** Looks under way at once. */
+const LOOKS_AT_ONCE = 16
+/** A key that may not delete is not given the right to every minute. */
+const TRY_AGAIN_AFTER = 24 * 60 * 60_000
 
 /** What a batch of deletions came to. */
 export interface Pruned {
   readonly deleted: readonly Copy[]
   /** Pinned since the plan was made. */
   readonly spared: readonly Copy[]
+  /** Those that the target does not let go of; the history remembers until when. */
+  readonly retained: readonly Copy[]
 }
 
 /**
- * Deletes copies of one group from the target that holds them: intent row → manifest → archive → row.
+ * Deletes copies of one group from the targets that hold them: intent rows → manifests → archives →
+ * rows, batch by batch.
  *
- * The fence is confirmed before the batch, and a copy pinned since the plan was made is spared. A
- * kill at any point leaves an intent that the next start finishes.
+ * The fence is confirmed before each batch, and a copy pinned since the plan was made is spared. What
+ * the target locks keeps its manifest too. A kill at any point leaves intents that the next start
+ * finishes.
  */
 export async function prune(
   drop: readonly Copy[],
@@ -26,35 +40,120 @@ export async function prune(
   lease: Lease,
   signal: AbortSignal,
 ): Promise<Pruned> {
-  await lease.confirm()
-  const deleted: Copy[] = []
-  const spared: Copy[] = []
-  for (const copy of drop) {
-    signal.throwIfAborted()
-    const target = await openTarget(world, copy.target)
-    if (await target.stat(pinKey(copy.key), signal)) {
-      spared.push(copy)
-      continue
+  const done: Pruned[] = []
+  for (const [target, copies] of groupedBy(drop, (copy) => copy.target)) {
+    for (let at = 0; at < copies.length; at += BATCH) {
+      signal.throwIfAborted()
+      await lease.confirm()
+      const batch = copies.slice(at, at + BATCH)
+      done.push(await pruneBatch(batch, await openTarget(world, target), { world, signal }))
     }
-    const entry: DeleteEntry = {
-      kind: 'delete',
-      // Of its own, so that what fails again and again stands there once.
-      id: `delete ${copy.backup} ${copy.target}`,
-      openedAt: world.now(),
-      target: copy.target,
-      key: copy.key,
-      backup: copy.backup,
-    }
-    await world.store.openJournal(entry)
-    await remove({ entry, copy, target }, world, signal)
-    deleted.push(copy)
   }
-  return { deleted, spared }
+  return {
+    deleted: done.flatMap(({ deleted }) => deleted),
+    spared: done.flatMap(({ spared }) => spared),
+    retained: done.flatMap(({ retained }) => retained),
+  }
+}
+
+async function pruneBatch(
+  batch: readonly Copy[],
+  target: Target,
+  { world, signal }: { readonly world: World; readonly signal: AbortSignal },
+): Promise<Pruned> {
+  const pinned = await pinnedOf(batch, target, signal)
+  const loose = batch.filter((copy) => !pinned.has(copy))
+  const locks = await target.retained(keysOf(loose), signal)
+  const free = loose.filter(({ key }) => !locks.has(key))
+  const deletions = free.map((copy) => ({ copy, entry: intentOf(copy, world) }))
+  for (const { entry } of deletions) await world.store.openJournal(entry)
+  const refusals = await removeAll(deletions, { world, target }, signal)
+  const retained = await Promise.all(
+    loose.flatMap((copy) => {
+      const why = locks.get(copy.key) ?? refusals.get(copy.key)
+      return why ? [noteRetained(copy, why, world)] : []
+    }),
+  )
+  return {
+    deleted: free.filter(({ key }) => !refusals.has(key)),
+    spared: [...pinned],
+    retained,
+  }
+}
+
+async function pinnedOf(
+  batch: readonly Copy[],
+  target: Target,
+  signal: AbortSignal,
+): Promise<ReadonlySet<Copy>> {
+  const pinned = new Set<Copy>()
+  await forEachConcurrent(batch, LOOKS_AT_ONCE, async (copy) => {
+    if (await target.stat(pinKey(copy.key), signal)) pinned.add(copy)
+  })
+  return pinned
+}
+
+function intentOf(copy: Copy, world: World): DeleteEntry {
+  return {
+    kind: 'delete',
+    // Of its own, so that what fails again and again stands there once.
+    id: `delete ${copy.backup} ${copy.target}`,
+    openedAt: world.now(),
+    target: copy.target,
+    key: copy.key,
+    backup: copy.backup,
+  }
+}
+
+function keysOf(copies: readonly Copy[]): readonly string[] {
+  return copies.map(({ key }) => key)
+}
+
+interface Deletion {
+  readonly entry: DeleteEntry
+  readonly copy: Copy
+}
+
+/** Manifests first, so that no moment shows half a copy as whole; what kept its manifest keeps its archive. */
+async function removeAll(
+  deletions: readonly Deletion[],
+  { world, target }: { readonly world: World; readonly target: Target },
+  signal: AbortSignal,
+): Promise<Retentions> {
+  const refusals = new Map<string, ObjectRetained>()
+  const manifests = deletions.map(({ copy }) => manifestKey(copy.key))
+  const kept = await target.remove(manifests, signal)
+  const headless = deletions.filter(({ copy, entry }) => {
+    const why = kept.get(manifestKey(copy.key))
+    if (why) refusals.set(entry.key, why)
+    return !why
+  })
+  const keptArchives = await target.remove(keysOf(headless.map(({ copy }) => copy)), signal)
+  for (const [key, why] of keptArchives) refusals.set(key, why)
+  for (const { copy, entry } of deletions) {
+    if (!refusals.has(copy.key)) await world.store.saveCopy({ ...copy, status: 'pruned' })
+    await world.store.closeJournal(entry.id)
+  }
+  return refusals
+}
+
+/** A lock that has an end is left alone until then. */
+async function noteRetained(copy: Copy, { until }: ObjectRetained, world: World): Promise<Copy> {
+  const retained =
+    until === null
+      ? ({ until: (world.now() + TRY_AGAIN_AFTER) as Instant, why: 'permission' } as const)
+      : ({ until, why: 'lock' } as const)
+  const noted = { ...copy, retained }
+  await world.store.saveCopy(noted)
+  return noted
 }
 
 export type DeleteEntry = Extract<JournalEntry, { kind: 'delete' }>
 
-/** Finishes a deletion that a crash cut short: its manifest may be gone already, so only onward is safe. */
+/**
+ * Finishes a deletion that a crash cut short. Once the manifest is gone only onward is safe; while it
+ * is there nothing was done, and the next plan decides anew: the copy may have been pinned since.
+ */
 export async function finishDelete(
   entry: DeleteEntry,
   world: World,
@@ -63,25 +162,12 @@ export async function finishDelete(
   const copies = await world.store.copies(entry.backup)
   const copy = copies.find(({ target, key }) => target === entry.target && key === entry.key)
   const target = await openTarget(world, entry.target)
-  if (copy) await remove({ entry, copy, target }, world, signal)
-  else await world.store.closeJournal(entry.id)
-}
-
-interface Deletion {
-  readonly entry: DeleteEntry
-  readonly copy: Copy
-  readonly target: Target
-}
-
-async function remove(
-  { entry, copy, target }: Deletion,
-  world: World,
-  signal: AbortSignal,
-): Promise<void> {
-  await removeOne(target, manifestKey(copy.key), signal)
-  await removeOne(target, copy.key, signal)
-  await world.store.saveCopy({ ...copy, status: 'pruned' })
-  await world.store.closeJournal(entry.id)
+  const isWhole = copy && (await target.stat(manifestKey(copy.key), signal)) !== null
+  if (copy && !isWhole) {
+    const refusals = await removeAll([{ entry, copy }], { world, target }, signal)
+    const why = refusals.get(copy.key)
+    if (why) await noteRetained(copy, why, world)
+  } else await world.store.closeJournal(entry.id)
 }
 
 /** Removes what an attempt of ours left unfinished. */

@@ -212,6 +212,7 @@ async function writeCopy(
     verifiedAt: null,
     verify: 'never',
     error: null,
+    retained: null,
   }
   try {
     // The row is there before the first byte, so that whatever a kill leaves is proven ours.

@@ -3,6 +3,7 @@ import type {
   BackupId,
   Bytes,
   Copy,
+  CopyStatus,
   Facts,
   GroupId,
   Instant,
@@ -26,6 +27,7 @@ export type Action =
   | AdoptAction
   | MissingAction
   | DebrisAction
+  | CopyAction
   | VerifyAction
   | PruneAction
   | PruneBlockedAction
@@ -162,6 +164,18 @@ export interface DebrisAction {
     | { readonly kind: 'unfinished'; readonly unfinished: UnfinishedObject }
     | { readonly kind: 'archive'; readonly key: string; readonly bytes: Bytes }
   readonly because: { readonly rule: 'attempt-over'; readonly status: string }
+}
+
+/** A copy that a target lacks, made from a healthy one. */
+export interface CopyAction {
+  readonly kind: 'copy'
+  readonly subject: JobId
+  readonly target: TargetId
+  readonly from: Copy
+  readonly because: /** It was to be there, and failed or went missing. */
+    | { readonly rule: 'copy-lost'; readonly status: CopyStatus }
+    /** The newest backup was never written there. */
+    | { readonly rule: 'copy-lagging' }
 }
 
 export interface VerifyAction {

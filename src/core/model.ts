@@ -317,6 +317,11 @@ export interface Copy {
   readonly verifiedAt: Instant | null
   readonly verify: 'never' | 'ok' | 'failed'
   readonly error: string | null
+  /**
+   * Why the target did not let it go when it was to be deleted, and until when it is left alone: the
+   * end of its lock, or for a key that may not delete, when it is worth another try.
+   */
+  readonly retained: { readonly until: Instant; readonly why: 'lock' | 'permission' } | null
 }
 
 /** Keeps a copy whatever retention says. An object `<key>.pin.json` beside the archive. */

@@ -26,6 +26,7 @@ function ownerOf(action: Action, jobs: ReadonlyMap<BackupId, JobId>): JobId | nu
     case 'skip':
     case 'abandon':
     case 'verify':
+    case 'copy':
     case 'prune':
     case 'prune-blocked':
     case 'release':

@@ -1,3 +1,4 @@
+import { iso } from '../lib/time.ts'
 import type { Kept, PruneAction, PruneBlockedAction } from './action.ts'
 import { listPrefix } from './archive-key.ts'
 import type { Copy, DesiredJob, Instant, JobId, Retention } from './model.ts'
@@ -126,7 +127,22 @@ interface Outcome {
   readonly spared: readonly Kept[]
 }
 
-function judged(
+function judged(scene: Scene, place: Place, decision: Decision, shrunk: Shrinkage | null): Outcome {
+  const isHeld = ({ retained }: Copy) => retained !== null && retained.until > scene.now
+  const held = decision.drop.filter(isHeld)
+  const drop = decision.drop.filter((copy) => !isHeld(copy))
+  const outcome = judgedLoose(scene, place, { ...decision, drop }, shrunk)
+  return { ...outcome, spared: [...outcome.spared, ...held.map(keptByTarget)] }
+}
+
+/** What the target itself keeps, as it said when it was last asked to let go. */
+function keptByTarget(copy: Copy): Kept {
+  const { retained } = copy
+  const isLocked = retained?.why === 'lock'
+  return { copy, reasons: [isLocked ? `retained until ${iso(retained.until)}` : 'append-only'] }
+}
+
+function judgedLoose(
   scene: Scene,
   place: Place,
   { keep, drop, because }: Decision,

@@ -5,6 +5,7 @@ import { planAdoptions } from './plan-adopt.ts'
 import { settleAttempts } from './plan-attempts.ts'
 import { planBackups } from './plan-backups.ts'
 import { planJobs, planTargets } from './plan-config.ts'
+import { planCopies } from './plan-copies.ts'
 import { planDebris, planMissing } from './plan-objects.ts'
 import { planReleases } from './plan-restores.ts'
 import { planOlderThan, planPrune } from './plan-retention.ts'
@@ -31,17 +32,19 @@ export function plan(desired: Desired, observed: Observed, now: Instant): Plan {
 
   const settled = settleAttempts(desired, observed, now)
   const scene = sceneOf(desired, observed, settled, now)
+  const adoptions = planAdoptions(scene)
   const missing = planMissing(scene)
   const owed = planBackups(scene)
   const pruning = planPrune(scene)
   const actions: readonly Action[] = [
     ...config,
     ...settled.actions,
-    ...planAdoptions(scene),
+    ...adoptions,
     ...missing,
     ...planDebris(scene),
     ...owed.filter((action) => action.kind === 'backup'),
     ...owed.filter((action) => action.kind === 'skip'),
+    ...planCopies(scene, adoptions),
     ...planVerify(scene, missing),
     ...pruning.actions,
     ...planReleases(scene),
@@ -89,6 +92,7 @@ const IS_CHANGE = {
   adopt: true,
   missing: true,
   debris: true,
+  copy: true,
   verify: false,
   prune: true,
   'prune-blocked': true,

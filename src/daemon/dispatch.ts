@@ -14,7 +14,7 @@ import { applyConfig, isConfigAction } from './apply.ts'
 import { type Cooling, cooled, isCooling, type TurnResult } from './cooling.ts'
 import { recoverRestores } from './recover.ts'
 import { createStock, type Surroundings, tellBroken } from './stock.ts'
-import { EVERY_KIND, type Outcome, type TurnRequest, takeTurn } from './turn.ts'
+import { EVERY_KIND, type Outcome, PATIENT, type TurnRequest, takeTurn } from './turn.ts'
 
 /** A clock that was set is noticed after this long at the latest. */
 const LONGEST_SLEEP = 15_000
@@ -69,7 +69,7 @@ export function createDispatch({ world, wake, stop }: Surroundings): Dispatch {
         workers.delete(job)
         wake.wake()
       })
-    workers.set(job, { done, giveWay, isPatient: () => doing === 'verify' })
+    workers.set(job, { done, giveWay, isPatient: () => doing !== null && PATIENT.has(doing) })
   }
 
   return {
@@ -100,7 +100,7 @@ export function createDispatch({ world, wake, stop }: Surroundings): Dispatch {
   }
 }
 
-/** Ends one verify of these for a backup that is due, unless one is ending already. */
+/** Ends one verify or copy of these for a backup that is due, unless one is ending already. */
 function makeRoom(workers: readonly Worker[]): void {
   const patient = workers.filter(({ isPatient }) => isPatient())
   if (patient.some(({ giveWay }) => giveWay.signal.aborted)) return
@@ -198,8 +198,8 @@ function tellLost(job: JobId, error: LeaseLost, world: World): void {
 }
 
 function tellFailed({ action, error }: Extract<Outcome, { kind: 'failed' }>, world: World): void {
-  // A verify tells its own failure, with the copy's name.
-  if (action.kind === 'verify') return
+  // These tell their own failure, with the copy's name.
+  if (PATIENT.has(action.kind)) return
   world.report({
     event: 'pass.failed',
     level: 'error',

@@ -103,7 +103,7 @@ async function converge(
 }
 
 /** After these the history tells other things of the copies than it did before. */
-const LEARNING: ReadonlySet<ActionKind> = new Set(['verify', 'missing', 'adopt', 'abandon'])
+const LEARNING: ReadonlySet<ActionKind> = new Set(['verify', 'missing', 'adopt', 'abandon', 'copy'])
 
 function owned(
   actions: readonly Action[],
@@ -117,6 +117,9 @@ function owned(
   )
 }
 
+/** Work that gives way to a due backup and to a drain. */
+export const PATIENT: ReadonlySet<ActionKind> = new Set(['verify', 'copy'])
+
 /** The failure of an action is a value: it must not cost the next one its turn. */
 async function attempt(
   action: JobOwned,
@@ -124,7 +127,8 @@ async function attempt(
   { world, lease }: { readonly world: World; readonly lease: Lease },
   signal: AbortSignal,
 ): Promise<Outcome> {
-  const bounded = action.kind === 'verify' ? AbortSignal.any([signal, request.giveWay]) : signal
+  const canWait = PATIENT.has(action.kind)
+  const bounded = canWait ? AbortSignal.any([signal, request.giveWay]) : signal
   request.onBegin?.(action.kind)
   try {
     return { action, kind: 'done', deed: await act(action, world, lease, bounded) }
@@ -144,6 +148,8 @@ function nameOf(action: JobOwned): string {
       return `${action.kind} ${action.copy.target} ${action.copy.key}`
     case 'adopt':
       return `adopt ${action.subject} ${action.key}`
+    case 'copy':
+      return `copy ${action.target} ${action.from.backup}`
     case 'prune':
     case 'prune-blocked':
       return `prune ${action.target} ${action.group}`
@@ -166,6 +172,7 @@ export const EVERY_KIND: ReadonlySet<ActionKind> = new Set([
   'adopt',
   'missing',
   'debris',
+  'copy',
   'verify',
   'prune',
   'prune-blocked',

@@ -1,5 +1,6 @@
 import type { Migration } from './migration.ts'
 import { first } from './schema-1.ts'
+import { second } from './schema-2.ts'
 
 /** Every step of this program, ascending without gaps from 1; the last one is its own version. */
-export const MIGRATIONS: readonly Migration[] = [first]
+export const MIGRATIONS: readonly Migration[] = [first, second]

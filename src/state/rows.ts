@@ -1,4 +1,4 @@
-import type { Backup, Copy, Run } from '../core/model.ts'
+import type { Backup, Copy, Instant, Run } from '../core/model.ts'
 import type { BackupRow, CopyRow, RunRow } from './tables.ts'
 
 /** One row as an array of values in the order of the columns asked for. */
@@ -171,6 +171,8 @@ export const COPY_COLUMNS = [
   'verified_at',
   'verify',
   'error',
+  'retained_until',
+  'retained_why',
 ] as const satisfies readonly (keyof CopyRow)[]
 
 type CopyValues = readonly [
@@ -186,6 +188,8 @@ type CopyValues = readonly [
   verifiedAt: Copy['verifiedAt'],
   verify: Copy['verify'],
   error: string | null,
+  retainedUntil: Instant | null,
+  retainedWhy: NonNullable<Copy['retained']>['why'] | null,
 ]
 
 /** A row of `COPY_COLUMNS` as a copy. The schema vouches for its types. */
@@ -204,6 +208,7 @@ export function copyOf(row: Row): Copy {
     verifiedAt: v[9],
     verify: v[10],
     error: v[11],
+    retained: v[12] === null || v[13] === null ? null : { until: v[12], why: v[13] },
   }
 }
 
@@ -222,5 +227,7 @@ export function copyRow(copy: Copy): CopyRow {
     verified_at: copy.verifiedAt,
     verify: copy.verify,
     error: copy.error,
+    retained_until: copy.retained?.until ?? null,
+    retained_why: copy.retained?.why ?? null,
   }
 }

@@ -65,6 +65,8 @@ export interface CopyRow {
   readonly verified_at: number | null
   readonly verify: string
   readonly error: string | null
+  readonly retained_until: number | null
+  readonly retained_why: string | null
 }
 
 export interface RestoreRow {

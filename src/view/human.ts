@@ -45,6 +45,7 @@ const MARKS = {
   adopt: ['<', 'green'],
   missing: ['?', 'red'],
   debris: ['-', 'yellow'],
+  copy: ['+', 'cyan'],
   verify: ['*', 'cyan'],
   prune: ['-', 'red'],
   'prune-blocked': ['#', 'yellow'],

@@ -67,6 +67,8 @@ function detailsOf(action: Action): JsonObject {
     case 'missing':
     case 'verify':
       return { copy: copyJson(action.copy) }
+    case 'copy':
+      return { target: action.target, from: copyJson(action.from) }
     case 'debris':
       return { backup: action.backup, object: objectJson(action.object) }
     case 'prune':

@@ -15,6 +15,8 @@ export interface Summary {
   readonly adopts: number
   readonly missing: number
   readonly debris: number
+  /** Copies to be made where a target lacks them. */
+  readonly copies: number
   readonly verifies: number
   /** Copies, not steps. */
   readonly deletes: number
@@ -49,6 +51,7 @@ export function summarize({ actions, warnings }: Pick<Plan, 'actions' | 'warning
     adopts: of('adopts'),
     missing: of('missing'),
     debris: of('debris'),
+    copies: of('copies'),
     verifies: of('verifies'),
     deletes: of('deletes'),
     deleteBytes: of('deleteBytes'),
@@ -71,6 +74,7 @@ export function summaryWords(sum: Summary): string {
     some(sum.debris, '1 leftover to remove', `${sum.debris} leftovers to remove`),
     some(sum.backups, '1 backup', `${sum.backups} backups`),
     some(sum.skips, '1 slot to skip', `${sum.skips} slots to skip`),
+    some(sum.copies, '1 copy to repair', `${sum.copies} copies to repair`),
     some(sum.verifies, '1 copy to verify', `${sum.verifies} copies to verify`),
     sum.deletes > 0
       ? `${count(sum.deletes, 'copy', 'copies')} to delete (${formatBytes(sum.deleteBytes)})`
@@ -105,6 +109,7 @@ const COLUMNS = {
   adopt: 'adopts',
   missing: 'missing',
   debris: 'debris',
+  copy: 'copies',
   verify: 'verifies',
   prune: 'deletes',
   'prune-blocked': 'blocked',

@@ -38,6 +38,7 @@ const ACTIONS: { readonly [K in Action['kind']]: (action: Of<K>) => string } = {
   adopt: ({ subject, key }) => `adopt ${key} on ${subject}`,
   missing: ({ subject, copy }) => `mark ${copy.key} on ${subject} as missing`,
   debris: (action) => `remove ${debrisWords(action)} from ${action.subject}`,
+  copy: ({ from, target }) => `copy ${from.key} from ${from.target} to ${target}`,
   verify: ({ copy }) => `verify ${copy.key} on ${copy.target}`,
   prune: ({ drop, group, target }) => `delete ${amount(drop)} of ${group} on ${target}`,
   'prune-blocked': ({ would, group, target }) =>
@@ -78,6 +79,8 @@ const REASONS: { readonly [R in Reason['rule']]: (because: By<R>) => string } = 
   'manifest-gone': () => 'its manifest is not on the target',
   'size-differs': ({ listed, expected }) =>
     `its archive has ${listed} bytes, and ${expected} were written`,
+  'copy-lost': ({ status }) => `its copy there is ${status}`,
+  'copy-lagging': () => 'the newest backup was never written there',
   'attempt-over': ({ status }) => `the attempt that began it is over: ${status}`,
   'never-verified': () => 'no copy of its group there was ever verified',
   'verified-long-ago': ({ verifiedAt }) =>

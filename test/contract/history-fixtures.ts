@@ -65,6 +65,7 @@ export function copyOf(backup: Backup, target: string, more: Partial<Copy> = {})
     verifiedAt: null,
     verify: 'never',
     error: null,
+    retained: null,
     ...more,
   }
 }

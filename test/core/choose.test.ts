@@ -110,6 +110,7 @@ function historyOf(all: readonly Row[]) {
         verifiedAt: null,
         verify,
         error: null,
+        retained: null,
       }),
     ),
   )

@@ -244,6 +244,7 @@ export function copy(of: Backup, on: string, key: string, changes: Partial<Copy>
     verifiedAt: null,
     verify: 'never',
     error: null,
+    retained: null,
     ...changes,
   }
 }

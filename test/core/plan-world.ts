@@ -175,6 +175,15 @@ function perform(world: World, action: Action): void {
       else shelf?.unfinished.delete(action.object.unfinished.token ?? '')
       return
     }
+    case 'copy': {
+      const { from, target } = action
+      const own: Copy = { ...from, target, verify: 'never', verifiedAt: null, retained: null }
+      world.copies.set(copyKey(own), own)
+      put(world, target, from.key, from.bytes ?? 0)
+      const row = world.backups.get(from.backup)
+      if (row) putManifest(world, target, manifestOf(world, row, own, from.bytes ?? (0 as Bytes)))
+      return
+    }
     case 'verify':
       change(world.copies, copyKey(action.copy), { verify: 'ok', verifiedAt: world.now })
       return
@@ -238,6 +247,7 @@ export function attempt(
       verifiedAt: null,
       verify: 'never',
       error: null,
+      retained: null,
     }
     world.copies.set(copyKey(own), own)
     put(world, target, key, bytes)
@@ -339,6 +349,7 @@ function adopt(world: World, { manifest, subject, because }: AdoptAction): void 
     verifiedAt: null,
     verify: 'never',
     error: null,
+    retained: null,
   }
   world.copies.set(copyKey(own), own)
 }

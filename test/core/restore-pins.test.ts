@@ -16,6 +16,7 @@ function copy(backup: string, takenAt: number, changes: Partial<Copy> = {}): Cop
     verifiedAt: null,
     verify: 'never',
     error: null,
+    retained: null,
     ...changes,
   }
 }

@@ -1,9 +1,12 @@
 import { sql } from 'kysely'
 import type { Migration } from '../../src/state/migration.ts'
+import { MIGRATIONS } from '../../src/state/migrations.ts'
+
+const N = MIGRATIONS.length
 
 /** Versions to come, as a test needs them. The second gives up an index that only the first used. */
 export const SECOND: Migration = {
-  version: 2,
+  version: N + 1,
   async expand(db) {
     await db.schema.alterTable('facts').addColumn('note', 'text').execute()
     await sql`create table if not exists drills (id text primary key)`.execute(db)
@@ -14,7 +17,7 @@ export const SECOND: Migration = {
 }
 
 export const THIRD: Migration = {
-  version: 3,
+  version: N + 2,
   async expand(db) {
     await db.schema.alterTable('fences').addColumn('since', 'bigint').execute()
   },
@@ -24,7 +27,7 @@ export const THIRD: Migration = {
 }
 
 export const FOURTH: Migration = {
-  version: 4,
+  version: N + 3,
   async expand(db) {
     await db.schema.createTable('labels').addColumn('name', 'text').execute()
   },

@@ -13,6 +13,8 @@ import type { Store } from '../../src/state/store.ts'
 import { backupOf, minute, runOf } from '../contract/history-fixtures.ts'
 import { FOURTH, SECOND, THIRD } from './later-migrations.ts'
 
+/** The version of this program. */
+const N = MIGRATIONS.length
 const V1 = MIGRATIONS
 const V2 = [...V1, SECOND]
 const V3 = [...V2, THIRD]
@@ -42,7 +44,7 @@ describe('the schema', () => {
     const old = await open(V1)
     const fresh = await open(V2)
     const oldAgain = await open(V1)
-    expect(version()).toBe(2)
+    expect(version()).toBe(N + 1)
     for (const [index, store] of [old, fresh, oldAgain].entries()) {
       const run = runOf(`r${index}`, 'shop', index)
       await store.openRun(run)
@@ -65,7 +67,7 @@ describe('the schema', () => {
     ])
     const { backups } = await (await open(V2)).history({ depth: 'full', jobs: null })
     expect(backups).toHaveLength(100)
-    expect(version()).toBe(2)
+    expect(version()).toBe(N + 1)
   })
 
   it('is expanded at once, and contracted only when the state moves further on', async () => {
@@ -94,14 +96,14 @@ describe('the schema', () => {
     const before = schema(path)
     await open(V1)
     expect(schema(path)).toEqual(before)
-    expect(version()).toBe(2)
+    expect(version()).toBe(N + 1)
   })
 
   it('is refused by versions further apart, older and newer, and stays untouched', async () => {
     await (await openSqliteStore({ path, migrations: V3 })).close()
     const before = readFileSync(path)
     await expect(open(V1)).rejects.toThrow(
-      'the state has schema version 3, this program works with 0 to 2',
+      `the state has schema version ${N + 2}, this program works with ${N - 1} to ${N + 1}`,
     )
     await expect(open(V1)).rejects.toMatchObject({
       hint: expect.stringContaining('a newer Holdfast'),
@@ -111,12 +113,12 @@ describe('the schema', () => {
     rmSync(path)
     await (await openSqliteStore({ path, migrations: V1 })).close()
     await expect(open(V3)).rejects.toThrow(
-      'the state has schema version 1, this program works with 2 to 4',
+      `the state has schema version ${N}, this program works with ${N + 1} to ${N + 3}`,
     )
     await expect(open(V3)).rejects.toMatchObject({
       hint: expect.stringContaining('one schema version at a time'),
     })
-    expect(version()).toBe(1)
+    expect(version()).toBe(N)
   })
 
   it('stops the writes of a program that it has left behind', async () => {
@@ -125,7 +127,7 @@ describe('the schema', () => {
     await old.saveFact('a', '1')
     await open(V3)
     await expect(old.saveFact('a', '2')).rejects.toThrow(StateRefused)
-    await expect(old.takeFence('a', 'one' as never)).rejects.toThrow('schema version 3')
+    await expect(old.takeFence('a', 'one' as never)).rejects.toThrow(`schema version ${N + 2}`)
     expect(await (await open(V3)).fact('a')).toBe('1')
   })
 
@@ -133,7 +135,7 @@ describe('the schema', () => {
     await (await openSqliteStore({ path, migrations: V1 })).close()
     const before = schema(path)
     const broken: Migration = {
-      version: 2,
+      version: N + 1,
       async expand(db) {
         await SECOND.expand(db)
         throw new Error('power cut')
@@ -141,7 +143,7 @@ describe('the schema', () => {
     }
     await expect(open([...V1, broken])).rejects.toThrow('power cut')
     expect(schema(path)).toEqual(before)
-    expect(version()).toBe(1)
+    expect(version()).toBe(N)
     await open(V2)
   })
 
@@ -149,7 +151,7 @@ describe('the schema', () => {
     await (await openSqliteStore({ path, migrations: V1 })).close()
     const stores = await Promise.all([open(V2), open(V2), open(V2)])
     for (const store of stores) await store.saveFact('a', String(minute(0)))
-    expect(version()).toBe(2)
+    expect(version()).toBe(N + 1)
   })
 })
 

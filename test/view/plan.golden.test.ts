@@ -54,6 +54,7 @@ describe('the golden plans', () => {
     adopt: true,
     missing: true,
     debris: true,
+    copy: true,
     verify: true,
     prune: true,
     'prune-blocked': true,

@@ -177,6 +177,17 @@ export const SCENARIOS: Readonly<Record<string, () => Plan>> = {
     return ofNow(world)
   },
 
+  'copy-lost': () => {
+    const both = job('shop', { targets: ['nas', 'usb'] }, { objectives })
+    const world = lived(desired([target('nas'), target('usb')], [both]))
+    const lost = [...world.copies.values()].filter((one) => one.target === 'usb').slice(0, 2)
+    for (const copy of lost) {
+      drop(world, copy)
+      change(world.copies, copyKey(copy), { status: 'failed' })
+    }
+    return ofNow(world)
+  },
+
   'target-away': () => {
     const world = lived(
       desired([target('nas'), target('usb')], [shop({ keepLast: 1 }, { maxDelete: 1 })]),

@@ -1,0 +1,10 @@
+import type { Migration } from './migration.ts'
+
+/** Copies that their target does not let go of: until when, and why. */
+export const second: Migration = {
+  version: 2,
+  async expand(db) {
+    await db.schema.alterTable('copies').addColumn('retained_until', 'bigint').execute()
+    await db.schema.alterTable('copies').addColumn('retained_why', 'text').execute()
+  },
+}
