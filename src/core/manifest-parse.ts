@@ -1,4 +1,5 @@
 import { ManifestDamaged, ManifestRefused, messageOf } from '../lib/errors.ts'
+import { isCryptrId } from './cryptr-keys.ts'
 import {
   MANIFEST_VERSION,
   type Manifest,
@@ -138,8 +139,15 @@ function parseEncryption(block: FieldReader | null): ManifestEncryption | null {
   const scheme = block.text('scheme')
   if (scheme === 'age-passphrase') return { scheme }
   if (scheme === 'age') return { scheme, recipients: block.texts('recipients') }
+  if (scheme === 'cryptr') return { scheme, keyId: parseKeyId(block) }
   throw block.refuse(
     'scheme',
     `is ${JSON.stringify(scheme.slice(0, 40))}, which nobody here can open`,
   )
+}
+
+function parseKeyId(block: FieldReader): string {
+  const keyId = block.name('keyId')
+  if (!isCryptrId(keyId)) throw block.refuse('keyId', 'is no id of a key')
+  return keyId
 }

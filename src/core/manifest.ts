@@ -1,4 +1,5 @@
 import { iso } from '../lib/time.ts'
+import { unreachable } from '../lib/unreachable.ts'
 import type { BackupId, Bytes, InstanceId, Instant, JobId, RunId } from './model.ts'
 import { byText } from './order.ts'
 
@@ -48,6 +49,7 @@ export type SourceFacts = Readonly<
 export type ManifestEncryption =
   | { readonly scheme: 'age'; readonly recipients: readonly string[] }
   | { readonly scheme: 'age-passphrase' }
+  | { readonly scheme: 'cryptr'; readonly keyId: string }
 
 /** Proof that whoever wrote a manifest had the key: over its canonical text without this block. */
 export interface Signature {
@@ -95,9 +97,16 @@ export function pretty(value: unknown): string {
 }
 
 function encodeEncryption(encryption: ManifestEncryption): ManifestEncryption {
-  return encryption.scheme === 'age'
-    ? { scheme: 'age', recipients: encryption.recipients }
-    : { scheme: 'age-passphrase' }
+  switch (encryption.scheme) {
+    case 'age':
+      return { scheme: 'age', recipients: encryption.recipients }
+    case 'age-passphrase':
+      return { scheme: 'age-passphrase' }
+    case 'cryptr':
+      return { scheme: 'cryptr', keyId: encryption.keyId }
+    default:
+      return unreachable(encryption)
+  }
 }
 
 function sorted(facts: SourceFacts): SourceFacts {

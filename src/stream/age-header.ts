@@ -6,7 +6,7 @@ import type { Secret } from '../lib/secret.ts'
 import { mustSucceed, run } from '../platform/program.ts'
 import { fileKeyOf, type Header, headerByRecipients } from './age-library.ts'
 import type { Answer, Question } from './age-passphrase.ts'
-import type { Identity, SealingKeys } from './keys.ts'
+import type { AgeSealing, Identity } from './keys.ts'
 
 /** First line of every age file. */
 export const AGE_MAGIC = 'age-encryption.org/v1\n'
@@ -14,7 +14,7 @@ export const AGE_MAGIC = 'age-encryption.org/v1\n'
 const HEADER_LIMIT = 1024 * 1024
 
 /** A header for these keys with a fresh file key. A passphrase takes a child process and seconds. */
-export async function makeHeader(keys: SealingKeys, signal: AbortSignal): Promise<Header> {
+export async function makeHeader(keys: AgeSealing, signal: AbortSignal): Promise<Header> {
   if (keys.kind === 'passphrase') {
     const answer = await askChild({ kind: 'make', passphrase: keys.passphrase.reveal() }, signal)
     if (answer.kind !== 'made') throw new Error(`cannot make a header: ${answer.kind}`)

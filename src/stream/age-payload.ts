@@ -1,17 +1,8 @@
-import {
-  createCipheriv,
-  createDecipheriv,
-  createSecretKey,
-  hkdfSync,
-  type KeyObject,
-  randomBytes,
-} from 'node:crypto'
-import { ArchiveDamaged } from '../lib/errors.ts'
-import { type Stage, slicer } from './pieces.ts'
+import { createSecretKey, hkdfSync, type KeyObject, randomBytes } from 'node:crypto'
+import type { Stage } from './pieces.ts'
+import { chunkOpener, chunkSealer, damaged, type Place } from './sealed-chunks.ts'
 
-const CIPHER = 'chacha20-poly1305'
 const CHUNK = 64 * 1024
-const TAG = 16
 /** The payload begins with the salt of its key. */
 const SALT = 16
 
@@ -21,15 +12,8 @@ const SALT = 16
  */
 export function payloadEncryptor(fileKey: Uint8Array, emit: (bytes: Uint8Array) => void): Stage {
   const salt = randomBytes(SALT)
-  const key = payloadKey(fileKey, salt)
-  const nonce = counter()
   emit(salt)
-  return slicer(CHUNK, (piece, place) => {
-    const cipher = createCipheriv(CIPHER, key, nonce.next(place), { authTagLength: TAG })
-    emit(cipher.update(piece))
-    cipher.final()
-    emit(cipher.getAuthTag())
-  })
+  return chunkSealer({ size: CHUNK, nonce: counter() }, payloadKey(fileKey, salt), emit)
 }
 
 /**
@@ -37,41 +21,23 @@ export function payloadEncryptor(fileKey: Uint8Array, emit: (bytes: Uint8Array) 
  * for bytes that were changed, cut off, reordered or added.
  */
 export function payloadDecryptor(fileKey: Uint8Array, emit: (bytes: Uint8Array) => void): Stage {
-  const nonce = counter()
   let salt: Buffer = Buffer.alloc(0)
-  let key: KeyObject | null = null
-  const chunks = slicer(CHUNK + TAG, (piece, place) => {
-    if (key === null) throw damaged('ends within its header')
-    emit(opened(piece, key, nonce.next(place)))
-    if (place === 'last' && piece.length === TAG && nonce.used() > 1) {
-      throw damaged('ends with an empty chunk')
-    }
-  })
+  let chunks: Stage | null = null
   return {
     push(chunk) {
-      if (key !== null) return chunks.push(chunk)
+      if (chunks !== null) return chunks.push(chunk)
       const missing = SALT - salt.length
       salt = Buffer.concat([salt, chunk.subarray(0, missing)])
       if (salt.length < SALT) return
-      key = payloadKey(fileKey, salt)
+      const keys = [payloadKey(fileKey, salt)]
+      chunks = chunkOpener({ size: CHUNK, nonce: counter() }, keys, emit)
       chunks.push(chunk.subarray(missing))
     },
-    end: chunks.end,
+    end() {
+      if (chunks === null) throw damaged('ends within its header')
+      chunks.end()
+    },
   }
-}
-
-function opened(piece: Uint8Array, key: KeyObject, nonce: Uint8Array): Uint8Array {
-  const size = piece.length - TAG
-  if (size < 0) throw damaged('is cut off')
-  const cipher = createDecipheriv(CIPHER, key, nonce, { authTagLength: TAG })
-  cipher.setAuthTag(piece.subarray(size))
-  const plain = cipher.update(piece.subarray(0, size))
-  try {
-    cipher.final()
-  } catch (cause) {
-    throw damaged('was changed or cut off after it was written', cause)
-  }
-  return plain
 }
 
 /** As an object, because one in bytes is looked through again for each chunk. */
@@ -80,21 +46,14 @@ function payloadKey(fileKey: Uint8Array, salt: Uint8Array): KeyObject {
 }
 
 /** Nonces: 11 bytes that count chunks, big-endian, and one that marks the last. */
-function counter() {
+function counter(): (place: Place) => Uint8Array {
   const nonce = Buffer.alloc(12)
   let used = 0
-  return {
-    used: () => used,
-    next(place: 'inner' | 'last'): Uint8Array {
-      // 6 bytes count to 2^48 chunks, which is 2^64 bytes: the other five stay zero.
-      nonce.writeUIntBE(used, 5, 6)
-      nonce[11] = place === 'last' ? 1 : 0
-      used++
-      return nonce
-    },
+  return (place) => {
+    // 6 bytes count to 2^48 chunks, which is 2^64 bytes: the other five stay zero.
+    nonce.writeUIntBE(used, 5, 6)
+    nonce[11] = place === 'last' ? 1 : 0
+    used++
+    return nonce
   }
-}
-
-function damaged(how: string, cause?: unknown): ArchiveDamaged {
-  return new ArchiveDamaged(`the encrypted archive ${how}`, { cause })
 }

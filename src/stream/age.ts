@@ -1,14 +1,14 @@
 import { ArchiveDamaged } from '../lib/errors.ts'
 import { headerLength, makeHeader, openHeader } from './age-header.ts'
 import { payloadDecryptor, payloadEncryptor } from './age-payload.ts'
-import type { Identity, SealingKeys } from './keys.ts'
+import type { AgeSealing, Identity } from './keys.ts'
 import { giveBack, type Stage } from './pieces.ts'
 
 type Transform = (input: AsyncIterable<Uint8Array>) => AsyncIterable<Uint8Array>
 
 /** An age v1 file as a step of a stream: emits the header at once. Call `end`, or it stays cut off. */
 export async function ageEncryptor(
-  keys: SealingKeys,
+  keys: AgeSealing,
   emit: (bytes: Uint8Array) => void,
   signal: AbortSignal,
 ): Promise<Stage> {
@@ -18,7 +18,7 @@ export async function ageEncryptor(
 }
 
 /** Encrypts what flows through into an age v1 file, as `age -r` or `age -p` does. */
-export function ageEncrypt(keys: SealingKeys, signal: AbortSignal): Transform {
+export function ageEncrypt(keys: AgeSealing, signal: AbortSignal): Transform {
   return async function* encrypt(input) {
     const ready: Uint8Array[] = []
     const stage = await ageEncryptor(keys, (bytes) => ready.push(bytes), signal)

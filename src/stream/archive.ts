@@ -8,6 +8,7 @@ const EXTENSIONS: Readonly<Record<string, string>> = {
   zstd: '.zst',
   gzip: '.gz',
   age: '.age',
+  cryptr: '.cryptr',
 }
 
 /** Name of the layer that a compression makes; none for none. */
@@ -32,5 +33,5 @@ export function layersOf(
   compression: Compression,
   encryption: Encryption | null,
 ): readonly string[] {
-  return [innermost, ...compressionLayers(compression), ...(encryption ? ['age'] : [])]
+  return [innermost, ...compressionLayers(compression), ...(encryption ? [encryption.scheme] : [])]
 }

@@ -1,8 +1,10 @@
 import { pipeline, Readable } from 'node:stream'
+import type { Encryption } from '../core/model.ts'
 import { ArchiveDamaged, messageOf, NotAvailable } from '../lib/errors.ts'
 import { type Chain, type Exit, failureOf, offer, startChain } from '../platform/program.ts'
 import { ageDecrypt } from './age.ts'
 import { decompressionWay, type Step } from './compressors.ts'
+import { cryptrDecrypt } from './cryptr.ts'
 import type { Identity } from './keys.ts'
 import { type Meter, meter } from './meter.ts'
 import { metered, SILENCE } from './metered.ts'
@@ -24,22 +26,26 @@ export interface Opening {
   readonly searchPath?: string
 }
 
+/** Layers that need a key. */
+export type Scheme = Encryption['scheme']
+
 /** The layers of an archive, told apart. */
 export interface Layers {
   /** `tar`, `sqlite`, `raw`. */
   readonly content: string
   readonly compression: string | null
-  readonly encrypted: boolean
+  readonly encryption: Scheme | null
 }
 
 /** Throws `NotAvailable` for layers that this version cannot undo. */
 export function tellApart(layers: readonly string[]): Layers {
   const rest = [...layers]
-  const encrypted = rest.at(-1) === 'age'
-  if (encrypted) rest.pop()
+  const outermost = rest.at(-1)
+  const encryption = outermost === 'age' || outermost === 'cryptr' ? outermost : null
+  if (encryption) rest.pop()
   const [content = 'raw', compression = null, ...more] = rest
   if (more.length > 0) throw new NotAvailable(`archive layers ${layers.join(', ')}`)
-  return { content, compression, encrypted }
+  return { content, compression, encryption }
 }
 
 /** What lies under the encryption, every stored byte metered. Ends normally only at the body's end. */
@@ -51,7 +57,17 @@ export function decrypted(
 ): AsyncIterable<Uint8Array> {
   const { onBytes = () => {}, throttle = null } = opening
   const stored = metered(body, { gauge, onBytes, throttle, patience: SILENCE }, signal)
-  return tellApart(opening.layers).encrypted ? ageDecrypt(opening.keys, signal)(stored) : stored
+  const { encryption } = tellApart(opening.layers)
+  return encryption === null ? stored : decryptor(encryption, opening.keys, signal)(stored)
+}
+
+/** What undoes the layer of a scheme; throws as its own functions do. */
+export function decryptor(
+  scheme: Scheme,
+  keys: readonly Identity[],
+  signal: AbortSignal,
+): (input: AsyncIterable<Uint8Array>) => AsyncIterable<Uint8Array> {
+  return scheme === 'age' ? ageDecrypt(keys, signal) : cryptrDecrypt(keys, signal)
 }
 
 /**

@@ -1,11 +1,13 @@
 import { readFile, stat } from 'node:fs/promises'
 import type { ManifestEncryption } from '../core/manifest.ts'
-import type { Encryption } from '../core/model.ts'
-import { CannotDecrypt, ConfigError, messageOf, NotAvailable } from '../lib/errors.ts'
+import type { CryptrEncryption, CryptrKey, Encryption } from '../core/model.ts'
+import { CannotDecrypt, ConfigError, messageOf } from '../lib/errors.ts'
 import { Secret } from '../lib/secret.ts'
 
 /** What an archive is closed with. */
-export type SealingKeys =
+export type SealingKeys = AgeSealing | { readonly kind: 'cryptr'; readonly key: CryptrKey }
+
+export type AgeSealing =
   | { readonly kind: 'recipients'; readonly recipients: readonly string[] }
   | { readonly kind: 'passphrase'; readonly passphrase: Secret }
 
@@ -13,6 +15,7 @@ export type SealingKeys =
 export type Identity =
   | { readonly kind: 'identity'; readonly secret: Secret; readonly file: string }
   | { readonly kind: 'passphrase'; readonly secret: Secret; readonly file: string }
+  | { readonly kind: 'cryptr'; readonly secret: Secret; readonly id: string }
 
 /** What was wrong with a key file that is used all the same, or left out. */
 export interface KeyWarning {
@@ -36,11 +39,12 @@ export interface JobEncryption {
 
 /**
  * What a job's archives are encrypted with. Reads the passphrase's file, never an identity. Throws
- * `ConfigError` for a recipient that is none, both ways at once, neither, or an unusable file.
+ * `ConfigError` for a recipient that is none, both ways at once, neither, an unusable file, or an
+ * active key that is not there.
  */
 export async function encryptionOf(encryption: Encryption | null): Promise<JobEncryption> {
   if (encryption === null) return { keys: null, manifest: null }
-  if (encryption.scheme === 'cryptr') throw new NotAvailable('encryption by cryptr')
+  if (encryption.scheme === 'cryptr') return byCryptr(encryption)
   const { recipients, passphraseFile } = encryption
   if (passphraseFile !== null) {
     if (recipients.length > 0) {
@@ -56,8 +60,19 @@ export async function encryptionOf(encryption: Encryption | null): Promise<JobEn
   return { keys: { kind: 'recipients', recipients }, manifest: { scheme: 'age', recipients } }
 }
 
+function byCryptr({ keys, active }: CryptrEncryption): JobEncryption {
+  const key = keys.find(({ id }) => id === active)
+  if (!key) throw fault('cryptr.key_active', `there is no key ${active}`)
+  return { keys: { kind: 'cryptr', key }, manifest: { scheme: 'cryptr', keyId: active } }
+}
+
+/** The word of the layer that these keys make. */
+export function layerOfKeys(keys: SealingKeys): 'age' | 'cryptr' {
+  return keys.kind === 'cryptr' ? 'cryptr' : 'age'
+}
+
 /**
- * Every identity and passphrase that these blocks name, each once. A file that cannot be used is left
+ * Every identity, passphrase and key that these blocks name, each once. A file that cannot be used is left
  * out while another can; throws `CannotDecrypt` when none of several can. None named: none found.
  */
 export async function loadIdentities(
@@ -75,7 +90,7 @@ export async function loadIdentityFiles(
   const passphraseFiles = new Set(
     age.flatMap((block) => (block.passphraseFile ? [block.passphraseFile] : [])),
   )
-  const identities: Identity[] = []
+  const identities: Identity[] = [...cryptrKeys(encryptions)]
   const warnings: KeyWarning[] = []
   const load = async (file: string, read: () => Promise<readonly Identity[]>) => {
     try {
@@ -95,6 +110,18 @@ export async function loadIdentityFiles(
   const [first] = warnings
   if (identities.length === 0 && first) throw new CannotDecrypt(first.message, { hint: HINT })
   return { identities, warnings }
+}
+
+/** Of each id and key one: the same id may stand for two keys, and the same key under two ids. */
+function cryptrKeys(encryptions: readonly (Encryption | null)[]): Iterable<Identity> {
+  const keys = new Map<string, Identity>()
+  for (const block of encryptions) {
+    for (const { id, key } of block?.scheme === 'cryptr' ? block.keys : []) {
+      const mark = `${id}/${key.reveal()}`
+      if (!keys.has(mark)) keys.set(mark, { kind: 'cryptr', secret: key, id })
+    }
+  }
+  return keys.values()
 }
 
 const HINT =

@@ -1,12 +1,13 @@
-import { ageDecrypt } from './age.ts'
 import { AGE_MAGIC } from './age-header.ts'
 import { decompressionWay } from './compressors.ts'
-import { inflated } from './content.ts'
+import { decryptor, inflated } from './content.ts'
+import { beginsAsCryptr } from './cryptr-header.ts'
 import type { Identity } from './keys.ts'
 
 /** What the end of a name says of the layer that comes there, from the outside in. */
 const ENDINGS: readonly (readonly [ending: string, layer: string])[] = [
   ['.age', 'age'],
+  ['.cryptr', 'cryptr'],
   ['.zst', 'zstd'],
   ['.gz', 'gzip'],
 ]
@@ -48,13 +49,14 @@ export async function peelLayers(
   for (;;) {
     const { head, whole, letGo } = await behead(chunks)
     const seen = layerOf(head)
-    if (seen !== 'age' && seen !== 'zstd' && seen !== 'gzip') {
+    if (seen === 'age' || seen === 'cryptr') chunks = decryptor(seen, keys, signal)(whole)
+    else if (seen === 'zstd' || seen === 'gzip') chunks = await inflate(seen, whole)
+    else {
       await letGo()
       const content = seen ?? contentOfName(name)
       return content === 'raw' && found.length === 0 ? null : [content, ...found]
     }
     found.unshift(seen)
-    chunks = seen === 'age' ? ageDecrypt(keys, signal)(whole) : await inflate(seen, whole)
   }
 }
 
@@ -109,7 +111,9 @@ function layerOf(head: Uint8Array): string | null {
   if (startsWith(bytes, '\x28\xb5\x2f\xfd')) return 'zstd'
   if (startsWith(bytes, '\x1f\x8b')) return 'gzip'
   if (startsWith(bytes, 'SQLite format 3\0')) return 'sqlite'
-  return isTarHeader(bytes) ? 'tar' : null
+  if (isTarHeader(bytes)) return 'tar'
+  // Last, for its magic is two bytes.
+  return beginsAsCryptr(bytes) ? 'cryptr' : null
 }
 
 function startsWith(bytes: Buffer, text: string): boolean {

@@ -5,8 +5,9 @@ import { ageEncryptor } from './age.ts'
 import { compressionLayers } from './archive.ts'
 import { type Flow, openFlow } from './compressed.ts'
 import { compressionWay } from './compressors.ts'
+import { cryptrEncryptor } from './cryptr.ts'
 import type { Origin } from './ends.ts'
-import type { SealingKeys } from './keys.ts'
+import { layerOfKeys, type SealingKeys } from './keys.ts'
 import { meter, type Reading } from './meter.ts'
 import { gather, giveBack, type Stage } from './pieces.ts'
 import type { Throttle } from './throttle.ts'
@@ -66,7 +67,7 @@ export function seal(
   const layers = [
     recipe.layer,
     ...compressionLayers(recipe.compression),
-    ...(recipe.encryption ? ['age'] : []),
+    ...(recipe.encryption ? [layerOfKeys(recipe.encryption)] : []),
   ]
   const dropped = new AbortController()
   const outcome = Promise.withResolvers<SealOutcome>()
@@ -147,5 +148,6 @@ async function entryOf(
     blocks.push(bytes)
     giveBack(bytes)
   }
+  if (keys.kind === 'cryptr') return cryptrEncryptor(keys.key, emit)
   return await ageEncryptor(keys, emit, signal)
 }

@@ -47,6 +47,10 @@ const manifests: fc.Arbitrary<Manifest> = fc
       fc.constant(null),
       fc.record({ scheme: fc.constant('age' as const), recipients: texts }),
       fc.constant({ scheme: 'age-passphrase' as const }),
+      fc.record({
+        scheme: fc.constant('cryptr' as const),
+        keyId: fc.stringMatching(/^[a-zA-Z0-9:_-]{2,20}$/),
+      }),
     ),
     config: fc.record({ sha256, commit: fc.option(word) }),
     instance: word.map((id) => id as InstanceId),

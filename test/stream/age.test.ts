@@ -11,11 +11,11 @@ import { ArchiveDamaged, CannotDecrypt, ConfigError } from '../../src/lib/errors
 import { Secret } from '../../src/lib/secret.ts'
 import { ageDecrypt, ageEncrypt } from '../../src/stream/age.ts'
 import {
+  type AgeSealing,
   encryptionOf,
   type Identity,
   loadIdentities,
   loadIdentityFiles,
-  type SealingKeys,
 } from '../../src/stream/keys.ts'
 import { collect, folder, inChunks, never, pair } from './support.ts'
 
@@ -23,7 +23,7 @@ const exec = promisify(execFile)
 const at = folder()
 const SIZES = [0, 1, 65535, 65536, 65537, 131072, 400_001]
 
-const seal = (keys: SealingKeys, bytes: Uint8Array, ...sizes: number[]) =>
+const seal = (keys: AgeSealing, bytes: Uint8Array, ...sizes: number[]) =>
   collect(ageEncrypt(keys, never)(inChunks(bytes, ...sizes)))
 const open = (keys: readonly Identity[], bytes: Uint8Array, ...sizes: number[]) =>
   collect(ageDecrypt(keys, never)(inChunks(bytes, ...sizes)))

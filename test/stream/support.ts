@@ -7,7 +7,7 @@ import { generateIdentity, identityToRecipient } from 'age-encryption'
 import { afterAll, beforeAll } from 'vitest'
 import { Secret } from '../../src/lib/secret.ts'
 import type { Program } from '../../src/platform/program.ts'
-import type { Identity, SealingKeys } from '../../src/stream/keys.ts'
+import type { AgeSealing, Identity } from '../../src/stream/keys.ts'
 import type { Recipe } from '../../src/stream/seal.ts'
 
 /** A signal that is never aborted. */
@@ -58,7 +58,7 @@ export function mixed(size: number): Buffer {
 export interface Pair {
   readonly text: string
   readonly recipient: string
-  readonly sealing: SealingKeys
+  readonly sealing: AgeSealing
   readonly identity: Identity
 }
 
