@@ -179,6 +179,6 @@ async function layersOfFile(
   if (layers) return layers
   throw new RestoreFailed(`${path} is no archive that can be told by its content`, {
     at: path,
-    hint: 'it should be a tar, SQLite, zstd, gzip or age file',
+    hint: 'it should be a tar, SQLite, zstd, gzip, age or cryptr file',
   })
 }

@@ -25,7 +25,7 @@ export function cryptrEncryptor(
   prefix: Uint8Array = randomBytes(PREFIX),
 ): Stage {
   emit(encodeHeader({ id, chunk: CHUNK, prefix }))
-  return chunkSealer({ size: CHUNK, nonce: counter(prefix) }, keyObject(key), emit)
+  return chunkSealer({ size: CHUNK, nonce: cryptrNonces(prefix) }, keyObject(key), emit)
 }
 
 /** Encrypts what flows through into a stream of cryptr V1, as Hiqlite pushes to S3. */
@@ -63,7 +63,7 @@ export function cryptrDecrypt(identities: readonly Identity[], signal: AbortSign
         head = Buffer.concat([head, chunk])
         const header = readHeader(head)
         if (header === null) continue
-        const chunking = { size: header.chunk, nonce: counter(header.prefix) }
+        const chunking = { size: header.chunk, nonce: cryptrNonces(header.prefix), hint: HINT }
         chunks = chunkOpener(chunking, keysFor(header, identities), (bytes) => ready.push(bytes))
         chunks.push(head.subarray(headerSize(header.id)))
       }
@@ -74,6 +74,8 @@ export function cryptrDecrypt(identities: readonly Identity[], signal: AbortSign
     yield* ready.splice(0)
   }
 }
+
+const HINT = 'it may also be that the configured key is not the one that had this id then'
 
 /** Bytes of a stream of cryptr with a key of this id for so many plain ones. */
 export function cryptrSize(id: string, plainBytes: number): number {
@@ -98,7 +100,7 @@ function keyObject(key: Secret): KeyObject {
 }
 
 /** Nonces: the prefix, 4 bytes that count chunks, big-endian, and one that marks the last. */
-function counter(prefix: Uint8Array): (place: Place) => Uint8Array {
+export function cryptrNonces(prefix: Uint8Array): (place: Place) => Uint8Array {
   const nonce = Buffer.alloc(12)
   nonce.set(prefix)
   let used = 0

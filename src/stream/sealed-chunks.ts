@@ -18,6 +18,8 @@ export interface Chunking {
   readonly size: number
   /** The nonce of the next chunk; good until the next is asked for. */
   readonly nonce: (place: Place) => Uint8Array
+  /** What to try when not even the first chunk opens. */
+  readonly hint?: string
 }
 
 /** Seals what is pushed, chunk by chunk. */
@@ -40,14 +42,16 @@ export function chunkSealer(
  * which it is.
  */
 export function chunkOpener(
-  { size, nonce }: Chunking,
+  { size, nonce, hint }: Chunking,
   keys: readonly KeyObject[],
   emit: (bytes: Uint8Array) => void,
 ): Stage {
   let fitting = keys
   let chunks = 0
   return slicer(size + TAG, (piece, place) => {
-    const { plain, key } = openedByOneOf(fitting, piece, nonce(place))
+    const opened = openedByOneOf(fitting, piece, nonce(place))
+    if (opened.kind === 'damaged') throw damaged(opened.how, chunks === 0 ? hint : undefined)
+    const { plain, key } = opened
     fitting = [key]
     chunks++
     emit(plain)
@@ -58,33 +62,33 @@ export function chunkOpener(
   })
 }
 
-function openedByOneOf(keys: readonly KeyObject[], piece: Uint8Array, nonce: Uint8Array) {
-  let failure: unknown = null
+type Opened =
+  | { readonly kind: 'opened'; readonly plain: Uint8Array; readonly key: KeyObject }
+  | { readonly kind: 'damaged'; readonly how: string }
+
+function openedByOneOf(keys: readonly KeyObject[], piece: Uint8Array, nonce: Uint8Array): Opened {
+  if (piece.length < TAG) return { kind: 'damaged', how: 'is cut off' }
   for (const key of keys) {
-    try {
-      return { plain: opened(piece, key, nonce), key }
-    } catch (cause) {
-      failure ??= cause
-    }
+    const plain = openedBy(key, piece, nonce)
+    if (plain !== null) return { kind: 'opened', plain, key }
   }
-  throw failure ?? damaged('has no key')
+  return { kind: 'damaged', how: 'was changed or cut off after it was written' }
 }
 
-function opened(piece: Uint8Array, key: KeyObject, nonce: Uint8Array): Uint8Array {
+function openedBy(key: KeyObject, piece: Uint8Array, nonce: Uint8Array): Uint8Array | null {
   const size = piece.length - TAG
-  if (size < 0) throw damaged('is cut off')
   const cipher = createDecipheriv(CIPHER, key, nonce, { authTagLength: TAG })
   cipher.setAuthTag(piece.subarray(size))
   const plain = cipher.update(piece.subarray(0, size))
   try {
     cipher.final()
-  } catch (cause) {
-    throw damaged('was changed or cut off after it was written', cause)
+    return plain
+  } catch {
+    return null
   }
-  return plain
 }
 
 /** The verdict on an encrypted archive that is not as it was written. */
-export function damaged(how: string, cause?: unknown): ArchiveDamaged {
-  return new ArchiveDamaged(`the encrypted archive ${how}`, { cause })
+export function damaged(how: string, hint?: string): ArchiveDamaged {
+  return new ArchiveDamaged(`the encrypted archive ${how}`, hint === undefined ? {} : { hint })
 }
