@@ -21,6 +21,7 @@ const SECTIONS = [
   ['Checks', 'check'],
   ['Compression', 'compression'],
   ['Encryption', 'encryption'],
+  ['Encryption by cryptr', 'encryption_cryptr'],
   ['Signing', 'signing'],
   ['Limits', 'limits'],
   ['Organizations', 'organization'],

@@ -13,7 +13,11 @@ import { joinPath } from './tree.ts'
 export interface ReadContext {
   /** Where relative paths start. */
   readonly folder: string
+  /** `leave`: secrets may be unknown, and what follows from them is no fault. */
+  readonly unset: 'fault' | 'leave'
   readonly faults: Faults
+  /** Hears of what deserves a look but stops nothing. */
+  notice(text: string): void
 }
 
 /**

@@ -89,8 +89,10 @@ async function load(request: Loading): Promise<Desired> {
   const sha256 = createHash('sha256').update(bytes).digest('hex')
   const desired = resolveConfig(tree, {
     folder,
+    unset,
     faults,
     notices,
+    notice,
     origin: { path, sha256, commit, files },
     now: request.now ?? (Date.now() as Instant),
   })

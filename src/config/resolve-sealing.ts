@@ -1,6 +1,8 @@
-import type { Compression, Encryption, Signing } from '../core/model.ts'
+import { parseCryptrKeys } from '../core/cryptr-keys.ts'
+import type { Compression, Encryption, OptionValue, Signing } from '../core/model.ts'
+import { Secret } from '../lib/secret.ts'
 import type { Block } from './block.ts'
-import { blockOf, fault, item, number, strings, text } from './block.ts'
+import { blockOf, child, fault, item, number, read, strings, text } from './block.ts'
 
 const USUAL_LEVEL = { zstd: 3, gzip: 6 } as const
 const HIGHEST_GZIP = 9
@@ -11,6 +13,11 @@ export function resolveEncryption(block: Block, inherited: Encryption | null): E
   if (declared === null) return inherited
   const own = blockOf(declared, block.context)
   if (own === null) return null
+  const cryptr = child(own, 'cryptr')
+  return cryptr === null ? resolveAge(own) : resolveCryptr(cryptr, own)
+}
+
+function resolveAge(own: Block): Encryption {
   const recipients = strings(own, 'recipients')
   const passphraseFile = text(own, 'passphrase_file')
   const identityFile = text(own, 'identity_file')
@@ -27,6 +34,34 @@ export function resolveEncryption(block: Block, inherited: Encryption | null): E
     own.context.faults.add(own.place, own.path, '"recipients" are missing', hint)
   }
   return { scheme: 'age', recipients, passphraseFile, identityFiles }
+}
+
+function resolveCryptr(block: Block, own: Block): Encryption {
+  const beside = [...own.tree.entries.keys()].find((key) => key !== 'cryptr')
+  if (beside !== undefined) fault(own, beside, 'stands beside "cryptr"', 'keep age or cryptr')
+  const active = text(block, 'key_active') ?? ''
+  const { keys, faults, duplicates } = parseCryptrKeys(secretsOf(read(block, 'keys')))
+  for (const one of faults) fault(block, 'keys', one, GENERATE)
+  for (const id of duplicates) {
+    block.context.notice(`${block.path}.keys: key ${id} is there again; the first one holds`)
+  }
+  // Where secrets are not at hand, neither are their ids.
+  const known = keys.length > 0 || block.context.unset === 'fault'
+  if (known && faults.length === 0 && block.tree.entries.has('keys')) {
+    if (keys.length === 0) fault(block, 'keys', 'there is no line of id/base64', GENERATE)
+    else if (active !== '' && keys.every(({ id }) => id !== active)) {
+      const hint = `there are ${keys.map(({ id }) => id).join(', ')}`
+      fault(block, 'key_active', `there is no key ${active}`, hint)
+    }
+  }
+  return { scheme: 'cryptr', keys, active }
+}
+
+const GENERATE = 'make one with: holdfast key generate --cryptr'
+
+function secretsOf(value: OptionValue): readonly string[] {
+  const all: readonly OptionValue[] = Array.isArray(value) ? value : [value]
+  return all.flatMap((one) => (one instanceof Secret ? [one.reveal()] : []))
 }
 
 /** The compression of a job: zstd at 3, unless it or its format says otherwise. */

@@ -15,8 +15,12 @@ import { findUnavailable } from './unavailable.ts'
 export interface ResolveContext {
   /** Absolute; where relative paths start. */
   readonly folder: string
+  /** `leave`: secrets may be unknown. */
+  readonly unset: 'fault' | 'leave'
   readonly faults: Faults
+  /** What was noticed so far; `notice` adds to it. */
   readonly notices: readonly string[]
+  notice(text: string): void
   readonly origin: Origin
   /** Schedules must fire after this. */
   readonly now: Instant
@@ -29,13 +33,13 @@ const DRAIN_TIMEOUT = 600_000 as Millis
  * whatever does not fit, so that the faults of the schema and those of meaning come out together.
  */
 export function resolveConfig(tree: MapTree, context: ResolveContext): Desired {
-  const { folder, faults, now } = context
+  const { now } = context
   const root: Block = {
     path: '',
     place: tree.place,
     tree,
     shape: readSchema(),
-    context: { folder, faults },
+    context,
   }
   const organizations = named(root, 'organizations')
   const levels: readonly (readonly [string | null, Block])[] = [[null, root], ...organizations]
@@ -46,7 +50,7 @@ export function resolveConfig(tree: MapTree, context: ResolveContext): Desired {
   const channels = levels.flatMap(([name, level]) => resolveChannels(level, name))
   const surroundings = { targets, channels, encryption, now }
   const jobs = levels.flatMap(([name, level]) => resolveJobs(level, name, surroundings))
-  const dataDir = text(root, 'data_dir') ?? folder
+  const dataDir = text(root, 'data_dir') ?? context.folder
   checkConflicts(jobs, targets, dataDir)
 
   return {

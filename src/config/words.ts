@@ -52,8 +52,9 @@ function isList(value: object): value is readonly OptionValue[] {
 export function encryptionWords(encryption: Encryption | null): string {
   if (encryption === null) return 'none'
   if (encryption.scheme === 'cryptr') {
-    const ids = encryption.keys.map(({ id }) => id)
-    return `cryptr with key ${encryption.active}, keys ${ids.join(', ')}`
+    const others = encryption.keys.map(({ id }) => id).filter((id) => id !== encryption.active)
+    const lock = `cryptr with key ${encryption.active}`
+    return others.length === 0 ? lock : `${lock}, opened by ${others.join(', ')} too`
   }
   const { recipients, passphraseFile, identityFiles } = encryption
   const lock =
