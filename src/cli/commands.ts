@@ -6,7 +6,7 @@ import type { Context, GlobalFlags, Verb } from './context.ts'
 
 /** Verbs of the design that this version does not build, by group: refused by name, never as a typing error. */
 const LATER: Readonly<Record<string, readonly string[]>> = {
-  '': ['drill', 'system', 'key'],
+  '': ['drill', 'system'],
   config: ['alerts'],
   job: ['pause', 'resume'],
   target: ['test'],
@@ -63,6 +63,7 @@ function commands(run: Run, context: Context): Command {
   addConfigVerbs(program, run, context)
   addBackupVerbs(program, run)
   addOtherVerbs(program, run)
+  addKeyVerbs(program, run)
   addLaterVerbs(program)
   for (const command of everyCommand(program)) command.exitOverride()
   return program
@@ -210,6 +211,21 @@ function addOtherVerbs(program: Command, run: Run): void {
     .command('adopt')
     .description('rebuild the history from the manifests on the targets')
     .action(run(async () => (await import('./state-adopt.ts')).stateAdopt))
+}
+
+function addKeyVerbs(program: Command, run: Run): void {
+  const key = program.command('key').description('what archives are encrypted with')
+  key
+    .command('generate')
+    .description('a new key: an identity of age, or a line of ENC_KEYS')
+    .option('--cryptr', 'for Hiqlite and Rauthy')
+    .option('--id <id>', 'with --cryptr: its name, else a random one')
+    .option('--out <file>', 'into a new file that only its owner reads')
+    .action(run(async () => (await import('./key-generate.ts')).keyGenerate))
+  key
+    .command('fingerprint')
+    .description('the configured keys, and what each opens and closes')
+    .action(run(async () => (await import('./key-fingerprint.ts')).keyFingerprint))
 }
 
 function addLaterVerbs(program: Command): void {
