@@ -1,3 +1,4 @@
+import { allEncryptions } from '../core/encryptions.ts'
 import { keyFacts } from '../stream/key-facts.ts'
 import { keyTable } from '../view/keys.ts'
 import type { Context, GlobalFlags } from './context.ts'
@@ -9,8 +10,8 @@ export async function keyFingerprint(
   flags: GlobalFlags,
   context: Context,
 ): Promise<number> {
-  const { encryption, jobs } = await load(flags, context)
-  const { keys, warnings } = await keyFacts([encryption, ...jobs.map((job) => job.encryption)])
+  const desired = await load(flags, context)
+  const { keys, warnings } = await keyFacts(allEncryptions(desired))
   for (const { message, hint } of warnings) {
     context.err(`warning: ${message}`)
     if (hint !== null) context.err(`  hint: ${hint}`)

@@ -1,4 +1,4 @@
-import { ageEncryptor } from './age.ts'
+import { encryptor } from './encryptor.ts'
 import type { SealingKeys } from './keys.ts'
 import { meter, type Reading } from './meter.ts'
 import { gather, giveBack } from './pieces.ts'
@@ -33,7 +33,7 @@ export function reseal(
       blocks.push(bytes)
       giveBack(bytes)
     }
-    const entry = await ageEncryptor(keys, emit, signal)
+    const entry = await encryptor(keys, emit, signal)
     for await (const chunk of body) {
       entry.push(chunk)
       for (const block of ready.splice(0)) yield store(block)

@@ -1,11 +1,10 @@
 import type { Compression } from '../core/model.ts'
 import { Interrupted } from '../lib/errors.ts'
 import type { Exit } from '../platform/program.ts'
-import { ageEncryptor } from './age.ts'
 import { compressionLayers } from './archive.ts'
 import { type Flow, openFlow } from './compressed.ts'
 import { compressionWay } from './compressors.ts'
-import { cryptrEncryptor } from './cryptr.ts'
+import { encryptor } from './encryptor.ts'
 import type { Origin } from './ends.ts'
 import { layerOfKeys, type SealingKeys } from './keys.ts'
 import { meter, type Reading } from './meter.ts'
@@ -148,6 +147,5 @@ async function entryOf(
     blocks.push(bytes)
     giveBack(bytes)
   }
-  if (keys.kind === 'cryptr') return cryptrEncryptor(keys.key, emit)
-  return await ageEncryptor(keys, emit, signal)
+  return await encryptor(keys, emit, signal)
 }

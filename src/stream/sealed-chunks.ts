@@ -10,8 +10,9 @@ export const TAG = 16
 export type Place = 'inner' | 'last'
 
 /**
- * A stream in chunks by ChaCha20-Poly1305, as age and cryptr have it. Both work on one thread: the
- * cipher does 1.5 GB/s and more there, several times what compressors and targets do.
+ * A stream in chunks by ChaCha20-Poly1305, as age and cryptr have it. One thread does it, chunk by
+ * chunk: half a GB/s and more with all that is around it (bench/ciphers.ts), beside a compressor in
+ * a process of its own that makes less.
  */
 export interface Chunking {
   /** Of a chunk's plain bytes. */

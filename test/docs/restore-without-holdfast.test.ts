@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
 import { copyFile, mkdir, open, readdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
@@ -33,14 +34,21 @@ jobs:
     schedule: "0 2 * * *"
     source: { type: directory, path: ./live }
     encryption: { passphrase_file: ./passphrase }
+  hosted:
+    schedule: "0 2 * * *"
+    source: { type: directory, path: ./live }
+    encryption: { cryptr: { keys_file: ./enc-keys, key_active: k2 } }
 `
 
 const started = await makeFolder()
 const at = (...parts: readonly string[]) => join(started.path, ...parts)
 let blocks: readonly Block[] = []
+let scripts: readonly Block[] = []
 
 beforeAll(async () => {
-  blocks = (await blocksOf(PAGE)).filter(({ language }) => language === 'sh')
+  const all = await blocksOf(PAGE)
+  blocks = all.filter(({ language }) => language === 'sh')
+  scripts = all.filter(({ language }) => language === 'js')
   execFileSync('age-keygen', ['-o', at('age.key')], { stdio: 'ignore' })
   const recipient = execFileSync('age-keygen', ['-y', at('age.key')], { encoding: 'utf8' }).trim()
   await makeRichTree(at('live'))
@@ -50,6 +58,7 @@ beforeAll(async () => {
   await writeFile(at('leave-files'), leave, { mode: 0o755 })
   await writeFile(at('dump.sql'), 'create table orders (id); insert into orders values (7);\n')
   await writeFile(at('passphrase'), PASSPHRASE, { mode: 0o600 })
+  await writeFile(at('enc-keys'), ['k1', 'k2'].map(keyLine).join('\n'), { mode: 0o600 })
   makeShop(at('shop.db'))
   await writeFile(at('holdfast.yml'), config(recipient))
   await succeed(['backup', 'create'], { cwd: started.path })
@@ -58,6 +67,8 @@ beforeAll(async () => {
 afterAll(async () => {
   await started[Symbol.asyncDispose]()
 })
+
+const keyLine = (id: string) => `${id}/${randomBytes(32).toString('base64')}`
 
 /** In WAL mode, with what is committed still in the WAL, as a program that was killed leaves it. */
 function makeShop(path: string): void {
@@ -107,6 +118,7 @@ describe('the page on restoring without Holdfast', () => {
     expect(marked).toEqual([
       'check',
       'command .sql.zst.age',
+      'cryptr .tar.zst.cryptr',
       'directory .tar',
       'directory .tar.gz',
       'directory .tar.zst',
@@ -155,6 +167,25 @@ describe('the page on restoring without Holdfast', () => {
     const { code, stdout } = await typeAtTerminal('bash -e typed.sh', PASSPHRASE, started.path)
     expect({ code, stdout }).toMatchObject({ code: 0 })
     expect(await snapshotTree(at('typed'))).toEqual(await snapshotTree(at('live')))
+  })
+
+  it('opens what cryptr closed, with the script of the page and no key but the right one', async () => {
+    const [script, ...more] = scripts
+    expect([script?.words, more]).toEqual([['unlock.mjs'], []])
+    await writeFile(at('unlock.mjs'), script?.text ?? '')
+    const archive = await archiveOf('hosted', 'live')
+    const open = (key: string, to: string) => {
+      const names = setup({ archive, key: at(key), to: at(to) })
+      return bash(names + block('check') + block('cryptr', '.tar.zst.cryptr'), started.path)
+    }
+    expect(await open('enc-keys', 'unlocked')).toMatchObject({ code: 0 })
+    expect(await snapshotTree(at('unlocked'))).toEqual(await snapshotTree(at('live')))
+    await writeFile(at('others'), keyLine('k1'))
+    const failed = await open('others', 'locked')
+    expect(failed.code).not.toBe(0)
+    expect(failed.stderr).toMatch(/there is no key k2/)
+    await writeFile(at('namesake'), keyLine('k2'))
+    expect((await open('namesake', 'still-locked')).code).not.toBe(0)
   })
 
   it('lists an archive, and takes one folder out of it', async () => {

@@ -10,6 +10,7 @@ import { extensionOf, layersOf } from '../../src/stream/archive.ts'
 import { cryptrDecrypt, cryptrEncrypt, cryptrNonces, cryptrSize } from '../../src/stream/cryptr.ts'
 import { encryptionOf, type Identity, loadIdentities } from '../../src/stream/keys.ts'
 import { layersOfName, peelLayers } from '../../src/stream/layers.ts'
+import { reseal } from '../../src/stream/resealed.ts'
 import { seal } from '../../src/stream/seal.ts'
 import { chunkOpener, chunkSealer } from '../../src/stream/sealed-chunks.ts'
 import { readThrough, unseal } from '../../src/stream/unseal.ts'
@@ -288,6 +289,14 @@ describe('cryptr as a layer', () => {
     })
     expect(extensionOf(layers, '.tar')).toBe('.tar.zst.cryptr')
     expect(layersOfName('x.tar.zst.cryptr')).toEqual(['tar', 'zstd', 'cryptr'])
+  })
+
+  it('closes what was sealed before for one target among several', async () => {
+    const bytes = randomBytes(300_000)
+    const closed = reseal(inChunks(bytes, 70_000), { kind: 'cryptr', key: KEY }, never)
+    const body = await collect(closed.body)
+    expect(closed.reading()).toEqual({ bytes: body.length, sha256: sha256(body) })
+    expect((await open(body)).equals(bytes)).toBe(true)
   })
 
   it('is seen by its header, whatever the name, and nothing else is taken for it', async () => {
