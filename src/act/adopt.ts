@@ -80,6 +80,7 @@ function copyOf(manifest: Manifest, target: TargetId): Copy {
     status: 'complete',
     bytes: manifest.stored.bytes,
     sha256: manifest.stored.sha256,
+    encryption: manifest.encryption,
     readback: null,
     takenAt: manifest.finished,
     verifiedAt: null,

@@ -154,6 +154,7 @@ async function commitCopy(
     key: manifest.key,
     bytes: manifest.stored.bytes,
     sha256: manifest.stored.sha256,
+    encryption: manifest.encryption,
     takenAt: manifest.finished,
     verifiedAt: null,
     verify: 'never',

@@ -1,6 +1,7 @@
 // The nouns of the whole program on one page, longer than others because they are read together.
 import type { Brand, Bytes, Instant, Millis } from '../lib/brand.ts'
 import type { Secret } from '../lib/secret.ts'
+import type { ManifestEncryption } from './manifest.ts'
 
 export type { Bytes, Instant, Millis } from '../lib/brand.ts'
 
@@ -322,6 +323,8 @@ export interface Copy {
    * end of its lock, or for a key that may not delete, when it is worth another try.
    */
   readonly retained: { readonly until: Instant; readonly why: 'lock' | 'permission' } | null
+  /** As its manifest tells; absent: not known, for it was written before this was kept, or never finished. */
+  readonly encryption?: ManifestEncryption | null
 }
 
 /** Keeps a copy whatever retention says. An object `<key>.pin.json` beside the archive. */

@@ -36,7 +36,7 @@ export async function observe(scope: Scope, world: World, signal: AbortSignal): 
     alive: scope.underLease ? new Set() : await observeLife(history, world),
     pruneConfirmed: scope.pruneConfirmed,
     restoreRequested: scope.restoreRequested,
-    warnings: scope.depth === 'all' ? await observeWarnings(world) : [],
+    warnings: scope.depth === 'all' ? await observeWarnings(world, history) : [],
   }
 }
 

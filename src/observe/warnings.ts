@@ -1,13 +1,21 @@
 import { stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import type { Desired } from '../core/model.ts'
-import type { Warning } from '../core/observed.ts'
+import type { History, Warning } from '../core/observed.ts'
 import { programsOnPath } from '../platform/program.ts'
+import { unopenable } from './unopenable.ts'
 import type { World } from './world.ts'
 
 /** What this machine has to say about the config, beside what plan can tell by itself. */
-export async function observeWarnings({ desired }: World): Promise<readonly Warning[]> {
-  return [...(await missingPrograms(desired)), ...(await sharedDevices(desired))]
+export async function observeWarnings(
+  { desired }: World,
+  history: History,
+): Promise<readonly Warning[]> {
+  return [
+    ...(await missingPrograms(desired)),
+    ...(await sharedDevices(desired)),
+    ...(await unopenable(desired, history)),
+  ]
 }
 
 async function missingPrograms(desired: Desired): Promise<readonly Warning[]> {

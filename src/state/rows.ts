@@ -1,3 +1,4 @@
+import type { ManifestEncryption } from '../core/manifest.ts'
 import type { Backup, Copy, Instant, Run } from '../core/model.ts'
 import type { BackupRow, CopyRow, RunRow } from './tables.ts'
 
@@ -173,6 +174,7 @@ export const COPY_COLUMNS = [
   'error',
   'retained_until',
   'retained_why',
+  'encryption',
 ] as const satisfies readonly (keyof CopyRow)[]
 
 type CopyValues = readonly [
@@ -190,6 +192,7 @@ type CopyValues = readonly [
   error: string | null,
   retainedUntil: Instant | null,
   retainedWhy: NonNullable<Copy['retained']>['why'] | null,
+  encryption: string | null,
 ]
 
 /** A row of `COPY_COLUMNS` as a copy. The schema vouches for its types. */
@@ -209,7 +212,20 @@ export function copyOf(row: Row): Copy {
     verify: v[10],
     error: v[11],
     retained: v[12] === null || v[13] === null ? null : { until: v[12], why: v[13] },
+    ...(v[14] === null ? {} : { encryption: encryptionOf(v[14]) }),
   }
+}
+
+/** A hundred thousand copies have a handful of encryptions among them: each is read once. */
+const encryptions = new Map<string, ManifestEncryption | null>()
+const MOST_ENCRYPTIONS = 1000
+
+function encryptionOf(text: string): ManifestEncryption | null {
+  const known = encryptions.get(text)
+  if (known !== undefined) return known
+  const read = JSON.parse(text) as ManifestEncryption | null
+  if (encryptions.size < MOST_ENCRYPTIONS) encryptions.set(text, read)
+  return read
 }
 
 /** A copy as its row. */
@@ -229,5 +245,6 @@ export function copyRow(copy: Copy): CopyRow {
     error: copy.error,
     retained_until: copy.retained?.until ?? null,
     retained_why: copy.retained?.why ?? null,
+    encryption: copy.encryption === undefined ? null : JSON.stringify(copy.encryption),
   }
 }

@@ -67,6 +67,7 @@ export interface CopyRow {
   readonly error: string | null
   readonly retained_until: number | null
   readonly retained_why: string | null
+  readonly encryption: string | null
 }
 
 export interface RestoreRow {
