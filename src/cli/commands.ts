@@ -1,3 +1,4 @@
+// Every verb with its words and flags on one page, longer than others because it reads as the help does.
 import { Command, CommanderError, Option } from 'commander'
 import { exitCodeOf, Failure, NotAvailable } from '../lib/errors.ts'
 import { errorJson, renderError } from '../view/errors.ts'

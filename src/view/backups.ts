@@ -121,7 +121,7 @@ function manifestFacts(manifest: Manifest): readonly (readonly string[])[] {
     ['size', `${formatBytes(stored.bytes)} (${stored.bytes} bytes)`],
     ['sha256', stored.sha256],
     ['layers', layers.join(' ')],
-    ['encryption', encryption === null ? 'none' : encryption.scheme],
+    ['encryption', encryptionWords(encryption)],
     [
       'config',
       config.commit === null ? config.sha256 : `${config.sha256} (commit ${config.commit})`,
@@ -178,4 +178,9 @@ function statusOf(backup: Backup, copy: Copy | null): string {
 
 function instant(at: Instant | null): string | null {
   return at === null ? null : iso(at)
+}
+
+function encryptionWords(encryption: Manifest['encryption']): string {
+  if (encryption === null) return 'none'
+  return encryption.scheme === 'cryptr' ? `cryptr, key ${encryption.keyId}` : encryption.scheme
 }
