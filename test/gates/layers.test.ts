@@ -138,13 +138,13 @@ describe('the layer rules', () => {
         (path) => `import '${path}'`,
       )
     }
-    files['src/sources/sqlite/probe.ts'] = ["import '../source.ts'", "import './copy.ts'"]
+    files['src/sources/sqlite/probe.ts'] = ["import '../source.ts'", "import './dump.ts'"]
     files['src/main.ts'] = EVERYTHING.map((path) => `import './${path}'`)
     expect(await lint(files)).toEqual([])
   })
 
   it('keep a source from knowing another one', async () => {
-    const kinds = ['command', 'directory', 'sqlite']
+    const kinds = ['command', 'directory', 'hiqlite', 'sqlite']
     const others = (own: string) => kinds.filter((kind) => kind !== own)
     const files = Object.fromEntries(
       kinds.map((kind) => [
@@ -157,7 +157,7 @@ describe('the layer rules', () => {
       ]),
     )
     const told = await lint(files)
-    expect(told.length).toBe(3 * 2 * 3)
+    expect(told.length).toBe(4 * 3 * 3)
     expect(new Set(told.map(({ message }) => message))).toEqual(
       new Set([
         'a source never knows another one: what two of them share belongs to stream, platform or lib.',

@@ -1,9 +1,9 @@
 import type { Instant } from '../../core/model.ts'
 import { formatBytes } from '../../lib/size.ts'
 import { iso } from '../../lib/time.ts'
+import { usersOf } from '../../platform/sqlite/in-use.ts'
+import { entryAt, realFile } from '../../platform/sqlite/places.ts'
 import type { Replacement, RestoreTask } from '../source.ts'
-import { usersOf } from './in-use.ts'
-import { entryAt, realFile } from './places.ts'
 import type { SqliteSettings } from './settings.ts'
 
 /** What a restore of the database would replace. Changes nothing, opens nothing. */

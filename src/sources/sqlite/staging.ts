@@ -1,15 +1,15 @@
-import { constants } from 'node:fs'
-import { access, chmod, chown, rm } from 'node:fs/promises'
+import { chmod, chown, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { ArchiveDamaged, messageOf, RestoreFailed } from '../../lib/errors.ts'
+import { RestoreFailed } from '../../lib/errors.ts'
 import { formatBytes } from '../../lib/size.ts'
-import { codeOf, freeBytes, isMountPoint, makeFolders, syncFile } from '../../platform/files.ts'
+import { isMountPoint, syncFile } from '../../platform/files.ts'
+import { judgeUsage, usersAndLocksOf } from '../../platform/sqlite/in-use.ts'
+import { entryAt, ownPath, partsOf, realFile, SIDECARS } from '../../platform/sqlite/places.ts'
+import { requireNew, requireRoom, requireWhole } from '../../platform/sqlite/room.ts'
+import { requireSound } from '../../platform/sqlite/sound.ts'
+import type { Checked, JournalMode } from '../../platform/sqlite/task.ts'
 import type { Move, RestoreTask, SourceContext, Staged, Staging } from '../source.ts'
-import { ask } from './ask.ts'
-import { judgeUsage, usersAndLocksOf } from './in-use.ts'
-import { entryAt, ownPath, partsOf, realFile, SIDECARS } from './places.ts'
 import type { SqliteSettings } from './settings.ts'
-import type { Checked, JournalMode } from './task.ts'
 
 /** One restore of one database. */
 interface Order {
@@ -28,16 +28,12 @@ export async function stageDatabase(
   context: SourceContext,
   signal: AbortSignal,
 ): Promise<Staging> {
-  if (task.only !== null) {
-    throw new RestoreFailed(`a database is restored whole, not only ${task.only}`, {
-      hint: 'restore it elsewhere with --to FILE and take out what you need with sqlite3',
-    })
-  }
+  requireWhole(task.only)
   const live = await realFile(task.to ?? settings.path)
   const staged = ownPath(live, 'staging', context.token)
   const order: Order = { live, staged, task, token: context.token }
   await (task.to === null ? requireReplaceable(order, signal) : requireNew(live))
-  await requireRoom(order)
+  await requireRoom(dirname(live), 0o755, task.facts)
   return {
     sink: { kind: 'file', path: staged },
     immediate: false,
@@ -61,15 +57,6 @@ export async function sweepStaged(
   }
 }
 
-async function requireNew(path: string): Promise<void> {
-  const taken = (await partsOf(path))[0]
-  if (taken === undefined) return
-  throw new RestoreFailed(`${taken} exists already and is not overwritten`, {
-    at: taken,
-    hint: 'name a file that does not exist yet: --to /path/to/restored.sqlite',
-  })
-}
-
 async function requireReplaceable(order: Order, signal: AbortSignal): Promise<void> {
   const { live, task, token } = order
   const there = await entryAt(live)
@@ -83,28 +70,6 @@ async function requireReplaceable(order: Order, signal: AbortSignal): Promise<vo
     })
   }
   judgeUsage(live, await usersAndLocksOf(live, token, signal), task)
-}
-
-async function requireRoom({ live, task }: Order): Promise<void> {
-  const folder = dirname(live)
-  await makeFolders(folder, 0o755)
-    .then(() => access(folder, constants.W_OK))
-    .catch((cause: unknown) => {
-      throw new RestoreFailed(`${folder} cannot be written to (${codeOf(cause)})`, {
-        at: folder,
-        hint: 'run as a user who may write there, or restore elsewhere with --to FILE',
-        cause,
-      })
-    })
-  const { pageSize, pageCount } = task.facts
-  if (typeof pageSize !== 'number' || typeof pageCount !== 'number') return
-  const needed = pageSize * pageCount
-  const free = await freeBytes(folder)
-  if (free >= needed) return
-  throw new RestoreFailed(
-    `the database has ${formatBytes(needed)}, and ${folder} has ${formatBytes(free)} free`,
-    { at: live, hint: 'free some space there: the old database is kept beside the new one' },
-  )
 }
 
 async function finish(order: Order, signal: AbortSignal): Promise<Staged> {
@@ -133,29 +98,12 @@ async function finish(order: Order, signal: AbortSignal): Promise<Staged> {
   }
 }
 
-async function checkedContent({ staged, task }: Order, signal: AbortSignal): Promise<Checked> {
+function checkedContent({ staged, task }: Order, signal: AbortSignal): Promise<Checked> {
   const { journalMode, pageCount } = task.facts
   // A copy elsewhere stays byte for byte what the archive holds.
   const mode = task.to === null && isJournalMode(journalMode) ? journalMode : null
-  const answer = await ask<'check'>(
-    { kind: 'check', path: staged, journalMode: mode, mayBeEmpty: pageCount === 0 },
-    signal,
-  ).catch((cause: unknown) => {
-    signal.throwIfAborted()
-    throw new RestoreFailed(`the restored database could not be checked: ${messageOf(cause)}`, {
-      cause,
-    })
-  })
-  if (answer.kind === 'problem') {
-    const message = `the archive holds no sound SQLite database: ${answer.message}`
-    throw new ArchiveDamaged(message, { hint: 'restore an older archive: holdfast backup list' })
-  }
-  if (typeof pageCount === 'number' && answer.pageCount !== pageCount) {
-    throw new ArchiveDamaged(
-      `the archive's database has ${answer.pageCount} pages, and ${pageCount} were archived`,
-    )
-  }
-  return answer
+  const pages = typeof pageCount === 'number' ? pageCount : null
+  return requireSound({ path: staged, journalMode: mode, pageCount: pages, edit: null }, signal)
 }
 
 function isJournalMode(value: unknown): value is JournalMode {

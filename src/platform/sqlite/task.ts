@@ -1,4 +1,4 @@
-import type { Bytes, Millis } from '../../core/model.ts'
+import type { Bytes, Millis } from '../../lib/brand.ts'
 
 /**
  * What the child process is asked to do, and what it answers: JSON over its stdin and stdout.
@@ -17,6 +17,8 @@ export interface CopyTask {
   readonly to: string
   /** How long to wait for somebody else's lock. */
   readonly lockWait: Millis
+  /** Made in the copy before it is checked. */
+  readonly edit: RowEdit | null
 }
 
 /** Prove that a file nobody else uses is a whole database, and give it its journal mode. */
@@ -27,7 +29,27 @@ export interface CheckTask {
   readonly journalMode: JournalMode | null
   /** Whether a file of no bytes, which is a database without pages, is what was archived. */
   readonly mayBeEmpty: boolean
+  /** Made once the file is proven sound. */
+  readonly edit: RowEdit | null
 }
+
+/** One value that a copy is to have instead of the original's. */
+export interface RowEdit {
+  /** Where there is no table of this name nothing is made. */
+  readonly table: string
+  /** Gives the value that is there, a blob. */
+  readonly read: string
+  /** Puts another one there: its only parameter. */
+  readonly write: string
+  /** Hex. */
+  readonly value: string
+}
+
+/** What an edit came upon; null where the table is missing. */
+export type Edited = {
+  /** Hex; null where there was no row, or no blob in it. */
+  readonly before: string | null
+} | null
 
 /** Find out by locks whether anybody uses a database, also beyond what /proc shows. */
 export interface ProbeTask {
@@ -57,6 +79,7 @@ export interface Copied {
   readonly sqliteVersion: string
   /** Tables, indexes, views and triggers. */
   readonly objects: number
+  readonly edited: Edited
   readonly warnings: readonly string[]
 }
 
@@ -65,6 +88,7 @@ export interface Checked {
   readonly bytes: Bytes
   readonly pageCount: number
   readonly objects: number
+  readonly edited: Edited
   readonly warnings: readonly string[]
 }
 

@@ -1,11 +1,12 @@
 import { statSync } from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'
 import { pathToFileURL } from 'node:url'
-import type { Bytes } from '../../core/model.ts'
+import type { Bytes } from '../../lib/brand.ts'
+import { editRow } from './edit.ts'
 import { readHeader } from './header.ts'
 import { COUNT_OBJECTS, checkIntegrity, numberOf } from './integrity.ts'
 import { Unfit } from './problem.ts'
-import type { Checked, CheckTask, JournalMode } from './task.ts'
+import type { Checked, CheckTask, Edited, JournalMode, RowEdit } from './task.ts'
 
 /** Proves that the file is a whole, sound database, and puts it into the journal mode asked for. */
 export function check(task: CheckTask): Checked {
@@ -13,7 +14,7 @@ export function check(task: CheckTask): Checked {
   const header = readHeader(task.path)
   if (header === null) {
     if (!task.mayBeEmpty) throw new Unfit('damaged', 'it has no bytes')
-    return { kind: 'checked', bytes, pageCount: 0, objects: 0, warnings: [] }
+    return { kind: 'checked', bytes, pageCount: 0, objects: 0, edited: null, warnings: [] }
   }
   const { pageSize, pageCount } = header
   if (pageCount !== null && bytes !== pageCount * pageSize) {
@@ -21,8 +22,9 @@ export function check(task: CheckTask): Checked {
   }
   const checked = read(task.path, bytes)
   const { journalMode } = task
+  const edited = task.edit && change(task.path, task.edit)
   if (journalMode !== null && journalMode !== header.journalMode) setMode(task.path, journalMode)
-  return { ...checked, bytes: statSync(task.path).size as Bytes }
+  return { ...checked, edited, bytes: statSync(task.path).size as Bytes }
 }
 
 /** As immutable: no locks, no files beside it, whatever its journal mode. */
@@ -38,7 +40,18 @@ function read(path: string, bytes: Bytes): Checked {
       warnings: checkIntegrity(database),
       pageCount: numberOf(database, 'pragma page_count'),
       objects: numberOf(database, COUNT_OBJECTS),
+      edited: null,
     }
+  } finally {
+    database.close()
+  }
+}
+
+function change(path: string, edit: RowEdit): Edited {
+  const database = new DatabaseSync(path)
+  try {
+    database.exec('pragma trusted_schema=off')
+    return editRow(database, edit)
   } finally {
     database.close()
   }

@@ -10,8 +10,9 @@ import {
 import { dirname } from 'node:path'
 import { versions } from 'node:process'
 import { backup, DatabaseSync } from 'node:sqlite'
-import type { Bytes } from '../../core/model.ts'
+import type { Bytes } from '../../lib/brand.ts'
 import { copyAtRest } from './copy-at-rest.ts'
+import { editRow } from './edit.ts'
 import { type Header, readHeader } from './header.ts'
 import { COUNT_OBJECTS, checkIntegrity, numberOf } from './integrity.ts'
 import { resultCode, Unfit } from './problem.ts'
@@ -29,7 +30,7 @@ export async function copy(task: CopyTask): Promise<Copied> {
   if (header === null) return copyNothing(task)
   await copyConsistently(task, header)
   chmodSync(task.to, 0o600)
-  return { ...normalise(task.to), journalMode: header.journalMode }
+  return { ...normalise(task), journalMode: header.journalMode }
 }
 
 /** A database without a page: a file of no bytes. */
@@ -45,6 +46,7 @@ function copyNothing({ to }: CopyTask): Copied {
     applicationId: 0,
     sqliteVersion: versions.sqlite ?? 'unknown',
     objects: 0,
+    edited: null,
     warnings: [],
   }
 }
@@ -84,16 +86,17 @@ async function copyOnline({ from, to, lockWait }: CopyTask, readOnly: boolean): 
   }
 }
 
-/** Makes one file of the copy, proves it sound, and tells what it is. */
-function normalise(path: string): Omit<Copied, 'journalMode'> {
-  const database = new DatabaseSync(path)
+/** Makes one file of the copy, with its edit, proves it sound, and tells what it is. */
+function normalise({ to, edit }: CopyTask): Omit<Copied, 'journalMode'> {
+  const database = new DatabaseSync(to)
   try {
     const [mode] = Object.values(database.prepare('pragma journal_mode=delete').get() ?? {})
     if (mode !== 'delete') throw new Unfit('failed', `the copy stays in journal mode ${mode}`)
+    const edited = edit && editRow(database, edit)
     const warnings = checkIntegrity(database)
     const pageSize = numberOf(database, 'pragma page_size')
     const pageCount = numberOf(database, 'pragma page_count')
-    const { size } = statSync(path)
+    const { size } = statSync(to)
     if (size !== pageSize * pageCount) {
       throw new Unfit(
         'damaged',
@@ -109,6 +112,7 @@ function normalise(path: string): Omit<Copied, 'journalMode'> {
       applicationId: numberOf(database, 'pragma application_id'),
       sqliteVersion: versions.sqlite ?? 'unknown',
       objects: numberOf(database, COUNT_OBJECTS),
+      edited,
       warnings,
     }
   } finally {

@@ -1,6 +1,5 @@
 import { RestoreFailed } from '../../lib/errors.ts'
-import { openFiles } from '../../platform/open-files.ts'
-import type { RestoreTask } from '../source.ts'
+import { openFiles } from '../open-files.ts'
 import { ask } from './ask.ts'
 import { ownPath, partsOf } from './places.ts'
 
@@ -42,7 +41,7 @@ export async function usersAndLocksOf(
 export function judgeUsage(
   path: string,
   { users, unseen }: Usage,
-  { force }: RestoreTask,
+  { force }: { readonly force: boolean },
 ): readonly string[] {
   if (users.length === 0) return unseen
   const by = users.join(', ')

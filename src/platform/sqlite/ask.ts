@@ -1,7 +1,7 @@
 import { extname } from 'node:path'
 import { execPath } from 'node:process'
 import { fileURLToPath } from 'node:url'
-import { failureOf, run } from '../../platform/program.ts'
+import { failureOf, run } from '../program.ts'
 import type { Answers, Problem, Task } from './task.ts'
 
 /** Beside this file, and with its extension: `.ts` in a checkout, `.js` in a package. */

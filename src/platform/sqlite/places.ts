@@ -1,7 +1,7 @@
 import type { Stats } from 'node:fs'
 import { lstat, realpath } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
-import { isGone } from '../../platform/files.ts'
+import { isGone } from '../files.ts'
 
 /** What SQLite keeps beside a database, by suffix of its name. */
 export const SIDECARS = ['-wal', '-shm', '-journal'] as const
