@@ -169,11 +169,11 @@ function placeOf(jobId: JobId, sourceName: string, world: World): Place | null {
   return job && source ? { job, source } : null
 }
 
-/** Kind of source that takes archives of an innermost layer. */
-const KIND_OF_LAYER: Readonly<Record<string, string>> = {
-  tar: 'directory',
-  sqlite: 'sqlite',
-  raw: 'command',
+/** Kinds of sources that take archives of an innermost layer; the first one also without a declaration. */
+const KINDS_OF_LAYER: Readonly<Record<string, readonly [string, ...string[]]>> = {
+  tar: ['directory'],
+  sqlite: ['sqlite', 'hiqlite'],
+  raw: ['command'],
 }
 
 /** A manifest that names what is not declared here is no licence to choose something else. */
@@ -190,15 +190,17 @@ function placeNamed({ key, job, source }: Manifest, world: World): Place {
 }
 
 function onlyFitting(archive: Archive, world: World): Place {
-  const kind = KIND_OF_LAYER[archive.layers[0] ?? '']
+  const kinds: readonly string[] = KINDS_OF_LAYER[archive.layers[0] ?? ''] ?? []
   const places = world.desired.jobs.flatMap((job) =>
-    job.sources.filter((source) => source.kind === kind).map((source) => ({ job, source })),
+    job.sources.filter((source) => kinds.includes(source.kind)).map((source) => ({ job, source })),
   )
   const [only, ...others] = places
   if (only && others.length === 0) return only
   const names = places.map(({ job, source }) => `${job.id}/${source.name}`)
   const which =
-    names.length === 0 ? `no ${kind} source is declared` : `it may belong to ${names.join(' or ')}`
+    names.length === 0
+      ? `no ${kinds.join(' or ')} source is declared`
+      : `it may belong to ${names.join(' or ')}`
   throw new RestoreFailed(`nothing beside ${archive.name} says whose it is, and ${which}`, {
     at: archive.name,
     hint: 'keep its .manifest.json beside it, or declare a single source of that type',
@@ -207,7 +209,7 @@ function onlyFitting(archive: Archive, world: World): Place {
 
 /** A source for an archive whose own is not declared any more: enough to restore it elsewhere. */
 async function sourceOf(archive: Archive, world: World): Promise<Source> {
-  const kind = KIND_OF_LAYER[archive.layers[0] ?? ''] ?? 'command'
+  const [kind] = KINDS_OF_LAYER[archive.layers[0] ?? ''] ?? ['command']
   const load = world.plugins.sources.get(kind)
   if (!load) throw new NotAvailable(`source type ${kind}`)
   const options = kind === 'command' ? { backup: ['true'] } : { path: '/nonexistent/holdfast' }

@@ -88,6 +88,8 @@ function usualName(kind: string, block: Block): string {
       return text(block, 'volume') ?? text(block, 'app') ?? ''
     case 'bucket':
       return text(block, 'from') ?? ''
+    case 'hiqlite':
+      return kind
     case 'postgres':
     case 'mysql':
     case 'mariadb':

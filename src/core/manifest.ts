@@ -35,7 +35,7 @@ export interface Manifest {
 }
 
 export interface ManifestSource {
-  /** `directory`, `sqlite`, `command`. */
+  /** `directory`, `sqlite`, `hiqlite`, `command`. */
   readonly type: string
   readonly name: string
   /** What a restore has to know: path, excludes, device, owner … Strings, numbers, lists of strings; no secrets. */

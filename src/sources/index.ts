@@ -4,5 +4,6 @@ import type { SourceKind } from './source.ts'
 export const sourceKinds: ReadonlyMap<string, () => Promise<SourceKind>> = new Map([
   ['directory', async () => (await import('./directory.ts')).directory],
   ['sqlite', async () => (await import('./sqlite.ts')).sqlite],
+  ['hiqlite', async () => (await import('./hiqlite.ts')).hiqlite],
   ['command', async () => (await import('./command.ts')).command],
 ])

@@ -1,0 +1,17 @@
+import { type HiqliteSettings, isAlone } from './settings.ts'
+
+/**
+ * What is left to be done where the node is not its whole cluster, in words; nothing where it is.
+ * Only Hiqlite itself builds the snapshot that the other nodes get, and only for its own variable.
+ */
+export function handOver(settings: HiqliteSettings, prepared: string): readonly string[] {
+  if (isAlone(settings)) return []
+  if (settings.nodeId === 1) {
+    return [
+      `node 1 of ${settings.nodes} restores it by itself: with every node down, start node 1 with HQL_BACKUP_RESTORE=file:${prepared}, then the others without it`,
+    ]
+  }
+  return [
+    `node ${settings.nodeId} joins as a new one and gets its data from node 1: restore into node 1 first, and start this one without HQL_BACKUP_RESTORE, which would make Hiqlite delete its data_dir`,
+  ]
+}
