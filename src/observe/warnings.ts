@@ -41,7 +41,8 @@ async function sharedDevices(desired: Desired): Promise<readonly Warning[]> {
       const device = await deviceOf(target?.kind === 'local' ? target.options.path : null)
       if (device === null) continue
       for (const source of job.sources) {
-        if ((await deviceOf(source.options.path)) !== device) continue
+        const { path, data_dir } = source.options
+        if ((await deviceOf(path ?? data_dir)) !== device) continue
         warnings.push({
           rule: 'same-device',
           subject: `${job.id}/${source.name}`,

@@ -115,14 +115,15 @@ async function finish(order: Order, signal: AbortSignal): Promise<Staged> {
   const inUse = await requireUnused(order, signal)
   const { moves, previous } = await planSwap(layout, holder, token)
   const place = join(layout.root, layout.arrival)
-  const next = handOver(settings, place)
   const what = `Hiqlite database of ${formatBytes(checked.bytes)}, ${checked.pageCount} pages, checked`
   return {
     moves,
     previous,
     leftovers: [holder],
-    summary: isAlone(settings) ? what : `${what} and placed at ${place}: ${next.join('; ')}`,
-    warnings: [...checked.warnings, ...remarksOn(checked.edited), ...disowned, ...inUse, ...next],
+    summary: isAlone(settings)
+      ? what
+      : `${what} and placed at ${place}: ${handOver(settings, place).join('; ')}`,
+    warnings: [...checked.warnings, ...remarksOn(checked.edited), ...disowned, ...inUse],
   }
 }
 
