@@ -25,7 +25,7 @@ import type { RestoreTask, SourceContext, Staged } from '../../src/sources/sourc
 import { fill, restoreFrom, taskOf } from '../contract/source.ts'
 import { addMeta, LIVE_META, makeNode, metaOf } from '../support/hiqlite.ts'
 import { mountTmpfs } from '../support/mounts.ts'
-import { elsewhere, end, examine, HOLDER, makeDatabase } from '../support/sqlite.ts'
+import { elsewhere, end, examine, HOLDER, makeDatabase, whileIt } from '../support/sqlite.ts'
 
 const NEVER = new AbortController().signal
 const PREVIOUS = '.holdfast-previous-token'
@@ -169,7 +169,7 @@ describe('hiqlite: a restore into the only node', () => {
     addMeta(backup, LIVE_META)
     const holder = await elsewhere(path, HOLDER)
     const to = join(folder, 'other/out.sqlite')
-    await restore({}, { to }).finally(() => end(holder))
+    await whileIt(restore({}, { to }), holder)
     expect(metaOf(to)).toBe(LIVE_META)
     expect(await files()).toEqual(OLD)
     await expect(restore({}, { to })).rejects.toThrow('exists already')
@@ -271,7 +271,7 @@ describe('hiqlite: a restore into a node that runs', () => {
     expect(await said({})).toContain('its lock file is there')
     expect(await said({ nodes: 3 })).toContain('HQL_BACKUP_RESTORE=file:')
     const holder = await elsewhere(path, HOLDER)
-    const now = await said({}).finally(() => end(holder))
+    const now = await whileIt(said({}), holder)
     expect(now).toContain(`(process ${holder.pid})`)
   })
 })

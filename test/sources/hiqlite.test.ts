@@ -10,7 +10,7 @@ import { DEFAULT_META, decodeMeta } from '../../src/sources/hiqlite/meta.ts'
 import { hiqlite } from '../../src/sources/hiqlite.ts'
 import { archiveTo, sourceContract } from '../contract/source.ts'
 import { addMeta, LIVE_META, makeNode, metaOf } from '../support/hiqlite.ts'
-import { elsewhere, end, examine, makeDatabase, WRITER } from '../support/sqlite.ts'
+import { elsewhere, examine, makeDatabase, WRITER, whileIt } from '../support/sqlite.ts'
 
 const configured = (options: Options) => hiqlite.configure(section('source', options))
 
@@ -53,7 +53,7 @@ const archive = (options: Options = {}) =>
 describe('hiqlite: a copy', () => {
   it('is one state of a database that is written to, and belongs to no cluster', async () => {
     const writer = await elsewhere(path, WRITER)
-    const { facts, warnings } = await archive().finally(() => end(writer))
+    const { facts, warnings } = await whileIt(archive(), writer)
     expect(writer.signalCode).toBe('SIGKILL') // it wrote to the end
     expect(examine(copy)).toMatchObject({ unpaired: 0, rows: 200, integrity: 'ok' })
     expect(metaOf(copy)).toBe(DEFAULT_META)

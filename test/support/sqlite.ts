@@ -69,3 +69,12 @@ export async function end(child: ChildProcess, signal: NodeJS.Signals = 'SIGKILL
   child.kill(signal)
   await ended
 }
+
+/** What `work` comes to; the process beside it is ended in any case. */
+export async function whileIt<T>(work: Promise<T>, beside: ChildProcess): Promise<T> {
+  try {
+    return await work
+  } finally {
+    await end(beside)
+  }
+}
