@@ -110,7 +110,7 @@ function timezoneOf(block: Block): string {
 function resolveSchedule(block: Block, timezone: string, now: Instant): Schedule | null {
   const cron = text(block, 'schedule')?.trim() ?? null
   if (cron === null || cron === 'manual') return null
-  const problem = scheduleFault(cron, timezone, now)
+  const problem = scheduleFault({ cron, timezone }, now)
   if (problem !== null) {
     const hint = 'minute hour day month weekday: "0 2 * * *" is 02:00 every day'
     fault(block, 'schedule', isHidden(block, 'schedule') ? 'is no usable schedule' : problem, hint)

@@ -3,8 +3,9 @@ import type { Applied, AppliedJob, Desired, DesiredJob, Instant, JobId } from '.
 /** What a job's `since` is about: while this stays the same, its slots stay owed. */
 export function scheduleMark(job: Pick<DesiredJob, 'schedule' | 'enabled'>): string {
   if (job.schedule === null) return job.enabled ? 'on-request' : 'on-request disabled'
-  const { cron, timezone } = job.schedule
-  return `${cron} ${timezone} ${job.enabled ? 'enabled' : 'disabled'}`
+  const { cron, timezone, dialect } = job.schedule
+  const pattern = dialect === undefined ? cron : `${dialect} ${cron}`
+  return `${pattern} ${timezone} ${job.enabled ? 'enabled' : 'disabled'}`
 }
 
 /**

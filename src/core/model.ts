@@ -126,6 +126,8 @@ export interface Schedule {
   readonly cron: string
   /** IANA name. */
   readonly timezone: string
+  /** How `cron` is read: as the Rust crate `cron` reads it, or, without it, as croner does. */
+  readonly dialect?: 'cron-crate'
 }
 
 export interface DesiredSource {

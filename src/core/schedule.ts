@@ -1,6 +1,7 @@
 import { Cron } from 'croner'
 import type { Instant } from '../lib/brand.ts'
 import { iso } from '../lib/time.ts'
+import { fromCronCrate } from './cron-crate.ts'
 import type { Schedule } from './model.ts'
 import { instantOf, latestWall, type Zone, zoneFault, zoneOf } from './zone.ts'
 
@@ -54,14 +55,14 @@ export function missedSlots(schedule: Schedule, after: Instant, until: Instant):
   return slotsBetween(schedule, after, until, MISSED_LIMIT).length
 }
 
-/** Why this cron in this zone is no schedule, in words, or null when it fires after `now`. */
-export function scheduleFault(cron: string, timezone: string, now: Instant): string | null {
-  const unknownZone = zoneFault(timezone)
+/** Why this is no schedule, in words, or null when it fires after `now`. */
+export function scheduleFault(schedule: Schedule, now: Instant): string | null {
+  const { cron } = schedule
+  const unknownZone = zoneFault(schedule.timezone)
   if (unknownZone !== null) return unknownZone
-  const malformed = patternFault(cron)
+  const malformed = patternFault(schedule)
   if (malformed !== null) return malformed
 
-  const schedule = { cron, timezone }
   if (nextSlot(schedule, now) === null) {
     const last = latestSlot(schedule, now)
     return last === null
@@ -78,23 +79,34 @@ interface Clock {
   before(wall: number): number | null
 }
 
-const patterns = new Map<string, Cron>()
+/** Compiled once, by dialect and text. */
+const patterns = { croner: new Map<string, Cron>(), 'cron-crate': new Map<string, Cron>() }
 
-/** The pattern, compiled once; throws what croner throws. */
-function patternOf(cron: string): Cron {
-  let pattern = patterns.get(cron)
+type Pattern = Pick<Schedule, 'cron' | 'dialect'>
+
+/** The pattern of a schedule; throws when its dialect cannot read it. */
+function patternOf(written: Pattern): Cron {
+  const known = patterns[written.dialect ?? 'croner']
+  let pattern = known.get(written.cron)
   if (pattern === undefined) {
-    // Offset 0 is UTC without asking Intl at every step: 3 µs a search, where a named zone takes 30.
-    pattern = new Cron(cron, { utcOffset: 0 })
-    patterns.set(cron, pattern)
+    pattern = compile(written)
+    known.set(written.cron, pattern)
   }
   return pattern
 }
 
-function clockOf({ cron, timezone }: Schedule): Clock {
-  const pattern = patternOf(cron)
+function compile({ cron, dialect }: Pattern): Cron {
+  // Offset 0 is UTC without asking Intl at every step: 3 µs a search, where a named zone takes 30.
+  const clock = { utcOffset: 0 }
+  return dialect === undefined
+    ? new Cron(cron, clock)
+    : new Cron(fromCronCrate(cron), { ...clock, domAndDow: true })
+}
+
+function clockOf(schedule: Schedule): Clock {
+  const pattern = patternOf(schedule)
   return {
-    zone: zoneOf(timezone),
+    zone: zoneOf(schedule.timezone),
     after: (wall) => pattern.nextRun(new Date(wall))?.getTime() ?? null,
     before: (wall) => pattern.previousRuns(1, new Date(wall))[0]?.getTime() ?? null,
   }
@@ -114,13 +126,14 @@ function absorbed({ zone, before }: Clock, wall: number): boolean {
 }
 
 /** croner reads dates and `@reboot` too, which are no schedule. */
-function patternFault(cron: string): string | null {
+function patternFault(pattern: Pattern): string | null {
+  const { cron, dialect } = pattern
   const fields = cron.trim().split(/\s+/).length
-  if (!/^\s*@[a-z]+\s*$/i.test(cron) && (fields < 5 || fields > 7)) {
+  if (dialect === undefined && !/^\s*@[a-z]+\s*$/i.test(cron) && (fields < 5 || fields > 7)) {
     return `"${cron}" is no cron pattern: it has to have 5, 6 or 7 fields`
   }
   try {
-    patternOf(cron)
+    patternOf(pattern)
     return null
   } catch (error) {
     const why = error instanceof Error ? error.message.replace(/^CronPattern: /, '') : String(error)
@@ -129,8 +142,8 @@ function patternFault(cron: string): string | null {
 }
 
 /** The first minute of a pattern has every second that any of its minutes has. */
-function firesTwiceAMinute({ cron }: Schedule, now: Instant): boolean {
-  const { after } = clockOf({ cron, timezone: 'UTC' })
+function firesTwiceAMinute(schedule: Schedule, now: Instant): boolean {
+  const { after } = clockOf({ ...schedule, timezone: 'UTC' })
   const first = after(now - (now % MINUTE) - 1)
   const second = first === null ? null : after(first)
   return first !== null && second !== null && second - first < MINUTE

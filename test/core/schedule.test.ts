@@ -275,7 +275,7 @@ describe('a schedule is refused', () => {
   ]
   for (const [cron, timezone, words] of cases) {
     it(`when it is "${cron}" in "${timezone}"`, () => {
-      expect(scheduleFault(cron, timezone, now)).toMatch(words)
+      expect(scheduleFault({ cron, timezone }, now)).toMatch(words)
     })
   }
   it('and else accepted', () => {
@@ -287,7 +287,7 @@ describe('a schedule is refused', () => {
       '0 0 29 2 *',
       '0 2 * * MON-FRI',
     ]) {
-      expect(scheduleFault(cron, 'Europe/Berlin', now)).toBeNull()
+      expect(scheduleFault({ cron, timezone: 'Europe/Berlin' }, now)).toBeNull()
     }
   })
 })
