@@ -143,6 +143,11 @@ export interface JobTarget {
   readonly retention: Retention
   /** How this job's archives are closed there: as everywhere, unless the target's entry says otherwise. */
   readonly encryption: Encryption | null
+  /**
+   * The target that a copy here has to wait for: retention lets it go only once the same backup was
+   * complete there. Absent: it waits for none.
+   */
+  readonly prunedAfter?: TargetId
 }
 
 export interface Retry {

@@ -2,6 +2,7 @@ import { formatBytes } from '../lib/size.ts'
 import type { PruneBlockedAction } from './action.ts'
 import type {
   Backup,
+  BackupId,
   Bytes,
   Copy,
   DesiredJob,
@@ -21,6 +22,8 @@ export interface Place {
   readonly target: TargetId
   readonly group: GroupId
   readonly policy: Retention
+  /** The target whose copy of the same backup has to be there first, or null. */
+  readonly after: TargetId | null
 }
 
 /** An archive far smaller than those before it. */
@@ -35,7 +38,7 @@ const RECENT = 7
 /** The copies that retention may count and drop, newest first: promise 2. All else is left alone. */
 export function validCopies(
   scene: Scene,
-  { target, group }: Place,
+  { target, group }: Pick<Place, 'target' | 'group'>,
   pins: ReadonlyMap<TargetId, ReadonlySet<string>>,
 ): readonly Retained<Copy>[] {
   const pinned = pins.get(target)
@@ -52,6 +55,17 @@ export function validCopies(
       pinned: pinned?.has(copy.key) ?? false,
     }))
     .sort((one, other) => other.takenAt - one.takenAt || byText(other.key, one.key))
+}
+
+/**
+ * The backups that the target holds whole, or held until retention there let them go. Of a target
+ * that was not looked at, only the latter are known.
+ */
+export function twinsOn(scene: Scene, target: TargetId, group: GroupId): ReadonlySet<BackupId> {
+  const isListed = scene.listing(target).kind === 'listed'
+  const whole = isListed ? validCopies(scene, { target, group }, new Map()) : []
+  const gone = scene.copiesOn(target, group).filter(({ status }) => status === 'pruned')
+  return new Set([...whole.map(({ item }) => item), ...gone].map(({ backup }) => backup))
 }
 
 /** The keys of the archives that pins keep, by target. */

@@ -10,6 +10,7 @@ import {
   type Shrinkage,
   shrinkage,
   shrunkWarning,
+  twinsOn,
   validCopies,
 } from './plan-guards.ts'
 import { decideRetention, describePolicy, type Retained } from './retention.ts'
@@ -100,7 +101,7 @@ function pruning(scene: Scene, jobs: readonly DesiredJob[], decide: Decide): Pru
     const valid = validCopies(scene, place, pins)
     const shrunk = shrinkage(place.job, valid, scene.now)
     if (shrunk !== null) warnings.push(shrunkWarning(place, shrunk))
-    const decision = decide(place, valid)
+    const decision = withTwins(scene, place, decide(place, valid))
     const outcome = judged(scene, place, decision, shrunk)
     if (outcome.action !== null) actions.push(outcome.action)
     kept.push(...decision.keep, ...outcome.spared)
@@ -117,7 +118,20 @@ function* listedPlaces(scene: Scene, job: DesiredJob): Generator<Place> {
       target: target.target,
       group: source.group,
       policy: target.retention,
+      after: target.prunedAfter ?? null,
     }
+  }
+}
+
+/** The decision without the drops whose twin was never seen complete where the place has to wait for it. */
+function withTwins(scene: Scene, { after, group }: Place, decision: Decision): Decision {
+  if (after === null || decision.drop.length === 0) return decision
+  const twins = twinsOn(scene, after, group)
+  const waiting = decision.drop.filter(({ backup }) => !twins.has(backup))
+  return {
+    ...decision,
+    keep: [...decision.keep, ...spared(waiting, 'twin-missing')],
+    drop: decision.drop.filter(({ backup }) => twins.has(backup)),
   }
 }
 
