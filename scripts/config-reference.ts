@@ -29,6 +29,7 @@ const SECTIONS = [
   ['Targets', 'target'],
   ['Sources', 'source'],
   ['Channels', 'channel'],
+  ["Hiqlite's table", 'hiqlite'],
 ] as const
 
 const INTRODUCTION = `<!-- Made from schema/holdfast.schema.json by: node scripts/config-reference.ts -->

@@ -47,6 +47,7 @@ export const ANNOTATIONS = [
   'x-message',
   'x-unavailable',
   'x-foreign',
+  'x-verbatim',
 ]
 
 /** A list of keys that is longer than this is not read by anybody. */

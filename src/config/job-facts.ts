@@ -54,9 +54,13 @@ function isEmptyList(value: unknown): boolean {
   return Array.isArray(value) && value.length === 0
 }
 
-function targetFact({ target, retention, encryption }: JobTarget, job: Declared): Fact {
+function targetFact(
+  { target, retention, encryption, prunedAfter }: JobTarget,
+  job: Declared,
+): Fact {
   const own = encryption === job.encryption ? '' : `, encryption ${encryptionWords(encryption)}`
-  return [`target ${target}`, `keeps ${retentionWords(retention)}${own}`]
+  const after = prunedAfter === undefined ? '' : `, pruned after ${prunedAfter}`
+  return [`target ${target}`, `keeps ${retentionWords(retention)}${after}${own}`]
 }
 
 function retryWords({ retry }: Declared): string | null {

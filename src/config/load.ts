@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { hostname } from 'node:os'
 import { dirname, join } from 'node:path'
 import type { Desired, Instant } from '../core/model.ts'
 import { ALIASES } from './aliases.ts'
@@ -10,6 +11,7 @@ import { mergeSecrets } from './documents.ts'
 import type { Faults } from './faults.ts'
 import { collectFaults } from './faults.ts'
 import { withoutHostSections, withoutVardoSecrets } from './foreign.ts'
+import { withHiqliteSettings, withKeysOfRauthy } from './hiqlite-settings.ts'
 import type { Environment } from './interpolate.ts'
 import { parseConfig } from './parse.ts'
 import { resolveConfig } from './resolve.ts'
@@ -35,6 +37,8 @@ export interface LoadRequest {
   readonly unset?: 'fault' | 'leave'
   /** Where relative paths start; the folder of the file unless told. */
   readonly folder?: string
+  /** Of this host, which names a node of a StatefulSet; asked of the system unless told. */
+  readonly hostname?: string
 }
 
 /** A config that is not read from its file. */
@@ -80,9 +84,15 @@ async function load(request: Loading): Promise<Desired> {
   const notices: string[] = []
   const notice = (text: string) => notices.push(text)
 
-  const written = parseAll(request, faults)
-  const own = withSettings(withoutHostSections(written, notice), env)
   const context = { env, unset, faults, folder, notice, read: (file: string) => files.push(file) }
+  const written = withKeysOfRauthy(parseAll(request, faults))
+  const hosted = await withHiqliteSettings(withoutHostSections(written, notice), {
+    ...context,
+    hostname: request.hostname ?? hostname(),
+    path,
+    hasFolder: secrets !== 'none',
+  })
+  const own = withSettings(hosted.config, env)
   const spelled = rewrite(own, readSchema(), context)
   const tree = asMap(await readTwins(spelled, readSchema(), context))
   await checkSchema(tree, faults)
@@ -95,6 +105,7 @@ async function load(request: Loading): Promise<Desired> {
     notice,
     origin: { path, sha256, commit, files },
     now: request.now ?? (Date.now() as Instant),
+    hiqlite: hosted.machine,
   })
   faults.raise()
   return desired

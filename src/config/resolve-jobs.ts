@@ -37,8 +37,10 @@ export interface PlacedJob {
   readonly sources: readonly PlacedSource[]
 }
 
-const RETRY: Retry = { attempts: 3, within: 7_200_000 as Millis }
-const VERIFIED_WITHIN = 604_800_000 as Millis
+/** How a slot that failed is tried again, unless its job says otherwise. */
+export const USUAL_RETRY: Retry = { attempts: 3, within: 7_200_000 as Millis }
+/** How soon a copy is read again, unless its job says otherwise. */
+export const USUAL_VERIFIED_WITHIN = 604_800_000 as Millis
 
 /** The jobs of one level: the system's, or an organization's. */
 export function resolveJobs(
@@ -126,17 +128,17 @@ function isHidden(block: Block, key: string): boolean {
 
 function resolveRetry(job: Block): Retry {
   const block = child(job, 'retry')
-  if (block === null) return RETRY
+  if (block === null) return USUAL_RETRY
   return {
-    attempts: number(block, 'attempts') ?? RETRY.attempts,
-    within: millis(block, 'within') ?? RETRY.within,
+    attempts: number(block, 'attempts') ?? USUAL_RETRY.attempts,
+    within: millis(block, 'within') ?? USUAL_RETRY.within,
   }
 }
 
 function resolveObjectives(job: Block): Objectives {
   const block = child(job, 'objectives')
   if (block === null) {
-    return { rpo: null, rto: null, verifiedWithin: VERIFIED_WITHIN, drilledWithin: null }
+    return { rpo: null, rto: null, verifiedWithin: USUAL_VERIFIED_WITHIN, drilledWithin: null }
   }
   return {
     rpo: millis(block, 'rpo'),

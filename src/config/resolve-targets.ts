@@ -34,14 +34,16 @@ export function resolveTargets(
   return [targetOf(vardos, { ...SYSTEM_DEFAULT, organization, isDefault }), ...declared]
 }
 
-interface Identity {
+/** Who a target is. */
+export interface TargetIdentity {
   readonly id: string
   readonly name: string
   readonly organization: string | null
   readonly isDefault: boolean
 }
 
-function targetOf(block: Block, identity: Identity): DesiredTarget {
+/** The target that a block of our own declares. */
+export function targetOf(block: Block, identity: TargetIdentity): DesiredTarget {
   const kind = text(block, 'type') ?? ''
   const own = options(block, OURS)
   if (kind === 'local' && own.path === '/') fault(block, 'path', 'must be below /')

@@ -4,7 +4,9 @@ import type { Block } from './block.ts'
 import { child, fault, flag, millis, named, number, text } from './block.ts'
 import { checkConflicts } from './conflicts.ts'
 import type { Faults } from './faults.ts'
+import type { HiqliteMachine } from './hiqlite-settings.ts'
 import { resolveChannels } from './resolve-channels.ts'
+import { resolveHiqlite } from './resolve-hiqlite.ts'
 import { resolveJobs } from './resolve-jobs.ts'
 import { resolveEncryption, resolveSigning } from './resolve-sealing.ts'
 import { resolveTargets } from './resolve-targets.ts'
@@ -24,6 +26,8 @@ export interface ResolveContext {
   readonly origin: Origin
   /** Schedules must fire after this. */
   readonly now: Instant
+  /** What Hiqlite's table is read with. */
+  readonly hiqlite: HiqliteMachine
 }
 
 const DRAIN_TIMEOUT = 600_000 as Millis
@@ -33,7 +37,7 @@ const DRAIN_TIMEOUT = 600_000 as Millis
  * whatever does not fit, so that the faults of the schema and those of meaning come out together.
  */
 export function resolveConfig(tree: MapTree, context: ResolveContext): Desired {
-  const { now } = context
+  const { folder, now, hiqlite: machine } = context
   const root: Block = {
     path: '',
     place: tree.place,
@@ -46,11 +50,15 @@ export function resolveConfig(tree: MapTree, context: ResolveContext): Desired {
   checkOrganizations(organizations)
 
   const encryption = resolveEncryption(root, null)
-  const targets = levels.flatMap(([name, level]) => resolveTargets(level, name))
+  const declared = levels.flatMap(([name, level]) => resolveTargets(level, name))
   const channels = levels.flatMap(([name, level]) => resolveChannels(level, name))
-  const surroundings = { targets, channels, encryption, now }
-  const jobs = levels.flatMap(([name, level]) => resolveJobs(level, name, surroundings))
-  const dataDir = text(root, 'data_dir') ?? context.folder
+  // Hiqlite's folder and bucket are for its own names: no other job writes there by default or by name.
+  const surroundings = { targets: declared, channels, encryption, now }
+  const own = levels.flatMap(([name, level]) => resolveJobs(level, name, surroundings))
+  const hiqlite = resolveHiqlite(root, { machine, channels, now })
+  const targets = [...declared, ...hiqlite.targets]
+  const jobs = [...own, ...hiqlite.jobs]
+  const dataDir = text(root, 'data_dir') ?? folder
   checkConflicts(jobs, targets, dataDir)
 
   return {

@@ -25,7 +25,7 @@ export function rewrite(tree: Tree, schema: Schema, context: RewriteContext): Tr
 }
 
 function expand(tree: Tree, schema: Schema | null, path: string, context: RewriteContext): Tree {
-  if (schema?.['x-foreign']) return tree
+  if (schema?.['x-foreign'] || schema?.['x-verbatim']) return tree
   switch (tree.kind) {
     case 'scalar':
       return expandScalar(tree, path, context)
@@ -84,7 +84,7 @@ function renameKeys(tree: MapTree, schema: Schema, path: string, context: Rewrit
   const shape = settle(schema, tree)
   const entries = new Map<string, Entry>()
   for (const [written, entry] of tree.entries) {
-    const alias = aliasIn(shape, written)
+    const alias = shape['x-verbatim'] ? null : aliasIn(shape, written)
     const key = alias?.means ?? written
     if (alias?.isOdd) context.notice(`${joinPath(path, written)}: read as "${key}"`)
     if (isEmpty(entry.value) && Object.hasOwn(shape.properties ?? {}, key)) continue

@@ -33,6 +33,8 @@ export interface Schema {
   readonly 'x-unavailable'?: string
   /** Another program's: not looked into. */
   readonly 'x-foreign'?: boolean
+  /** As another program reads it: no variable is expanded, no alias and no `_file` twin is known. */
+  readonly 'x-verbatim'?: boolean
 }
 
 /** The published schema of the config: what editors, the loader and `config schema` use alike. */

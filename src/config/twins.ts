@@ -27,7 +27,8 @@ export async function readTwins(
   context: TwinContext,
   path = '',
 ): Promise<Tree> {
-  if (schema === null || schema['x-foreign'] || tree.kind === 'scalar') return tree
+  const isTheirs = schema?.['x-foreign'] || schema?.['x-verbatim']
+  if (schema === null || isTheirs || tree.kind === 'scalar') return tree
   const shape = settle(schema, tree)
   if (tree.kind === 'list') {
     const items = await Promise.all(

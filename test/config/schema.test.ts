@@ -22,7 +22,12 @@ function everySchema(schema: Schema): readonly Schema[] {
 }
 
 const schemas = everySchema(readSchema())
-const keys = new Set(schemas.flatMap(({ properties }) => Object.keys(properties ?? {})))
+/** Keys of ours: another program's are spelled as that program spells them. */
+const keys = new Set(
+  schemas
+    .filter((one) => one !== readSchema().$defs?.hiqlite)
+    .flatMap(({ properties }) => Object.keys(properties ?? {})),
+)
 
 describe('the schema', () => {
   it('is sound and strict JSON Schema 2020-12', () => {
