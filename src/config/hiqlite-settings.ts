@@ -148,6 +148,9 @@ async function withSecrets(
   name: string,
   context: HiqliteContext,
 ): Promise<MapTree> {
+  // Without a bucket none of them is of use here, and the file may be there for Hiqlite alone.
+  const url = table.entries.get('s3_url')?.value
+  if (url?.kind !== 'scalar' || url.value === '') return table
   const wanted = SECRETS.filter((key) => isReference(table.entries.get(key)?.value))
   if (wanted.length === 0) return table
   const secrets = await readSecretsFile(table, name, context)
