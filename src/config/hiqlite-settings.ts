@@ -1,11 +1,11 @@
-import { dirname, join, resolve } from 'node:path'
+import { dirname, join } from 'node:path'
 import { parseEnv } from 'node:util'
 import { zoneFault } from '../core/zone.ts'
 import { messageOf } from '../lib/errors.ts'
 import { codeOf, readTextFile } from '../platform/files.ts'
-import type { Faults } from './faults.ts'
+import { complain, type HiqliteContext } from './hiqlite-context.ts'
+import { isList, REFERENCE, withSecrets } from './hiqlite-secrets.ts'
 import type { Environment } from './interpolate.ts'
-import { parseToml } from './toml.ts'
 import type { MapTree, Place, Tree } from './tree.ts'
 import { hiddenScalar, joinPath, withEntry } from './tree.ts'
 
@@ -33,14 +33,6 @@ export const HIQLITE_VARIABLES: Readonly<Record<string, string>> = {
   secrets_file: 'HQL_SECRETS_FILE',
 }
 
-/** Variables that hold a list, an item in each line. */
-const LISTS = ['nodes', 'enc_keys']
-
-/** Keys of use here whose value may stand in the secrets file. */
-const SECRETS = ['s3_key', 's3_secret', 'enc_keys', 'enc_key_active']
-const REFERENCE = '$SECRETS'
-/** What a secret is called that could not be read, and was complained about. */
-export const UNKNOWN = 'unknown'
 const LARGEST_FILE = 2 ** 20
 
 /** What is known of Hiqlite beside its table. */
@@ -51,22 +43,6 @@ export interface HiqliteMachine {
   /** What a secret is that is not here: a fault, or left unknown. */
   readonly unset: 'fault' | 'leave'
   notice(text: string): void
-}
-
-export interface HiqliteContext {
-  readonly env: Environment
-  readonly hostname: string
-  /** Absolute path of the config. */
-  readonly path: string
-  /** Where relative paths start. */
-  readonly folder: string
-  /** Whether a `.env` beside the config counts. */
-  readonly hasFolder: boolean
-  readonly unset: 'fault' | 'leave'
-  readonly faults: Faults
-  notice(text: string): void
-  /** Hears of each file that is named, absolute. */
-  read(path: string): void
 }
 
 /**
@@ -131,8 +107,8 @@ function withVariables(table: MapTree, env: Environment): MapTree {
     const text = env[variable]
     if (text === undefined || text === '') return map
     const place: Place = { file: variable, line: 0, col: 0 }
-    const isList = LISTS.includes(key) && text !== REFERENCE
-    const value = isList ? listOf(text, place) : hiddenScalar(text, place)
+    const value =
+      isList(key) && text !== REFERENCE ? listOf(text, place) : hiddenScalar(text, place)
     return withEntry(map, key, { place, value })
   }, table)
 }
@@ -141,90 +117,6 @@ function listOf(text: string, place: Place): Tree {
   const lines = text.split('\n').map((line) => line.trim())
   const items = lines.filter((line) => line !== '').map((line) => hiddenScalar(line, place))
   return { kind: 'list', items, place }
-}
-
-async function withSecrets(
-  table: MapTree,
-  name: string,
-  context: HiqliteContext,
-): Promise<MapTree> {
-  // Without a bucket none of them is of use here, and the file may be there for Hiqlite alone.
-  const url = table.entries.get('s3_url')?.value
-  if (url?.kind !== 'scalar' || url.value === '') return table
-  const wanted = SECRETS.filter((key) => isReference(table.entries.get(key)?.value))
-  if (wanted.length === 0) return table
-  const secrets = await readSecretsFile(table, name, context)
-  return wanted.reduce((map, key) => {
-    const entry = map.entries.get(key)
-    const found = secrets?.entries.get(key)?.value
-    if (entry === undefined) return map
-    if (found !== undefined) return withEntry(map, key, { ...entry, value: hidden(found) })
-    if (secrets !== null) {
-      const message = `is ${REFERENCE}, and the secrets file has no "${key}" in [${name}]`
-      complain(context, entry.value.place, joinPath(name, key), message)
-    }
-    return withEntry(map, key, { ...entry, value: unknownSecret(key, entry.place) })
-  }, table)
-}
-
-/** The table of the same name in the secrets file; null, and a fault, when there is none. */
-async function readSecretsFile(
-  table: MapTree,
-  name: string,
-  context: HiqliteContext,
-): Promise<MapTree | null> {
-  const named = table.entries.get('secrets_file')?.value
-  const path = joinPath(name, 'secrets_file')
-  if (named?.kind !== 'scalar' || typeof named.value !== 'string' || named.value === '') {
-    const message = `a key is ${REFERENCE}, and no secrets file is named`
-    complain(context, named?.place ?? table.place, path, message)
-    return null
-  }
-  const file = resolve(context.folder, named.value)
-  context.read(file)
-  try {
-    const text = await readTextFile(file, LARGEST_FILE)
-    const root = parseToml(text, file, context.faults)
-    if (root === null) return null
-    const found = root.kind === 'map' ? root.entries.get(name)?.value : undefined
-    if (found?.kind === 'map') return found
-    complain(context, named.place, path, `the secrets file has no table [${name}]`)
-  } catch (error) {
-    complain(context, named.place, path, `cannot read the secrets file: ${messageOf(error)}`)
-  }
-  return null
-}
-
-function complain(
-  { unset, notice, faults }: HiqliteContext,
-  place: Place,
-  path: string,
-  message: string,
-): void {
-  if (unset === 'leave') notice(`${path}: ${message}; taken as unknown`)
-  else faults.add(place, path, message)
-}
-
-/** Stands in for what cannot be read, so that nothing else finds fault with it. */
-function unknownSecret(key: string, place: Place): Tree {
-  const unknown = hiddenScalar(UNKNOWN, place)
-  return LISTS.includes(key) ? { kind: 'list', items: [unknown], place } : unknown
-}
-
-function isReference(tree: Tree | undefined): boolean {
-  return tree?.kind === 'scalar' && tree.value === REFERENCE
-}
-
-/** Never shown: it was not written where faults point at. */
-function hidden(tree: Tree): Tree {
-  switch (tree.kind) {
-    case 'scalar':
-      return { ...tree, hidden: true }
-    case 'list':
-      return { ...tree, items: tree.items.map(hidden) }
-    case 'map':
-      return tree
-  }
 }
 
 /** A StatefulSet's hosts are called `name-0`, `name-1`, …; the first node is 1. */
