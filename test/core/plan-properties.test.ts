@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { Action, Plan } from '../../src/core/action.ts'
+import { manifestKey } from '../../src/core/archive-key.ts'
 import type { Desired, Instant } from '../../src/core/model.ts'
 import type { Listing, Observed } from '../../src/core/observed.ts'
 import { plan, pruneOlderThan } from '../../src/core/plan.ts'
@@ -106,6 +107,27 @@ describe('a plan, whatever happened before', () => {
       expect(last?.status).toBe('success')
       const limit = desired.jobs.find((one) => one.id === subject)?.maxDelete ?? 0
       expect(drop.length / (drop.length + keep.length)).toBeLessThanOrEqual(limit)
+    })
+  })
+
+  it('never deletes a copy that waits for its twin before the twin was complete', () => {
+    forEachDeletion(({ world }, { drop, target, subject }, desired) => {
+      const job = desired.jobs.find((one) => one.id === subject)
+      const after = job?.targets.find((one) => one.target === target)?.prunedAfter
+      if (after === undefined) return
+      const shelf = world.shelves.get(after)
+      for (const { backup } of drop) {
+        const twins = [...world.copies.values()].filter(
+          (one) => one.backup === backup && one.target === after,
+        )
+        const isThere = (key: string) =>
+          shelf?.objects.has(key) && shelf.objects.has(manifestKey(key))
+        expect(
+          twins.some(
+            ({ status, key }) => status === 'pruned' || (status === 'complete' && isThere(key)),
+          ),
+        ).toBe(true)
+      }
     })
   })
 

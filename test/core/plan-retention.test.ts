@@ -11,7 +11,7 @@ import type {
 } from '../../src/core/model.ts'
 import type { Observed } from '../../src/core/observed.ts'
 import { plan, pruneOlderThan } from '../../src/core/plan.ts'
-import { at, backup, copy, desired, job, plus, restore, target } from './plan-nouns.ts'
+import { at, backup, copy, desired, job, plus, restore, retention, target } from './plan-nouns.ts'
 import {
   change,
   copyKey,
@@ -73,6 +73,92 @@ function edit(
 }
 
 const ids = (copies: readonly { readonly backup: string }[]) => copies.map((one) => one.backup)
+
+describe('a copy that waits for its twin', () => {
+  const CLOUD = 'cloud' as TargetId
+
+  /** Five daily copies on the one target, and what `of` says of each on the other one. */
+  function pair(of: (age: number) => 'complete' | 'pruned' | 'failed' | 'none'): World {
+    const [first] = job('shop', { keep: { keepLast: 1 } }).targets
+    if (!first) throw new Error('no target')
+    const { target: _nas, ...there } = { ...first, retention: retention({ keepLast: 9 }) }
+    const targets = [
+      { ...first, prunedAfter: CLOUD },
+      { ...there, target: CLOUD },
+    ]
+    const made = world(5, {}, { targets })
+    const both = { ...made.desired, targets: [target('nas'), target('cloud')] }
+    const whole = { ...made, desired: both, applied: appliedAfter(both, null, NOW) }
+    const shelf = made.shelves.get(NAS)
+    if (shelf) {
+      const empty = { objects: new Map(), manifests: new Map(), pins: new Map() }
+      whole.shelves.set(CLOUD, { ...shelf, ...empty, unfinished: new Map() })
+    }
+    for (const row of made.backups.values()) {
+      const status = of(Number(row.id.slice(1)))
+      if (status === 'none') continue
+      const own = copy(row, 'cloud', `system/shop/files/${row.id}.tar.zst`, { status })
+      whole.copies.set(copyKey(own), own)
+      if (status !== 'complete') continue
+      put(whole, CLOUD, own.key, 1000)
+      putManifest(whole, CLOUD, manifestOf(whole, row, own, 1000 as Bytes))
+    }
+    return whole
+  }
+
+  function outcome(of: World) {
+    const { actions, kept } = plan(of.desired, observe(of), NOW)
+    const drops = actions.flatMap((one) => (one.kind === 'prune' ? ids(one.drop) : []))
+    const waiting = kept.filter(({ reasons }) => reasons.includes('twin-missing'))
+    return { drops, waiting: ids(waiting.map((one) => one.copy)) }
+  }
+
+  it('goes once the twin is complete, and when it was until retention there let it go', () => {
+    const made = pair((age) => (age === 4 ? 'pruned' : 'complete'))
+    expect(outcome(made)).toEqual({ drops: ['b4', 'b3', 'b2', 'b1'], waiting: [] })
+  })
+
+  it('stays while the twin was never written, or not to its end', () => {
+    const made = pair((age) => (age === 4 ? 'none' : age === 3 ? 'failed' : 'complete'))
+    expect(outcome(made)).toEqual({ drops: ['b2', 'b1'], waiting: ['b3', 'b4'] })
+  })
+
+  it('stays while the twin was found damaged, or its manifest is gone', () => {
+    const made = pair(() => 'complete')
+    change(made.copies as Map<string, object>, 'b4 cloud', { verify: 'failed' })
+    made.shelves.get(CLOUD)?.objects.delete('system/shop/files/b3.tar.zst.manifest.json')
+    expect(outcome(made)).toEqual({ drops: ['b2', 'b1'], waiting: ['b3', 'b4'] })
+  })
+
+  it('stays while the other target cannot be looked at', () => {
+    for (const state of ['unreachable', 'unlisted'] as const) {
+      const made = pair(() => 'complete')
+      const shelf = made.shelves.get(CLOUD)
+      if (shelf) shelf.state = state
+      expect(outcome(made)).toEqual({ drops: [], waiting: ['b1', 'b2', 'b3', 'b4'] })
+    }
+  })
+
+  it('stays when a person asks for what is older, too', () => {
+    const made = pair((age) => (age === 4 ? 'none' : 'complete'))
+    const { actions } = pruneOlderThan(made.desired, observe(made), plus(NOW, '1d'), NOW)
+    const drops = actions.flatMap((one) => (one.kind === 'prune' ? [one] : []))
+    expect(drops.find((one) => one.target === NAS)?.drop.map((one) => one.backup)).not.toContain(
+      'b4',
+    )
+  })
+})
+
+describe('what carries the name of a backup of Hiqlite', () => {
+  it('stays when no manifest of ours speaks of it', () => {
+    const made = world(5, { keepLast: 1 })
+    const key = 'backup_node_1_1710000000.sqlite'
+    put(made, NAS, key, 1000)
+    const { actions } = plan(made.desired, observe(made), NOW)
+    expect(JSON.stringify(actions)).not.toContain(key)
+    expect(pruning(made)).toMatchObject({ kind: 'prune', drop: { length: 4 } })
+  })
+})
 
 describe('a deletion', () => {
   it('names each copy that goes, oldest first, and why each other one stays', () => {

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { manifestKey } from '../../src/core/archive-key.ts'
-import type { Bytes, Copy, Desired, Instant } from '../../src/core/model.ts'
+import type { Bytes, Copy, Desired, DesiredJob, Instant } from '../../src/core/model.ts'
 import { plan } from '../../src/core/plan.ts'
 import { desired, job, lasting, plus, restore, target } from './plan-nouns.ts'
 import { act, change, copyKey, createWorld, observe, put, type World } from './plan-world.ts'
@@ -40,17 +40,26 @@ const FATES = {
   'pass that is killed late': 'killed-after-manifest',
 } as const
 
+/** What stands on the first target goes after what stands on the second. */
+function inTurn(of: DesiredJob): DesiredJob {
+  const [first, second, ...more] = of.targets
+  if (!first || !second) throw new Error('two targets are needed')
+  return { ...of, targets: [{ ...first, prunedAfter: second.target }, second, ...more] }
+}
+
 /** Two jobs with three sources on up to three targets, with retention of every sort. */
 export const DEPLOYMENT: Desired = desired(
   [target('nas'), target('usb'), target('vault')],
   [
-    job(
-      'shop',
-      { sources: ['files', 'db'], targets: ['nas', 'usb'], keep: { keepLast: 2, keepDaily: 3 } },
-      {
-        require: 1,
-        objectives: { rpo: null, rto: null, verifiedWithin: lasting('3d'), drilledWithin: null },
-      },
+    inTurn(
+      job(
+        'shop',
+        { sources: ['files', 'db'], targets: ['nas', 'usb'], keep: { keepLast: 2, keepDaily: 3 } },
+        {
+          require: 1,
+          objectives: { rpo: null, rto: null, verifiedWithin: lasting('3d'), drilledWithin: null },
+        },
+      ),
     ),
     job(
       'logs',
