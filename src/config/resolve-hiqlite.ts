@@ -85,7 +85,8 @@ function jobOf(
     sources: [source.source],
     targets: jobTargets(table, local, remote, machine),
     noTarget: null,
-    require: remote === undefined ? 1 : 2,
+    // As with Hiqlite, a bucket that is away costs no local backup; the next pass brings it there.
+    require: 1,
     retry: USUAL_RETRY,
     objectives: {
       rpo: null,

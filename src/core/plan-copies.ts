@@ -1,7 +1,7 @@
 import type { AdoptAction, CopyAction } from './action.ts'
 import { listPrefix } from './archive-key.ts'
 import type { BackupId, Copy, DesiredJob, DesiredSource, Encryption, JobTarget } from './model.ts'
-import { type Place, pinsOf, validCopies } from './plan-guards.ts'
+import { pinsOf, validCopies } from './plan-guards.ts'
 import { decideRetention, type Retained } from './retention.ts'
 import type { Scene } from './scene.ts'
 
@@ -49,7 +49,7 @@ function shelfOf(
 ): readonly Shelf[] {
   if (!scene.covered(target.target, listPrefix(job, source))) return []
   const { group } = source
-  const place: Place = { job, target: target.target, group, policy: target.retention }
+  const place = { target: target.target, group }
   const known = new Map(scene.copiesOn(target.target, group).map((copy) => [copy.backup, copy]))
   return [{ target, valid: validCopies(scene, place, pins), known }]
 }

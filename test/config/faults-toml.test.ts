@@ -28,7 +28,7 @@ describe('a fault of a TOML config names its place, its path and the next step',
     [
       'a value of an inline table in a list over several lines',
       '[jobs.a]\nsources = [\n  { type = "sqlite", path = "/x.db" }, # one\n  { type = "sqlit", path = "/y.db" },\n]',
-      'holdfast.toml:4:12 jobs.a.sources[1].type: must be one of "directory", "sqlite", "command", "volume", "postgres", "mysql", "mariadb", "mongo", "bucket" (did you mean "sqlite"?)',
+      'holdfast.toml:4:12 jobs.a.sources[1].type: must be one of "directory", "sqlite", "hiqlite", "command", "volume", "postgres", "mysql", "mariadb", "mongo", "bucket" (did you mean "sqlite"?)',
     ],
     [
       'the second of a list of tables',

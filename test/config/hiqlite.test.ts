@@ -64,7 +64,7 @@ describe("Hiqlite's table", () => {
         path: 'backup_node_1_{unix}.sqlite',
         compression: { kind: 'none' },
         encryption: null,
-        require: 2,
+        require: 1,
         sources: [{ kind: 'hiqlite', name: 'hiqlite', group: 'system/hiqlite/hiqlite' }],
         targets: [
           { target: 'hiqlite-local', encryption: null, prunedAfter: 'hiqlite-s3' },
