@@ -13,7 +13,7 @@ export async function adopt(
   { manifest, subject, because }: AdoptAction,
   world: World,
 ): Promise<void> {
-  const copy = await withVerdict(copyOf(manifest, subject), world)
+  const copy = await withVerdict(copyOfManifest(manifest, subject), world)
   if (because.rule === 'copy-found') return await world.store.saveCopy(copy)
   await world.store.adopt(runOf(manifest), backupOf(manifest), copy)
   // Its owner died before it could tell: those who heard of the start are owed the end.
@@ -71,7 +71,8 @@ function backupOf(manifest: Manifest): Backup {
   }
 }
 
-function copyOf(manifest: Manifest, target: TargetId): Copy {
+/** The copy on `target` that a manifest of ours tells of. */
+export function copyOfManifest(manifest: Manifest, target: TargetId): Copy {
   return {
     backup: manifest.backup,
     target,

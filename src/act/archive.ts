@@ -6,7 +6,7 @@ import { manifestKey } from '../core/archive-key.ts'
 import { allEncryptions } from '../core/encryptions.ts'
 import type { Manifest } from '../core/manifest.ts'
 import { parseManifest } from '../core/manifest-parse.ts'
-import type { Copy } from '../core/model.ts'
+import type { Copy, TargetId } from '../core/model.ts'
 import {
   ArchiveDamaged,
   ManifestDamaged,
@@ -35,7 +35,9 @@ export interface Archive {
   readonly manifestText: string | null
   /** From the inside out, by the manifest, else by the content. */
   readonly layers: readonly string[]
-  /** Null for a file. */
+  /** Where it lies, or null for a file of this machine. */
+  readonly target: TargetId | null
+  /** As the history or its manifest tells of it; null for a file, and for what is not ours. */
   readonly copy: Copy | null
   open(signal: AbortSignal): Promise<Readable>
 }
@@ -55,6 +57,7 @@ export async function archiveOfCopy(
     manifest,
     manifestText: text,
     layers: manifest.layers,
+    target: copy.target,
     copy,
     open: (at) => openCopy(copy, target, at),
   }
@@ -146,6 +149,7 @@ export async function archiveOfFile(
     manifest,
     manifestText: beside?.text ?? null,
     layers: manifest?.layers ?? (await layersOfFile(path, world, signal)),
+    target: null,
     copy: null,
     open: openFile,
   }

@@ -128,7 +128,7 @@ async function* proven(
   }
   const { bytes, sha256 } = gauge.reading()
   if (bytes === manifest.stored.bytes && sha256 === manifest.stored.sha256) return
-  throw new ArchiveDamaged(`${archive.name} on ${archive.copy?.target} is not what was written`, {
+  throw new ArchiveDamaged(`${archive.name} on ${archive.target} is not what was written`, {
     at: archive.name,
     hint: 'find what is sound with: holdfast backup verify --all',
   })

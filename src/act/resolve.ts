@@ -1,3 +1,4 @@
+import { standsApart } from '../core/archive-key.ts'
 import { chooseBackup } from '../core/choose.ts'
 import type { Manifest } from '../core/manifest.ts'
 import type { Copy, DesiredJob, DesiredSource, JobId } from '../core/model.ts'
@@ -11,6 +12,7 @@ import { openSource, type World } from '../observe/world.ts'
 import { realOf, within } from '../platform/paths.ts'
 import type { Source } from '../sources/source.ts'
 import { type Archive, archiveOfCopy, archiveOfFile } from './archive.ts'
+import { archiveOfObject } from './archive-object.ts'
 import { ownPaths } from './backup.ts'
 import type { RestoreOrder } from './restore-order.ts'
 
@@ -38,12 +40,12 @@ export async function resolveRequest(
   const request = parseRestoreRequest(value)
   switch (request.kind) {
     case 's3':
-      throw new NotAvailable('restore from S3', {
-        hint: 'download the archive and use file:<path>',
-      })
+      return placed(
+        await orderOf(await archiveOfObject(request.object, world, signal), value, world),
+      )
     case 'file': {
       const archive = await archiveOfFile(request.path, world, signal)
-      return placed(await orderOfFile(archive, value, world))
+      return placed(await orderOf(archive, value, world))
     }
     case 'reference': {
       const options = { to: null, only: null, force: false }
@@ -132,11 +134,7 @@ export async function firstReadable(
 }
 
 /** The manifest decides whose archive it is; without one, the only source of a fitting type. */
-async function orderOfFile(
-  archive: Archive,
-  reference: string,
-  world: World,
-): Promise<RestoreOrder> {
+async function orderOf(archive: Archive, reference: string, world: World): Promise<RestoreOrder> {
   const place = archive.manifest ? placeNamed(archive.manifest, world) : onlyFitting(archive, world)
   const source = await openSource(world, place.job, place.source)
   const { copies } = await world.store.history({ depth: 'full', jobs: [place.job.id] })
@@ -151,8 +149,14 @@ async function orderOfFile(
     to: null,
     only: null,
     force: false,
-    pins: backup ? restorePins(backup, onDeclared(copies, world)) : [],
+    pins: backup ? restorePins(backup, onDeclared(withOwn(copies, archive), world)) : [],
   }
+}
+
+/** With nothing but a config there is no history, and the copy restored from is to be pinned all the same. */
+function withOwn(copies: readonly Copy[], { copy }: Archive): readonly Copy[] {
+  const isKnown = copies.some(({ key, target }) => key === copy?.key && target === copy.target)
+  return copy === null || isKnown ? copies : [...copies, copy]
 }
 
 /** A pin is an object on the target: on one that the file does not name, nothing can be pinned nor pruned. */
@@ -194,7 +198,9 @@ function onlyFitting(archive: Archive, world: World): Place {
   const places = world.desired.jobs.flatMap((job) =>
     job.sources.filter((source) => kinds.includes(source.kind)).map((source) => ({ job, source })),
   )
-  const [only, ...others] = places
+  // A name of Hiqlite's belongs to Hiqlite, whatever else could take a database.
+  const hiqlites = isHiqliteName(archive.name) ? places.filter(isOfHiqlite) : []
+  const [only, ...others] = hiqlites.length > 0 ? hiqlites : places
   if (only && others.length === 0) return only
   const names = places.map(({ job, source }) => `${job.id}/${source.name}`)
   const which =
@@ -205,6 +211,14 @@ function onlyFitting(archive: Archive, world: World): Place {
     at: archive.name,
     hint: 'keep its .manifest.json beside it, or declare a single source of that type',
   })
+}
+
+function isOfHiqlite({ source }: Place): boolean {
+  return source.kind === 'hiqlite'
+}
+
+function isHiqliteName(name: string): boolean {
+  return standsApart(name.slice(name.lastIndexOf('/') + 1))
 }
 
 /** A source for an archive whose own is not declared any more: enough to restore it elsewhere. */

@@ -74,9 +74,9 @@ function tellNext(
   world.report({
     event: 'copy.failed',
     level: 'warn',
-    message: `cannot restore from ${archive.copy?.target ?? archive.name}: ${messageOf(error)}; trying the copy on ${next.copy?.target}`,
+    message: `cannot restore from ${archive.target ?? archive.name}: ${messageOf(error)}; trying the copy on ${next.copy?.target}`,
     key: archive.name,
-    ...(archive.copy ? { target: archive.copy.target } : {}),
+    ...(archive.target ? { target: archive.target } : {}),
     ...(place ? { job: place.job.id, source: place.source.name } : {}),
     error: reportOf(error),
   })
@@ -88,7 +88,7 @@ async function tell(order: RestoreOrder, error: string | null, world: World): Pr
   const news = {
     job: place.job.id,
     source: place.source.name,
-    target: archive.copy?.target ?? null,
+    target: archive.target ?? null,
     backupId: archive.manifest?.backup ?? null,
     key: archive.name,
     error,

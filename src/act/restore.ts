@@ -95,7 +95,7 @@ function openedRow(order: RestoreOrder, world: World): Restore {
     source: place?.source.name ?? null,
     group: place?.source.group ?? null,
     backup: archive.manifest?.backup ?? null,
-    target: archive.copy?.target ?? null,
+    target: archive.target ?? null,
     key: archive.name,
     sha256: archive.sha256,
     to: order.to ?? (place ? `${place.job.id}/${place.source.name}` : archive.name),
@@ -216,7 +216,7 @@ function stored({ manifest, bytes, sha256 }: Archive): StoredFacts {
 }
 
 function about(archive: Archive): { key: string; target: Copy['target'] } {
-  return { key: archive.name, target: (archive.copy?.target ?? 'this machine') as Copy['target'] }
+  return { key: archive.name, target: (archive.target ?? 'this machine') as Copy['target'] }
 }
 
 function progressOf({ archive }: RestoreOrder, world: World): (bytes: number) => void {
@@ -237,7 +237,7 @@ function tell(event: EventName, message: string, order: RestoreOrder, world: Wor
     message,
     key: order.archive.name,
     ...(order.place ? { job: order.place.job.id, source: order.place.source.name } : {}),
-    ...(order.archive.copy ? { target: order.archive.copy.target } : {}),
+    ...(order.archive.target ? { target: order.archive.target } : {}),
     ...(order.archive.bytes === null ? {} : { bytes: order.archive.bytes }),
   })
 }

@@ -82,7 +82,7 @@ async function show(order: RestoreOrder, context: Context, flags: GlobalFlags): 
   if (flags.json || flags.quiet) return
   const taken = archive.manifest ? `, taken ${iso(archive.manifest.finished)}` : ''
   const size = archive.bytes === null ? '' : ` (${formatBytes(archive.bytes)}${taken})`
-  const from = archive.copy ? ` from ${archive.copy.target}` : ''
+  const from = archive.target ? ` from ${archive.target}` : ''
   context.err(`restore ${archive.name}${size}${from}`)
   context.err(`     to ${now.to}, where there is now: ${now.now}`)
   for (const remark of now.remarks) context.err(`        ${remark}`)

@@ -33,6 +33,6 @@ export function parseRestoreRequest(value: string): RestoreTarget {
 
 function fault(why: string): RestoreFailed {
   return new RestoreFailed(`the restore at boot cannot be understood: ${why}`, {
-    hint: `write file:<path> or ${REFERENCE_FORM}, or unset the variable`,
+    hint: `write file:<path>, s3:<object>, s3:latest or ${REFERENCE_FORM}, or unset the variable`,
   })
 }

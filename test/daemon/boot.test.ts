@@ -203,7 +203,7 @@ describe('a request that cannot be understood or done stops the start with 1, al
     ['a file that is not there', 'file:/nope', /cannot read \/nope/, /hint: give the path/],
     ['nothing but white space', ' \t ', /is no request/, /hint: write file:<path>/],
     ['no file at all', 'file:', /names no file/, /hint/],
-    ['a bucket, which comes later', 's3:x', /not available in this version/, /hint: download/],
+    ['an object where no bucket is declared', 's3:x', /no bucket is declared/, /hint: declare/],
     ['a job that there is not', 'nobody@latest', /nobody/, /hint/],
     ['a backup that there is not', 'docs/docs@nosuchid', /nosuchid/, /hint/],
   ])('%s', async (_what, value, ...says) => {
