@@ -41,7 +41,9 @@ export async function copyArchive(
     const { bytes, sha256 } = reading
     const takenAt = manifest.finished
     const { readback } = stored
-    const done = { ...row, status: 'complete', bytes, sha256, readback, takenAt } as const
+    const encryption = edition.closing?.manifest ?? manifest.encryption
+    const whole = { bytes, sha256, readback, takenAt, encryption }
+    const done = { ...row, status: 'complete', ...whole } as const
     await world.store.saveCopy(done)
     return done
   } catch (error) {
