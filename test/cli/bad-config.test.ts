@@ -120,7 +120,7 @@ jobs:
 
   it('is refused by name as a verb, never as a typing error', async () => {
     await using work = await makeWorkspace('{}')
-    const verbs = ['drill files', 'system verify', 'key generate', 'state export', 'state import']
+    const verbs = ['drill files', 'system verify', 'state export', 'state import']
     for (const verb of [
       ...verbs,
       'job pause x',
