@@ -2,7 +2,9 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
+import { HIQLITE_VARIABLES } from '../../src/config/hiqlite-settings.ts'
 import { type LoadRequest, loadConfig } from '../../src/config/load.ts'
+import { readSchema } from '../../src/config/schema.ts'
 import { showConfig } from '../../src/config/show.ts'
 import type { Desired, DesiredJob } from '../../src/core/model.ts'
 import { nextSlot } from '../../src/core/schedule.ts'
@@ -426,5 +428,26 @@ describe('a whole file of another program', () => {
     expect((await load(text)).notices).toContain("left alone, as another program's: my_application")
     const faults = await faultsIn(`${text}[target.t]\ntype = "local"`, ZONE, 'config.toml')
     expect(faults.map(({ hint }) => hint)).toEqual(['did you mean "targets"?'])
+  })
+})
+
+describe('the page about Hiqlite', () => {
+  const page = readFile(new URL('../../docs/compat-hiqlite.md', import.meta.url), 'utf8')
+
+  it('has files that load as they stand', async () => {
+    const blocks = [...(await page).matchAll(/```toml\n(.*?)```/gs)].map(([, text = '']) => text)
+    const loaded = await Promise.all(blocks.map((text) => load(text)))
+    expect(loaded.map(({ jobs }) => jobs.map(({ targets }) => targets.length))).toEqual([[2], [1]])
+  })
+
+  it('names every key of the table, with the variable that wins over it', async () => {
+    const text = await page
+    const keys = Object.keys(readSchema().$defs?.hiqlite?.properties ?? {})
+    expect(keys.length).toBeGreaterThan(40)
+    expect(keys.filter((key) => !text.includes(`\`${key}\``))).toEqual([])
+    for (const [key, variable] of Object.entries(HIQLITE_VARIABLES)) {
+      expect(keys).toContain(key)
+      expect(text).toContain(`| \`${key}\` | \`${variable}\``)
+    }
   })
 })
