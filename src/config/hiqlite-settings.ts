@@ -40,9 +40,6 @@ export interface HiqliteMachine {
   /** Local zone of this process: Hiqlite reads its schedule in its own. */
   readonly timezone: string
   readonly skipValidation: boolean
-  /** What a secret is that is not here: a fault, or left unknown. */
-  readonly unset: 'fault' | 'leave'
-  notice(text: string): void
 }
 
 /**
@@ -56,9 +53,8 @@ export async function withHiqliteSettings(
 ): Promise<{ readonly config: MapTree; readonly machine: HiqliteMachine }> {
   const table = HIQLITE_TABLES.find((name) => config.entries.get(name)?.value.kind === 'map')
   const entry = table === undefined ? undefined : config.entries.get(table)
-  const { unset, notice } = context
   if (table === undefined || entry?.value.kind !== 'map') {
-    return { config, machine: { timezone: 'UTC', skipValidation: false, unset, notice } }
+    return { config, machine: { timezone: 'UTC', skipValidation: false } }
   }
   const env = context.hasFolder ? await withDotEnv(context) : context.env
   const set = withVariables(entry.value, env)
@@ -69,8 +65,6 @@ export async function withHiqliteSettings(
     machine: {
       timezone: localZone(env),
       skipValidation: env.HQL_BACKUP_SKIP_VALIDATION === 'true',
-      unset,
-      notice,
     },
   }
 }

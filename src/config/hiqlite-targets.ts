@@ -3,7 +3,7 @@ import type { DesiredTarget } from '../core/model.ts'
 import type { Block } from './block.ts'
 import { blockOf, fault, placeOf, text } from './block.ts'
 import { UNKNOWN } from './hiqlite-secrets.ts'
-import { HIQLITE_VARIABLES, type HiqliteMachine } from './hiqlite-settings.ts'
+import { HIQLITE_VARIABLES } from './hiqlite-settings.ts'
 import { targetOf } from './resolve-targets.ts'
 import { readSchema } from './schema.ts'
 import type { Entry, ScalarTree } from './tree.ts'
@@ -24,7 +24,7 @@ export function hiqliteLocal(table: Block): DesiredTarget {
 }
 
 /** The bucket of the table, or null when it names no address of one. */
-export function hiqliteS3(table: Block, machine: HiqliteMachine): DesiredTarget | null {
+export function hiqliteS3(table: Block): DesiredTarget | null {
   const url = text(table, 's3_url')
   if (url === null || url === '') return null
   const known = URL.canParse(url) ? new URL(url) : null
@@ -37,7 +37,7 @@ export function hiqliteS3(table: Block, machine: HiqliteMachine): DesiredTarget 
   }
   for (const [key, ours] of Object.entries(NEEDED)) {
     const value = text(table, key) ?? ''
-    if (value === '') missing(table, key, machine)
+    if (value === '') missing(table, key)
     entries[ours] = entryOf(value === '' ? UNKNOWN : value, table)
   }
   const pathStyle = table.tree.entries.get('s3_path_style')
@@ -46,12 +46,13 @@ export function hiqliteS3(table: Block, machine: HiqliteMachine): DesiredTarget 
 }
 
 /** A fault for a key that a bucket needs, or a notice where secrets are allowed to be elsewhere. */
-export function missing(table: Block, key: string, { unset, notice }: HiqliteMachine): void {
+export function missing(table: Block, key: string): void {
+  const { unset, faults, notice } = table.context
   const message = `"${key}" is missing, and a bucket needs it`
   const path = `${table.path}.${key}`
   const hint = `set it, or ${HIQLITE_VARIABLES[key]}`
   if (unset === 'leave') notice(`${path}: ${message}; taken as unknown`)
-  else table.context.faults.add(placeOf(table, 's3_url'), path, message, hint)
+  else faults.add(placeOf(table, 's3_url'), path, message, hint)
 }
 
 /** A target as if it were declared among ours, so that all its other keys are at their defaults. */

@@ -52,7 +52,7 @@ export function resolveHiqlite(root: Block, surroundings: HiqliteSurroundings): 
     second.context.faults.add(second.place, second.path, message, 'keep one of the two')
   }
   const local = hiqliteLocal(table)
-  const remote = hiqliteS3(table, surroundings.machine)
+  const remote = hiqliteS3(table)
   const targets = remote === null ? [local] : [local, remote]
   checkNames(root, table, targets)
   return { targets, jobs: [jobOf(table, targets, surroundings)] }
@@ -83,7 +83,7 @@ function jobOf(
     enabled: true,
     schedule: scheduleOf(table, machine, now),
     sources: [source.source],
-    targets: jobTargets(table, local, remote, machine),
+    targets: jobTargets(table, local, remote),
     noTarget: null,
     // As with Hiqlite, a bucket that is away costs no local backup; the next pass brings it there.
     require: 1,
@@ -143,7 +143,7 @@ function sourceOf(table: Block, nodeId: number, { skipValidation }: HiqliteMachi
   return { block: table, source: { kind: NAME, name: NAME, group, options } }
 }
 
-function scheduleOf(table: Block, { timezone, notice }: HiqliteMachine, now: Instant): Schedule {
+function scheduleOf(table: Block, { timezone }: HiqliteMachine, now: Instant): Schedule {
   const schedule: Schedule = {
     cron: (text(table, 'backup_cron') ?? '').trim(),
     timezone,
@@ -151,7 +151,7 @@ function scheduleOf(table: Block, { timezone, notice }: HiqliteMachine, now: Ins
   }
   const problem = scheduleFault(schedule, now)
   if (problem === null) {
-    notice(
+    table.context.notice(
       `${table.path}.backup_cron: its times are those of ${timezone}, the local time zone; ` +
         'TZ sets another',
     )
@@ -170,7 +170,6 @@ function jobTargets(
   table: Block,
   local: DesiredTarget | undefined,
   remote: DesiredTarget | undefined,
-  machine: HiqliteMachine,
 ): readonly JobTarget[] {
   const kept = (days: number): JobTarget['retention'] => ({
     ...keepEverything('UTC'),
@@ -183,16 +182,19 @@ function jobTargets(
   const retention = kept(number(table, 'backup_keep_days') ?? 0)
   return [
     { target: local.id, ...here, prunedAfter: remote.id },
-    { target: remote.id, retention, encryption: encryptionOf(table, machine) },
+    { target: remote.id, retention, encryption: encryptionOf(table) },
   ]
 }
 
 /** The keys that close what goes to the bucket; faults never quote them. */
-function encryptionOf(table: Block, machine: HiqliteMachine): Encryption {
-  const { keys, faults } = parseCryptrKeys(strings(table, 'enc_keys'))
+function encryptionOf(table: Block): Encryption {
+  const { keys, faults, duplicates } = parseCryptrKeys(strings(table, 'enc_keys'))
+  for (const id of duplicates) {
+    table.context.notice(`${table.path}.enc_keys: key ${id} is there again; the first one holds`)
+  }
   const active = text(table, 'enc_key_active') ?? UNKNOWN
   for (const key of ['enc_keys', 'enc_key_active']) {
-    if (!table.tree.entries.has(key)) missing(table, key, machine)
+    if (!table.tree.entries.has(key)) missing(table, key)
   }
   const isUnknown = !table.tree.entries.has('enc_keys') || strings(table, 'enc_keys')[0] === UNKNOWN
   if (faults.length > 0) {
