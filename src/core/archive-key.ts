@@ -7,6 +7,11 @@ const PIN = '.pin.json'
 
 /** What Hiqlite calls its backups; its clean-up deletes whatever else it finds beside them. */
 const HIQLITE_NAME = /^backup_node_\d+_\d+\.sqlite$/
+/**
+ * Hiqlite names its own backup after the second in which the same cron pattern fires, and would
+ * replace one of ours that has the name: ours is called half a minute later.
+ */
+const AFTER_HIQLITE = 30
 /** Where everything of ours stands that belongs to an archive of such a name. */
 export const ASIDE = '.holdfast/'
 
@@ -31,7 +36,7 @@ export function archiveKey(
 ): string {
   if (job.path === null) return groupPrefix(source) + keyTimestamp(startedAt) + extension
   const [yyyy = '', mm = '', dd = ''] = iso(startedAt).slice(0, 10).split('-')
-  const unix = String(Math.floor(startedAt / 1000))
+  const unix = String(Math.floor(startedAt / 1000) + AFTER_HIQLITE)
   const dates = { timestamp: keyTimestamp(startedAt), unix, yyyy, mm, dd }
   const key = fill(job.path, { ...names(job, source), ...dates })
   return key.endsWith('.sqlite') ? key : key + extension

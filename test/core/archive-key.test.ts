@@ -39,7 +39,7 @@ describe('the key of an archive', () => {
   it('is the whole template where that ends in .sqlite, as the names of Hiqlite do', () => {
     const rauthy = job('hiqlite', {}, { path: 'backup_node_1_{unix}.sqlite' })
     expect(archiveKey(rauthy, files, START, '.sqlite.cryptr')).toBe(
-      'backup_node_1_1795140000.sqlite',
+      'backup_node_1_1795140030.sqlite',
     )
     expect(listPrefixes(rauthy, files)).toEqual(['backup_node_1_', '.holdfast/backup_node_1_'])
   })
