@@ -17,6 +17,8 @@ export interface Section {
   size(key: string, otherwise: Bytes): Bytes
   /** A map of names to strings or secrets; empty when it is not there. */
   table(key: string): Readonly<Record<string, string | Secret>>
+  /** A block within the block, or null when it is not there. */
+  block(key: string): Section | null
 }
 
 /** Reads `options`, which the schema has already checked, as the block at `path`. */
@@ -41,12 +43,13 @@ export function section(path: string, options: Options): Section {
     Array.isArray(value) && value.every((one) => typeof one === 'string')
   const isSize = (value: OptionValue): value is string | number =>
     typeof value === 'number' || (typeof value === 'string' && parseSize(value) !== null)
-  const isTable = (value: OptionValue): value is Readonly<Record<string, string | Secret>> =>
+  const isBlock = (value: OptionValue): value is Options =>
     typeof value === 'object' &&
     value !== null &&
     !Array.isArray(value) &&
-    !(value instanceof Secret) &&
-    Object.values(value).every((one) => isString(one) || isSecret(one))
+    !(value instanceof Secret)
+  const isTable = (value: OptionValue): value is Readonly<Record<string, string | Secret>> =>
+    isBlock(value) && Object.values(value).every((one) => isString(one) || isSecret(one))
 
   return {
     path,
@@ -66,5 +69,9 @@ export function section(path: string, options: Options): Section {
       return typeof value === 'number' ? (value as Bytes) : (parseSize(value) ?? otherwise)
     },
     table: (key) => typed(key, isTable, 'a map of names to strings') ?? {},
+    block(key) {
+      const value = typed(key, isBlock, 'a block')
+      return value && section(`${path}.${key}`, value)
+    },
   }
 }

@@ -1,0 +1,243 @@
+import { Readable } from 'node:stream'
+import { setTimeout as sleep } from 'node:timers/promises'
+import {
+  GetObjectCommand,
+  HeadBucketCommand,
+  HeadObjectCommand,
+  type HeadObjectCommandOutput,
+} from '@aws-sdk/client-s3'
+import type { Bytes, Instant } from '../../core/model.ts'
+import type { StoredObject } from '../../core/observed.ts'
+import { ObjectMissing, TargetUnreachable } from '../../lib/errors.ts'
+import { startTimer, unlessAborted } from '../../lib/limits.ts'
+import { type Bucket, customerKey, objectAt, reaching } from './bucket.ts'
+import { codeOf, placeOf, statusOf, trouble } from './errors.ts'
+
+/** How often a read that was cut is taken up again without having moved on by this much, */
+const RESUMES = 5
+const MOVED = 64 * 1024
+/** and after how many milliseconds, doubled each time. */
+const PAUSE = 100
+/** How long the word of a server holds that the bucket is there, in milliseconds. */
+const SEEN_HOLDS = 60_000
+
+/** What the server tells of an object, or null when there is none; `version`: of that one. */
+export async function head(
+  bucket: Bucket,
+  key: string,
+  signal: AbortSignal,
+  version?: string,
+): Promise<HeadObjectCommandOutput | null> {
+  const asked = { ...objectAt(bucket, key), ...customerKey(bucket) }
+  try {
+    const answer = await bucket.send(
+      (client, options) =>
+        client.send(
+          new HeadObjectCommand({ ...asked, ...(version ? { VersionId: version } : {}) }),
+          options,
+        ),
+      signal,
+    )
+    sawBucket(bucket)
+    return answer
+  } catch (error) {
+    if (statusOf(error) === 404) {
+      await checkBucket(bucket, signal)
+      return null
+    }
+    throw await worded(bucket, key, error, signal)
+  }
+}
+
+/** A missing object and a missing bucket look alike when an answer has no body. */
+async function checkBucket(bucket: Bucket, signal: AbortSignal): Promise<void> {
+  const { bucketSeenAt } = bucket.learnt
+  if (bucketSeenAt !== null && performance.now() - bucketSeenAt < SEEN_HOLDS) return
+  const Bucket = bucket.options.bucket
+  try {
+    await bucket.send(
+      (client, options) => client.send(new HeadBucketCommand({ Bucket }), options),
+      signal,
+    )
+    sawBucket(bucket)
+  } catch (error) {
+    if (statusOf(error) === 404) throw Object.assign(error as Error, { Code: 'NoSuchBucket' })
+    // Who may not list still sees its objects.
+    if (statusOf(error) !== 403) throw error
+  }
+}
+
+/** Notes that the bucket answered as one that is there. */
+export function sawBucket({ learnt }: Bucket): void {
+  learnt.bucketSeenAt = performance.now()
+}
+
+/** The error of an answer without a body, asked for again in a way that tells its code. */
+async function worded(
+  bucket: Bucket,
+  key: string,
+  error: unknown,
+  signal: AbortSignal,
+): Promise<unknown> {
+  if (statusOf(error) === null || !codeOf(error).startsWith('HTTP')) return error
+  const asked = { ...objectAt(bucket, key), ...customerKey(bucket), Range: 'bytes=0-0' }
+  try {
+    const answer = await bucket.send(
+      (client, options) => client.send(new GetObjectCommand(asked), options),
+      signal,
+    )
+    if (answer.Body instanceof Readable) answer.Body.destroy()
+    return error
+  } catch (better) {
+    return statusOf(better) === statusOf(error) ? better : error
+  }
+}
+
+/** The object, or null when there is none. */
+export async function statObject(
+  bucket: Bucket,
+  key: string,
+  signal: AbortSignal,
+): Promise<StoredObject | null> {
+  const found = await head(bucket, key, signal)
+  return (
+    found && {
+      key,
+      bytes: (found.ContentLength ?? 0) as Bytes,
+      modifiedAt: (found.LastModified?.getTime() ?? 0) as Instant,
+    }
+  )
+}
+
+/** An object that is being read. */
+interface Reading {
+  readonly body: Readable
+  /** The very object that the first answer was about. */
+  readonly etag: string | null
+}
+
+/** The bytes from `start` on. A connection that is cut is taken up again where it was. */
+export async function readObject(
+  bucket: Bucket,
+  key: string,
+  start: number,
+  signal: AbortSignal,
+): Promise<Readable> {
+  const first = await openAt(bucket, key, { at: start, etag: null }, signal)
+  if (first === null) return Readable.from([], { objectMode: false })
+  const stream = Readable.from(pieces(bucket, key, { first, start }, signal), {
+    objectMode: false,
+    highWaterMark: 1024 * 1024,
+  })
+  // Whoever reads hears of an error; one that comes before anybody does must not end the process.
+  stream.on('error', () => {})
+  const stop = () => stream.destroy(signal.reason)
+  signal.addEventListener('abort', stop, { once: true })
+  return stream.once('close', () => {
+    signal.removeEventListener('abort', stop)
+    first.body.destroy()
+  })
+}
+
+/** Null: nothing is there from that offset on. */
+async function openAt(
+  bucket: Bucket,
+  key: string,
+  { at, etag }: { readonly at: number; readonly etag: string | null },
+  signal: AbortSignal,
+): Promise<Reading | null> {
+  const asked = {
+    ...objectAt(bucket, key),
+    ...customerKey(bucket),
+    ...(at > 0 ? { Range: `bytes=${at}-` } : {}),
+    ...(etag ? { IfMatch: etag } : {}),
+  }
+  try {
+    const answer = await bucket.send(
+      (client, options) => client.send(new GetObjectCommand(asked), options),
+      signal,
+    )
+    sawBucket(bucket)
+    if (!(answer.Body instanceof Readable)) throw new TypeError('the answer has no body')
+    answer.Body.on('error', () => {})
+    return { body: answer.Body, etag: answer.ETag || null }
+  } catch (error) {
+    if (codeOf(error) === 'InvalidRange' || statusOf(error) === 416) return null
+    if (codeOf(error) === 'NoSuchBucket') throw error
+    if (statusOf(error) === 404) throw new ObjectMissing(key, { cause: error })
+    throw error
+  }
+}
+
+interface Begun {
+  readonly first: Reading
+  readonly start: number
+}
+
+/** Cut or stalled, it goes on by a range of the same object: for ever as long as it moves. */
+async function* pieces(
+  bucket: Bucket,
+  key: string,
+  { first, start }: Begun,
+  signal: AbortSignal,
+): AsyncGenerator<Uint8Array> {
+  let reading: Reading | null = first
+  let at = start
+  let resumedAt = start
+  for (let resumes = 0; reading !== null; resumes++) {
+    try {
+      for await (const piece of untilStalled(reading.body, bucket.options.limits.stall, signal)) {
+        at += piece.byteLength
+        yield piece
+      }
+      return
+    } catch (error) {
+      signal.throwIfAborted()
+      reading.body.destroy()
+      if (at - resumedAt >= MOVED) resumes = 0
+      if (resumes === RESUMES) throw trouble(bucket.options, `read ${key}`, error)
+      await sleep(PAUSE * 2 ** resumes, undefined, { signal })
+      resumedAt = at
+      reading = await reaching(
+        bucket,
+        `read ${key}`,
+        reopen(bucket, key, { at, etag: first.etag }, signal),
+      )
+    }
+  }
+}
+
+async function reopen(
+  bucket: Bucket,
+  key: string,
+  from: { readonly at: number; readonly etag: string | null },
+  signal: AbortSignal,
+): Promise<Reading | null> {
+  return await openAt(bucket, key, from, signal).catch((error: unknown) => {
+    if (statusOf(error) !== 412) throw error
+    throw new TargetUnreachable(
+      `${key} was replaced in ${placeOf(bucket.options)} while it was read`,
+    )
+  })
+}
+
+/** The bytes of an answer; an error where none come for so long while somebody waits for them. */
+async function* untilStalled(
+  body: Readable,
+  stall: number,
+  signal: AbortSignal,
+): AsyncGenerator<Uint8Array> {
+  const iterator = body[Symbol.asyncIterator]()
+  for (;;) {
+    const timer = startTimer(stall, () => body.destroy(stalled(stall)))
+    const next = await unlessAborted(iterator.next(), signal).finally(timer.cancel)
+    if (next.done) return
+    yield next.value as Uint8Array
+  }
+}
+
+function stalled(stall: number): Error {
+  const error = new Error(`no byte came for ${stall / 1000} s`)
+  error.name = 'TimeoutError'
+  return error
+}

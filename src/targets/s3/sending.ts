@@ -1,0 +1,118 @@
+import { PutObjectCommand } from '@aws-sdk/client-s3'
+import { Refused } from '../../lib/errors.ts'
+import { formatBytes } from '../../lib/size.ts'
+import type { Putting } from '../target.ts'
+import { type Bucket, customerKey, objectAt } from './bucket.ts'
+import { onlyIfNew } from './conditional.ts'
+import { type Deadlines, openLane } from './lane.ts'
+import { cutFor } from './parts.ts'
+import { type Answer, etagOf, md5Of, proves } from './proof.ts'
+import { storedWith } from './stored.ts'
+
+/** A body on its way into the bucket: in one request if it is no larger than a part, else in parts. */
+export interface Sending {
+  /** Aborts with the failure when a part could not be sent. */
+  readonly broken: AbortSignal
+  /** Resolves when there is memory for more. */
+  take(batch: readonly Uint8Array[]): Promise<void>
+  /** Resolves once all parts are with the server. */
+  flush(): Promise<void>
+  /** Makes the object. Rejects with the server's error. */
+  commit(signal: AbortSignal): Promise<void>
+  /** How well the server proved what it has, by what it tells of the object. */
+  readback(found: Answer): 'size' | 'etag' | 'checksum'
+  /** Takes back what is with the server and no object. Never rejects. */
+  takeBack(): Promise<void>
+}
+
+export interface Goal extends Putting {
+  readonly key: string
+}
+
+/** Sends what it is given to `goal`. As much is in memory as `parts` allows, or one part. */
+export function startSending(bucket: Bucket, goal: Goal, deadlines: Deadlines): Sending {
+  const { parts } = bucket.options
+  const cut = cutFor(bucket.options, goal.expected ?? null)
+  const lane = openLane(bucket, goal, parts.bytes * parts.parallel, deadlines)
+  let number = 1
+  let size = cut(number)
+  let gathered: Uint8Array[] = []
+  let waiting = 0
+  let single = Buffer.alloc(0)
+
+  const gather = () => {
+    const bytes = Buffer.concat(gathered, waiting)
+    gathered = []
+    waiting = 0
+    return bytes
+  }
+  const sendPart = async () => {
+    size = cut(++number)
+    await lane.send(gather(), size ?? 0)
+  }
+  return {
+    broken: lane.broken,
+
+    async take(batch) {
+      for (const piece of batch) {
+        for (let rest = piece; rest.byteLength > 0; ) {
+          if (waiting === size) await sendPart()
+          if (size === null) throw tooLarge(goal.key, parts.bytes)
+          const taken = rest.subarray(0, size - waiting)
+          gathered.push(taken)
+          waiting += taken.byteLength
+          rest = rest.subarray(taken.byteLength)
+        }
+      }
+    },
+
+    async flush() {
+      if (lane.upload === null) single = gather()
+      else if (waiting > 0) await sendPart()
+      await lane.flush()
+    },
+
+    async commit(signal) {
+      if (lane.upload) await lane.upload.complete(signal)
+      else await putSingle(bucket, goal, single, signal)
+    },
+
+    readback(found) {
+      if (lane.upload) return lane.upload.isProven() ? 'checksum' : 'size'
+      const md5 = md5Of(single)
+      if (etagOf(found) === md5.toString('hex')) return 'etag'
+      return proves(found, md5) ? 'checksum' : 'size'
+    },
+
+    takeBack: () => lane.takeBack(),
+  }
+}
+
+function tooLarge(key: string, bytes: number): Refused {
+  return new Refused(`${key} is larger than 10,000 parts of ${formatBytes(bytes)}`, {
+    at: key,
+    hint: 'set part_size of the target to more',
+  })
+}
+
+async function putSingle(
+  bucket: Bucket,
+  { key, token }: Goal,
+  body: Buffer,
+  signal: AbortSignal,
+): Promise<void> {
+  const params = {
+    ...objectAt(bucket, key),
+    ...customerKey(bucket),
+    ...storedWith(bucket.options, key, token),
+    Body: body,
+    ContentLength: body.length,
+    ContentMD5: md5Of(body).toString('base64'),
+  }
+  await onlyIfNew(bucket, (condition) =>
+    bucket.send(
+      (client, options) => client.send(new PutObjectCommand({ ...params, ...condition }), options),
+      signal,
+    ),
+  )
+}

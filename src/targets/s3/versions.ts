@@ -1,0 +1,183 @@
+import {
+  GetBucketVersioningCommand,
+  GetObjectLockConfigurationCommand,
+  ListObjectVersionsCommand,
+  type ListObjectVersionsCommandInput,
+} from '@aws-sdk/client-s3'
+import type { Instant } from '../../core/model.ts'
+import { forEachConcurrent } from '../../lib/concurrent.ts'
+import { ObjectRetained } from '../../lib/errors.ts'
+import { NOTHING_RETAINED, type Retentions } from '../target.ts'
+import { type Bucket, reaching } from './bucket.ts'
+import type { Learnt, Told } from './client.ts'
+import { type Doomed, deleteAll } from './delete.ts'
+import { codeOf, isDenied, isUnsupported } from './errors.ts'
+import { head } from './read.ts'
+
+/** How long the server's word on a setting of the bucket holds, in milliseconds. */
+const HOLDS = 5 * 60_000
+/** How many objects are looked at at once. */
+const AT_ONCE = 8
+
+/** Whether deletes leave versions behind. No, where the key may not ask: an answer to a delete may tell. */
+export async function isVersioned(bucket: Bucket, signal: AbortSignal): Promise<boolean> {
+  return await learn(bucket, 'versioned', async () => {
+    const Bucket = bucket.options.bucket
+    const { Status } = await bucket.send(
+      (client, options) => client.send(new GetBucketVersioningCommand({ Bucket }), options),
+      signal,
+    )
+    return Status !== undefined
+  })
+}
+
+/** Notes what a delete told. */
+export function noteVersioned({ learnt }: Bucket): void {
+  learnt.versioned = { value: true, at: performance.now() }
+}
+
+/** Whether objects can be locked. Yes, where the key may not ask: the objects themselves tell. */
+async function isLockable(bucket: Bucket, signal: AbortSignal): Promise<boolean> {
+  return await learn(bucket, 'lockable', async () => {
+    const Bucket = bucket.options.bucket
+    try {
+      const { ObjectLockConfiguration } = await bucket.send(
+        (client, options) =>
+          client.send(new GetObjectLockConfigurationCommand({ Bucket }), options),
+        signal,
+      )
+      return ObjectLockConfiguration?.ObjectLockEnabled === 'Enabled'
+    } catch (error) {
+      if (codeOf(error) === 'ObjectLockConfigurationNotFoundError') return false
+      if (isDenied(error)) return true
+      throw error
+    }
+  })
+}
+
+type Setting = {
+  [Key in keyof Learnt]: Learnt[Key] extends Told<boolean> | null ? Key : never
+}[keyof Learnt]
+
+/** The server's answer, or its last one. No, where it does not know the question or gives none. */
+async function learn(
+  { learnt }: Bucket,
+  setting: Setting,
+  ask: () => Promise<boolean>,
+): Promise<boolean> {
+  const known = learnt[setting]
+  if (known && performance.now() - known.at < HOLDS) return known.value
+  const value = await ask().catch((error: unknown) => {
+    if (isDenied(error) || isUnsupported(error)) return false
+    throw error
+  })
+  learnt[setting] = { value, at: performance.now() }
+  return value
+}
+
+/** Which of the objects are locked now. */
+export async function retainedObjects(
+  bucket: Bucket,
+  keys: readonly string[],
+  signal: AbortSignal,
+): Promise<Retentions> {
+  if (keys.length === 0) return NOTHING_RETAINED
+  return await reaching(bucket, `look at ${keys.length} objects`, lockedAmong(bucket, keys, signal))
+}
+
+async function lockedAmong(
+  bucket: Bucket,
+  keys: readonly string[],
+  signal: AbortSignal,
+): Promise<Retentions> {
+  if (!(await isLockable(bucket, signal))) return NOTHING_RETAINED
+  const retained = new Map<string, ObjectRetained>()
+  await forEachConcurrent(keys, AT_ONCE, async (key) => {
+    const lock = await lockOf(bucket, { key }, signal)
+    if (lock) retained.set(key, lock)
+  })
+  return retained
+}
+
+/** Why a version cannot be deleted now, or null. */
+async function lockOf(
+  bucket: Bucket,
+  { key, version }: Doomed,
+  signal: AbortSignal,
+): Promise<ObjectRetained | null> {
+  const found = await head(bucket, key, signal, version)
+  if (found === null) return null
+  if (found.ObjectLockLegalHoldStatus === 'ON') {
+    const hint = 'it is under a legal hold, which somebody has to lift'
+    return new ObjectRetained(key, null, { hint })
+  }
+  const until = found.ObjectLockRetainUntilDate?.getTime() ?? 0
+  return until > Date.now() ? new ObjectRetained(key, until as Instant) : null
+}
+
+/** Deletes every version and marker of the objects, none of an object that is locked in any of them. */
+export async function removeVersions(
+  bucket: Bucket,
+  keys: readonly string[],
+  signal: AbortSignal,
+): Promise<Retentions> {
+  const lockable = await isLockable(bucket, signal)
+  const retained = new Map<string, ObjectRetained>()
+  const doomed: Doomed[] = []
+  await forEachConcurrent(keys, AT_ONCE, async (key) => {
+    const versions = await versionsOf(bucket, key, signal)
+    const lock = lockable ? await firstLock(bucket, versions, signal) : null
+    if (lock) retained.set(key, lock)
+    else doomed.push(...versions)
+  })
+  const { refused } = await deleteAll(bucket, doomed, signal)
+  for (const { key } of refused) retained.set(key, new ObjectRetained(key, null))
+  return retained
+}
+
+interface Version extends Required<Doomed> {
+  readonly isMarker: boolean
+}
+
+async function firstLock(
+  bucket: Bucket,
+  versions: readonly Version[],
+  signal: AbortSignal,
+): Promise<ObjectRetained | null> {
+  for (const version of versions) {
+    const lock = version.isMarker ? null : await lockOf(bucket, version, signal)
+    if (lock) return lock
+  }
+  return null
+}
+
+/** Exactly those of the key: others begin with it too, and come after. */
+async function versionsOf(
+  bucket: Bucket,
+  key: string,
+  signal: AbortSignal,
+): Promise<readonly Version[]> {
+  const { bucket: Bucket, prefix } = bucket.options
+  const Prefix = prefix + key
+  const versions: Version[] = []
+  for (let from: VersionMarker | null = {}; from !== null; ) {
+    const asked: ListObjectVersionsCommandInput = { Bucket, Prefix, ...from }
+    const answer = await bucket.send(
+      (client, options) => client.send(new ListObjectVersionsCommand(asked), options),
+      signal,
+    )
+    const listed = [
+      ...(answer.Versions ?? []).map((one) => ({ ...one, isMarker: false })),
+      ...(answer.DeleteMarkers ?? []).map((one) => ({ ...one, isMarker: true })),
+    ]
+    for (const { Key, VersionId, isMarker } of listed) {
+      if (Key === Prefix && VersionId) versions.push({ key, version: VersionId, isMarker })
+    }
+    const { IsTruncated, NextKeyMarker, NextVersionIdMarker } = answer
+    const isMore = IsTruncated === true && NextKeyMarker === Prefix
+    from = isMore ? { KeyMarker: NextKeyMarker, VersionIdMarker: NextVersionIdMarker } : null
+  }
+  return versions
+}
+
+type VersionMarker = Pick<ListObjectVersionsCommandInput, 'KeyMarker' | 'VersionIdMarker'>

@@ -1,0 +1,77 @@
+import { type ChildProcess, execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { openSync, readFileSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { promisify } from 'node:util'
+
+/** How long a server may take until it answers, on however busy a machine. */
+const LIMIT = 90_000
+
+const exec = promisify(execFile)
+
+/** Runs a program to its end; rejects with what it said when it fails. */
+export async function call(program: string, args: readonly string[]): Promise<string> {
+  const { stdout } = await exec(program, args, { timeout: LIMIT })
+  return stdout
+}
+
+/** A server that a test has started. It dies with the test's process, however that ends. */
+export interface Daemon {
+  readonly pid: number
+  readonly log: string
+  hasEnded(): boolean
+  stop(): Promise<void>
+}
+
+/** Starts a program that stays in the foreground; what it says goes to the file `log`. */
+export function startDaemon(log: string, program: string, args: readonly string[]): Daemon {
+  const out = openSync(log, 'a')
+  const child: ChildProcess = spawn('setpriv', ['--pdeathsig', 'KILL', program, ...args], {
+    stdio: ['ignore', out, out],
+  })
+  const ended = once(child, 'exit')
+  ended.catch(() => {})
+  const hasEnded = () => child.exitCode !== null || child.signalCode !== null
+  return {
+    pid: child.pid ?? 0,
+    log,
+    hasEnded,
+    async stop() {
+      if (hasEnded()) return
+      child.kill('SIGKILL')
+      await ended
+    },
+  }
+}
+
+/** Resolves once `isUp` does; rejects with the end of the log when one of the daemons has ended. */
+export async function untilUp(
+  daemons: readonly Daemon[],
+  isUp: () => Promise<boolean>,
+): Promise<void> {
+  const limit = Date.now() + LIMIT
+  while (!(await isUp().catch(() => false))) {
+    const dead = daemons.find((one) => one.hasEnded())
+    const late = Date.now() > limit ? daemons[0] : undefined
+    const blamed = dead ?? late
+    if (blamed)
+      throw new Error(`a server did not come up:\n${readFileSync(blamed.log, 'utf8').slice(-2000)}`)
+    await sleep(50)
+  }
+}
+
+/** Ports of the loopback that nobody listens on now. */
+export async function freePorts(count: number): Promise<readonly number[]> {
+  const servers = Array.from({ length: count }, () => createServer())
+  const ports = await Promise.all(
+    servers.map(async (server) => {
+      server.listen(0, '127.0.0.1')
+      await once(server, 'listening')
+      const address = server.address()
+      return typeof address === 'object' && address ? address.port : 0
+    }),
+  )
+  await Promise.all(servers.map((server) => new Promise((closed) => server.close(closed))))
+  return ports
+}
