@@ -4,14 +4,14 @@ import {
   ListObjectsV2Command,
   ListPartsCommand,
 } from '@aws-sdk/client-s3'
-import type { Bytes, Instant } from '../../core/model.ts'
+import type { Bytes } from '../../core/model.ts'
 import type { StoredObject, UnfinishedObject } from '../../core/observed.ts'
 import { forEachConcurrent } from '../../lib/concurrent.ts'
 import { checkPrefix } from '../keys.ts'
 import type { Page } from '../target.ts'
 import { type Bucket, objectAt, reaching } from './bucket.ts'
 import { codeOf, isDenied, isUnsupported, statusOf } from './errors.ts'
-import { sawBucket } from './read.ts'
+import { instantOf, sawBucket } from './read.ts'
 
 /** How many uploads are asked for their parts at once. */
 const AT_ONCE = 8
@@ -47,8 +47,7 @@ export async function* listPages(
     for (const { Key, Size, LastModified } of answer.Contents ?? []) {
       const key = relative(bucket, Key, answer.EncodingType)
       if (key === null) continue
-      const modifiedAt = (LastModified?.getTime() ?? 0) as Instant
-      objects.push({ key, bytes: (Size ?? 0) as Bytes, modifiedAt })
+      objects.push({ key, bytes: (Size ?? 0) as Bytes, modifiedAt: instantOf(LastModified) })
     }
     yield { objects, unfinished: [] }
   }

@@ -104,9 +104,14 @@ export async function statObject(
     found && {
       key,
       bytes: (found.ContentLength ?? 0) as Bytes,
-      modifiedAt: (found.LastModified?.getTime() ?? 0) as Instant,
+      modifiedAt: instantOf(found.LastModified),
     }
   )
+}
+
+/** The whole second: a listing tells more of it than a look at the object does. */
+export function instantOf(date: Date | undefined): Instant {
+  return (Math.floor((date?.getTime() ?? 0) / 1000) * 1000) as Instant
 }
 
 /** An object that is being read. */
