@@ -11,9 +11,9 @@ import { faultsIn, faultsOf, line, loadText, makeFolder, revealed, SOURCE } from
 const EVERYWHERE = [
   'state: "postgres://u:hunter2@h/db"',
   'redis: "redis://:hunter2@h"',
-  'backup: { type: r2, bucket: b, accessKey: hunter2, secretKey: "${PW}" }',
+  'backup: { type: r2, bucket: b, endpoint: "https://e", accessKey: hunter2, secretKey: "${PW}" }',
   'targets:',
-  '  s: { type: s3, bucket: b, access_key_id: hunter2, secret_access_key: hunter2, session_token: hunter2 }',
+  '  s: { type: s3, bucket: b, access_key_id: hunter2, secret_access_key: hunter2, session_token: hunter2, server_side_encryption: { customer_key: hunter2 } }',
   '  n: { type: ssh, host: h, username: u, path: /p, private_key: hunter2, passphrase: hunter2 }',
   'jobs:',
   '  a:',
