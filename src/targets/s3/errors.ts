@@ -67,7 +67,19 @@ function isOfSdk(error: unknown): error is Error {
   )
 }
 
-const SDK_NAMES = new Set(['TimeoutError', 'CredentialsProviderError', 'SyntaxError', 'TypeError'])
+const SDK_NAMES = new Set([
+  'TimeoutError',
+  'CredentialsProviderError',
+  'SyntaxError',
+  'TypeError',
+  'NoAnswer',
+])
+
+/** Throws unless one of these was told: whatever answers there, S3 always tells it. */
+export function checkAnswer(...told: readonly unknown[]): void {
+  if (told.some((one) => one !== undefined)) return
+  throw Object.assign(new Error('an answer that says nothing'), { name: 'NoAnswer' })
+}
 
 type Explanation = readonly [why: string, hint: string | null]
 
@@ -172,6 +184,7 @@ const EXPLANATIONS: Readonly<Record<string, (options: S3Options, attempt: string
     EPIPE: dead('the connection was cut'),
     TimeoutError: dead('it does not answer in time'),
     ETIMEDOUT: dead('it does not answer in time'),
+    NoAnswer: dead('what answers there speaks no S3'),
     SyntaxError: dead('what answers there speaks no S3'),
     TypeError: dead('what answers there speaks no S3'),
     BadDigest: () => ['the bytes were changed on their way', 'look at the network, and try again'],

@@ -4,6 +4,7 @@ import { type Bucket, openBucket, reaching } from './bucket.ts'
 import { linkTo } from './link.ts'
 import { listPages } from './list.ts'
 import { readOptions } from './options.ts'
+import { postureOf } from './posture.ts'
 import { B2, type Profile, R2, S3 } from './profiles.ts'
 import { readObject, statObject } from './read.ts'
 import { removeObjects } from './remove.ts'
@@ -73,6 +74,6 @@ function bucketTarget(bucket: Bucket): Target {
       return await reaching(bucket, `link to ${key}`, linkTo(bucket, key, signal))
     },
 
-    posture: null,
+    posture: postureOf(bucket),
   }
 }

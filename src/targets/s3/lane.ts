@@ -22,6 +22,8 @@ export interface Lane {
   send(bytes: Buffer, next: number): Promise<void>
   /** Resolves once all parts are with the server. */
   flush(): Promise<void>
+  /** Forgets the upload: it is an object now. Never rejects. */
+  over(): Promise<void>
   /** Takes back what is with the server. Never rejects. */
   takeBack(): Promise<void>
 }
@@ -69,6 +71,10 @@ export function openLane(
     async flush() {
       await Promise.all(underWay)
       stop.throwIfAborted()
+    },
+    async over() {
+      // Remembered for longer, the next listing finds that it is gone.
+      if (upload) await bucket.uploads.over(upload.id).catch(() => {})
     },
     async takeBack() {
       broken.abort()

@@ -2,6 +2,8 @@ import {
   ListMultipartUploadsCommand,
   type ListMultipartUploadsCommandOutput,
   ListObjectsV2Command,
+  type ListObjectsV2CommandInput,
+  type ListObjectsV2CommandOutput,
   ListPartsCommand,
 } from '@aws-sdk/client-s3'
 import type { Bytes } from '../../core/model.ts'
@@ -10,7 +12,7 @@ import { forEachConcurrent } from '../../lib/concurrent.ts'
 import { checkPrefix } from '../keys.ts'
 import type { Page } from '../target.ts'
 import { type Bucket, objectAt, reaching } from './bucket.ts'
-import { codeOf, isDenied, isUnsupported, statusOf } from './errors.ts'
+import { checkAnswer, codeOf, isDenied, isUnsupported, statusOf } from './errors.ts'
 import { instantOf, sawBucket } from './read.ts'
 
 /** How many uploads are asked for their parts at once. */
@@ -32,15 +34,7 @@ export async function* listPages(
       EncodingType: 'url' as const,
       ...(token === undefined ? {} : { ContinuationToken: token }),
     }
-    const answer = await reaching(
-      bucket,
-      attempt,
-      bucket.send(
-        (client, options) => client.send(new ListObjectsV2Command(asked), options),
-        signal,
-      ),
-    )
-    sawBucket(bucket)
+    const answer = await reaching(bucket, attempt, objectsAfter(bucket, asked, signal))
     token = answer.NextContinuationToken
     isLast = answer.IsTruncated !== true || token === undefined
     const objects: StoredObject[] = []
@@ -55,6 +49,21 @@ export async function* listPages(
     objects: [],
     unfinished: await reaching(bucket, attempt, unfinished(bucket, prefix, signal)),
   }
+}
+
+async function objectsAfter(
+  bucket: Bucket,
+  asked: ListObjectsV2CommandInput,
+  signal: AbortSignal,
+): Promise<ListObjectsV2CommandOutput> {
+  const answer = await bucket.send(
+    (client, options) => client.send(new ListObjectsV2Command(asked), options),
+    signal,
+  )
+  // An empty bucket tells its name, a page of something else does not: it must not look empty.
+  checkAnswer(answer.Name, answer.IsTruncated)
+  sawBucket(bucket)
+  return answer
 }
 
 /** A key as the rest of the program knows it; null where it is the prefix of the target itself. */

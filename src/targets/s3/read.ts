@@ -11,7 +11,7 @@ import type { StoredObject } from '../../core/observed.ts'
 import { ObjectMissing, TargetUnreachable } from '../../lib/errors.ts'
 import { startTimer, unlessAborted } from '../../lib/limits.ts'
 import { type Bucket, customerKey, objectAt, reaching } from './bucket.ts'
-import { codeOf, placeOf, statusOf, trouble } from './errors.ts'
+import { checkAnswer, codeOf, placeOf, statusOf, trouble } from './errors.ts'
 
 /** How often a read that was cut is taken up again without having moved on by this much, */
 const RESUMES = 5
@@ -38,6 +38,7 @@ export async function head(
         ),
       signal,
     )
+    checkAnswer(answer.ETag, answer.LastModified)
     sawBucket(bucket)
     return answer
   } catch (error) {
@@ -162,6 +163,7 @@ async function openAt(
       (client, options) => client.send(new GetObjectCommand(asked), options),
       signal,
     )
+    checkAnswer(answer.ETag, answer.LastModified)
     sawBucket(bucket)
     if (!(answer.Body instanceof Readable)) throw new TypeError('the answer has no body')
     answer.Body.on('error', () => {})

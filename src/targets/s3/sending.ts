@@ -21,6 +21,8 @@ export interface Sending {
   commit(signal: AbortSignal): Promise<void>
   /** How well the server proved what it has, by what it tells of the object. */
   readback(found: Answer): 'size' | 'etag' | 'checksum'
+  /** Forgets the upload once there is the object. Never rejects. */
+  over(): Promise<void>
   /** Takes back what is with the server and no object. Never rejects. */
   takeBack(): Promise<void>
 }
@@ -84,6 +86,7 @@ export function startSending(bucket: Bucket, goal: Goal, deadlines: Deadlines): 
       return proves(found, md5) ? 'checksum' : 'size'
     },
 
+    over: () => lane.over(),
     takeBack: () => lane.takeBack(),
   }
 }

@@ -1,9 +1,4 @@
-import {
-  GetBucketVersioningCommand,
-  GetObjectLockConfigurationCommand,
-  ListObjectVersionsCommand,
-  type ListObjectVersionsCommandInput,
-} from '@aws-sdk/client-s3'
+import { ListObjectVersionsCommand, type ListObjectVersionsCommandInput } from '@aws-sdk/client-s3'
 import type { Instant } from '../../core/model.ts'
 import { forEachConcurrent } from '../../lib/concurrent.ts'
 import { ObjectRetained } from '../../lib/errors.ts'
@@ -11,7 +6,8 @@ import { NOTHING_RETAINED, type Retentions } from '../target.ts'
 import { type Bucket, reaching } from './bucket.ts'
 import type { Learnt, Told } from './client.ts'
 import { type Doomed, deleteAll } from './delete.ts'
-import { codeOf, isDenied, isUnsupported } from './errors.ts'
+import { isDenied, isUnsupported } from './errors.ts'
+import { defaultLockOf, versioningOf } from './look.ts'
 import { head } from './read.ts'
 
 /** How long the server's word on a setting of the bucket holds, in milliseconds. */
@@ -22,12 +18,7 @@ const AT_ONCE = 8
 /** Whether deletes leave versions behind. No, where the key may not ask: an answer to a delete may tell. */
 export async function isVersioned(bucket: Bucket, signal: AbortSignal): Promise<boolean> {
   return await learn(bucket, 'versioned', async () => {
-    const Bucket = bucket.options.bucket
-    const { Status } = await bucket.send(
-      (client, options) => client.send(new GetBucketVersioningCommand({ Bucket }), options),
-      signal,
-    )
-    return Status !== undefined
+    return (await versioningOf(bucket, signal)) !== 'off'
   })
 }
 
@@ -39,19 +30,11 @@ export function noteVersioned({ learnt }: Bucket): void {
 /** Whether objects can be locked. Yes, where the key may not ask: the objects themselves tell. */
 async function isLockable(bucket: Bucket, signal: AbortSignal): Promise<boolean> {
   return await learn(bucket, 'lockable', async () => {
-    const Bucket = bucket.options.bucket
-    try {
-      const { ObjectLockConfiguration } = await bucket.send(
-        (client, options) =>
-          client.send(new GetObjectLockConfigurationCommand({ Bucket }), options),
-        signal,
-      )
-      return ObjectLockConfiguration?.ObjectLockEnabled === 'Enabled'
-    } catch (error) {
-      if (codeOf(error) === 'ObjectLockConfigurationNotFoundError') return false
-      if (isDenied(error)) return true
+    const lock = await defaultLockOf(bucket, signal).catch((error: unknown) => {
+      if (isDenied(error)) return 'open'
       throw error
-    }
+    })
+    return lock !== null
   })
 }
 

@@ -60,6 +60,7 @@ async function write(bucket: Bucket, delivery: Delivery, signal: AbortSignal): P
       `write ${key}`,
       commit({ bucket, delivery, sending, bytes }, late),
     )
+    await sending.over()
     if (signal.aborted) {
       await takeAway(bucket, delivery, late)
       throw signal.reason

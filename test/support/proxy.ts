@@ -1,0 +1,104 @@
+import { once } from 'node:events'
+import { connect, createServer, type Socket } from 'node:net'
+
+/** To the server, or back from it. */
+export type Direction = 'up' | 'down'
+
+/** A TCP proxy on the loopback before a server, which does to connections what a network does. */
+export interface FaultyLink extends AsyncDisposable {
+  readonly endpoint: string
+  /** First lines of the requests that passed: `PUT /bucket/key`. */
+  readonly requests: readonly string[]
+  /** Bytes that passed since the last `forget`. */
+  passed(direction: Direction): number
+  /** Begins to count anew. */
+  forget(): void
+  /** Cuts the connection on which so many bytes more have gone that way; once, or all from then on. */
+  cutAfter(direction: Direction, bytes: number, then?: 'go on' | 'stay dead'): void
+  /** Nothing passes any more, and no connection ends. */
+  stall(): void
+  /** All is well again. */
+  heal(): void
+}
+
+interface Cut {
+  readonly direction: Direction
+  readonly at: number
+  readonly then: 'go on' | 'stay dead'
+}
+
+const REQUEST = /^(GET|HEAD|PUT|POST|DELETE) (\S+) HTTP\/1\.1\r\n/
+
+/** Starts one before a server on the loopback. */
+export async function startProxy(port: number): Promise<FaultyLink> {
+  const sockets = new Set<Socket>()
+  const requests: string[] = []
+  const passed = { up: 0, down: 0 }
+  let cut: Cut | null = null
+  let isDead = false
+  let isStalled = false
+
+  const join = (from: Socket, to: Socket, direction: Direction) => {
+    from.on('data', (bytes: Buffer) => {
+      const [, method, path] = REQUEST.exec(bytes.subarray(0, 4096).toString('latin1')) ?? []
+      if (direction === 'up' && method) requests.push(`${method} ${path}`)
+      const isOver = cut?.direction === direction && passed[direction] + bytes.length > cut.at
+      passed[direction] += bytes.length
+      if (!isOver || !cut) {
+        to.write(bytes)
+        return
+      }
+      isDead = cut.then === 'stay dead'
+      cut = null
+      for (const socket of isDead ? sockets : [from, to]) socket.destroy()
+    })
+    from.on('error', () => {})
+    from.on('close', () => {
+      sockets.delete(from)
+      to.destroy()
+    })
+    sockets.add(from)
+    if (isStalled) from.pause()
+  }
+  const server = createServer((client) => {
+    if (isDead) {
+      client.on('error', () => {})
+      client.destroy()
+      return
+    }
+    const target = connect(port, '127.0.0.1')
+    join(client, target, 'up')
+    join(target, client, 'down')
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const address = server.address()
+  const own = typeof address === 'object' && address ? address.port : 0
+  return {
+    endpoint: `http://127.0.0.1:${own}`,
+    requests,
+    passed: (direction) => passed[direction],
+    forget() {
+      requests.length = 0
+      passed.up = 0
+      passed.down = 0
+    },
+    cutAfter(direction, bytes, then = 'go on') {
+      cut = { direction, at: passed[direction] + bytes, then }
+    },
+    stall() {
+      isStalled = true
+      for (const socket of sockets) socket.pause()
+    },
+    heal() {
+      cut = null
+      isDead = false
+      isStalled = false
+      for (const socket of sockets) socket.resume()
+    },
+    async [Symbol.asyncDispose]() {
+      for (const socket of sockets) socket.destroy()
+      await new Promise((closed) => server.close(closed))
+    },
+  }
+}
