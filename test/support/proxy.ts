@@ -11,6 +11,8 @@ export interface FaultyLink extends AsyncDisposable {
   readonly requests: readonly string[]
   /** Bytes that passed since the last `forget`. */
   passed(direction: Direction): number
+  /** Connections that are open. */
+  readonly connections: number
   /** Begins to count anew. */
   forget(): void
   /** Cuts the connection on which so many bytes more have gone that way; once, or all from then on. */
@@ -77,6 +79,9 @@ export async function startProxy(port: number): Promise<FaultyLink> {
   return {
     endpoint: `http://127.0.0.1:${own}`,
     requests,
+    get connections() {
+      return sockets.size / 2
+    },
     passed: (direction) => passed[direction],
     forget() {
       requests.length = 0

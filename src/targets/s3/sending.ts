@@ -17,6 +17,8 @@ export interface Sending {
   take(batch: readonly Uint8Array[]): Promise<void>
   /** Resolves once all parts are with the server. */
   flush(): Promise<void>
+  /** Whether it goes in parts: only servers of late refuse to make an object of parts over another. */
+  isInParts(): boolean
   /** Makes the object. Rejects with the server's error. */
   commit(signal: AbortSignal): Promise<void>
   /** How well the server proved what it has, by what it tells of the object. */
@@ -73,6 +75,8 @@ export function startSending(bucket: Bucket, goal: Goal, deadlines: Deadlines): 
       else if (waiting > 0) await sendPart()
       await lane.flush()
     },
+
+    isInParts: () => lane.upload !== null,
 
     async commit(signal) {
       if (lane.upload) await lane.upload.complete(signal)

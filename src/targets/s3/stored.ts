@@ -22,14 +22,18 @@ export function storedWith(options: S3Options, key: string, token: string) {
     ...(encryption?.kind === 'aws:kms' && encryption.key !== null
       ? { SSEKMSKeyId: encryption.key }
       : {}),
-    // A pin goes when it is taken away.
-    ...(lock === null || archiveOfPin(key) !== null
-      ? {}
-      : {
+    ...(isLocked(options, key) && lock
+      ? {
           ObjectLockMode: lock.mode,
           ObjectLockRetainUntilDate: new Date(Date.now() + lock.days * DAY),
-        }),
+        }
+      : {}),
   }
+}
+
+/** Whether an object of this key is to be locked. A pin goes when it is taken away. */
+export function isLocked({ lock }: S3Options, key: string): boolean {
+  return lock !== null && archiveOfPin(key) === null
 }
 
 /** Whether an object was put by the attempt of this token. */

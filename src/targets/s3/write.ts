@@ -8,6 +8,7 @@ import type { Stored } from '../target.ts'
 import { type Bucket, reaching } from './bucket.ts'
 import { codeOf, isDenied, placeOf, statusOf } from './errors.ts'
 import { graceAfter } from './grace.ts'
+import { ensureLocked } from './lock.ts'
 import { head } from './read.ts'
 import { removeObjects } from './remove.ts'
 import { type Goal, type Sending, startSending } from './sending.ts'
@@ -94,6 +95,9 @@ async function commit(
   signal: AbortSignal,
 ): Promise<HeadObjectCommandOutput> {
   const { key, token } = delivery
+  if (sending.isInParts() || !bucket.learnt.conditionalWrites) {
+    await refuseExisting(bucket, key, signal)
+  }
   const failed = await sending.commit(signal).then(
     () => null,
     (error: unknown) => ({ error }),
@@ -103,7 +107,13 @@ async function commit(
     throw failed ? failed.error : error
   })
   const isOurs = found !== null && isOf(token, found.Metadata)
-  if (isOurs && found.ContentLength === bytes) return found
+  if (isOurs && found.ContentLength === bytes) {
+    await ensureLocked(bucket, key, found, signal).catch(async (error: unknown) => {
+      await takeAway(bucket, delivery, signal).catch(() => {})
+      throw error
+    })
+    return found
+  }
   if (found !== null && failed && isTaken(failed.error)) {
     throw new ObjectExists(key, { cause: failed.error })
   }
