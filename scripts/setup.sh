@@ -21,7 +21,10 @@ fi
 if [ "${1:-}" = tests ]; then
   missing=''
   for pair in setfacl:acl setfattr:attr age:age zstd:zstd pigz:pigz strace:strace sqlite3:sqlite3 \
-    openssl:openssl git:git mount:mount unshare:util-linux script:bsdutils; do
+    openssl:openssl git:git mount:mount unshare:util-linux setpriv:util-linux script:bsdutils \
+    ceph:ceph-common ceph-mon:ceph-mon ceph-osd:ceph-osd radosgw:radosgw memcached:memcached \
+    swift-proxy-server:swift-proxy swift-account-server:swift-account \
+    swift-container-server:swift-container swift-object-server:swift-object; do
     command -v "${pair%%:*}" >/dev/null 2>&1 || missing="$missing ${pair##*:}"
   done
   if [ -n "$missing" ]; then

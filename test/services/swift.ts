@@ -6,7 +6,10 @@ import type { S3Server } from './s3-server.ts'
 
 const STORES = ['object', 'container', 'account'] as const
 
-/** Starts OpenStack Swift behind its `s3api`, of one node: the odd dialect among the servers. */
+/**
+ * Starts OpenStack Swift behind its `s3api`, of one node: the odd dialect among the servers. Without
+ * workers, which would outlive their killed parents.
+ */
 export async function startSwift(): Promise<S3Server> {
   const folder = await mkdtemp(join(tmpdir(), 'holdfast-swift-'))
   const [port = 0, cache = 0, ...ports] = await freePorts(2 + STORES.length)
@@ -54,7 +57,7 @@ function storeConf(folder: string, store: string, port: number): string {
   return `[DEFAULT]
 bind_ip = 127.0.0.1
 bind_port = ${port}
-workers = 1
+workers = 0
 user = ${userInfo().username}
 swift_dir = ${folder}
 devices = ${folder}/disk
@@ -87,7 +90,7 @@ function proxyConf(folder: string, port: number, cache: number): string {
   return `[DEFAULT]
 bind_ip = 127.0.0.1
 bind_port = ${port}
-workers = 1
+workers = 0
 user = ${userInfo().username}
 swift_dir = ${folder}
 log_address = ${folder}/no-log

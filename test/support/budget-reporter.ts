@@ -8,7 +8,7 @@ const BUDGETS: Readonly<Record<string, number>> = {
   platform: 60,
   stream: 120,
   sources: 180,
-  targets: 120,
+  targets: 300,
   state: 90,
   leases: 60,
   notify: 60,

@@ -12,14 +12,22 @@ export interface Deadlines {
   readonly late: AbortSignal
 }
 
+/** A part in memory that was got as `room`. */
+export interface Filled {
+  readonly memory: Buffer
+  readonly bytes: number
+}
+
 /** Parts under way, a few at a time. The upload begins with the first of them. */
 export interface Lane {
   /** Aborts with the failure when a part could not be sent. */
   readonly broken: AbortSignal
   /** Null before the first part. */
   readonly upload: MultipartUpload | null
+  /** Memory for a part of so many bytes: that of one that is with the server, where it fits. */
+  room(bytes: number): Buffer
   /** Begins to send the next part; resolves once there is memory for one of `next` bytes. */
-  send(bytes: Buffer, next: number): Promise<void>
+  send(part: Filled, next: number): Promise<void>
   /** Resolves once all parts are with the server. */
   flush(): Promise<void>
   /** Forgets the upload: it is an object now. Never rejects. */
@@ -38,18 +46,24 @@ export function openLane(
   const broken = new AbortController()
   const stop = AbortSignal.any([signal, broken.signal])
   const underWay = new Set<Promise<void>>()
+  /** What the collector would find too late: parts come faster than it runs. */
+  const spare: Buffer[] = []
   let inFlight = 0
   let number = 0
   let beginning: Promise<MultipartUpload> | null = null
   let upload: MultipartUpload | null = null
 
-  const start = (bytes: Buffer, to: MultipartUpload) => {
-    inFlight += bytes.length
-    const sent = reaching(bucket, `write ${goal.key}`, to.send(++number, bytes, stop))
+  const start = ({ memory, bytes }: Filled, to: MultipartUpload) => {
+    inFlight += memory.length
+    const part = memory.subarray(0, bytes)
+    const sent = reaching(bucket, `write ${goal.key}`, to.send(++number, part, stop))
     const settled = sent
-      .catch((error: unknown) => broken.abort(error))
+      .then(
+        () => void spare.push(memory),
+        (error: unknown) => broken.abort(error),
+      )
       .finally(() => {
-        inFlight -= bytes.length
+        inFlight -= memory.length
         underWay.delete(settled)
       })
     underWay.add(settled)
@@ -59,12 +73,16 @@ export function openLane(
     get upload() {
       return upload
     },
-    async send(bytes, next) {
+    room(bytes) {
+      const known = spare.pop()
+      return known?.length === bytes ? known : Buffer.allocUnsafeSlow(bytes)
+    },
+    async send(part, next) {
       // Not cut short by an abort: an upload that the server began must be known to be taken back.
       beginning ??= beginUpload(bucket, goal, late)
       upload = await beginning
       stop.throwIfAborted()
-      start(bytes, upload)
+      start(part, upload)
       while (inFlight > 0 && inFlight + next > budget) await Promise.race(underWay)
       stop.throwIfAborted()
     },

@@ -4,7 +4,7 @@ import { formatBytes } from '../../lib/size.ts'
 import type { Putting } from '../target.ts'
 import { type Bucket, customerKey, objectAt } from './bucket.ts'
 import { onlyIfNew } from './conditional.ts'
-import { type Deadlines, openLane } from './lane.ts'
+import { type Deadlines, type Filled, openLane } from './lane.ts'
 import { cutFor } from './parts.ts'
 import { type Answer, etagOf, md5Of, proves } from './proof.ts'
 import { storedWith } from './stored.ts'
@@ -40,19 +40,15 @@ export function startSending(bucket: Bucket, goal: Goal, deadlines: Deadlines): 
   const lane = openLane(bucket, goal, parts.bytes * parts.parallel, deadlines)
   let number = 1
   let size = cut(number)
-  let gathered: Uint8Array[] = []
-  let waiting = 0
-  let single = Buffer.alloc(0)
+  let memory: Buffer | null = null
+  let bytes = 0
+  let single: Buffer = Buffer.alloc(0)
 
-  const gather = () => {
-    const bytes = Buffer.concat(gathered, waiting)
-    gathered = []
-    waiting = 0
-    return bytes
-  }
-  const sendPart = async () => {
+  const sendPart = async (part: Filled) => {
+    memory = null
+    bytes = 0
     size = cut(++number)
-    await lane.send(gather(), size ?? 0)
+    await lane.send(part, size ?? 0)
   }
   return {
     broken: lane.broken,
@@ -60,19 +56,20 @@ export function startSending(bucket: Bucket, goal: Goal, deadlines: Deadlines): 
     async take(batch) {
       for (const piece of batch) {
         for (let rest = piece; rest.byteLength > 0; ) {
-          if (waiting === size) await sendPart()
+          if (memory && bytes === size) await sendPart({ memory, bytes })
           if (size === null) throw tooLarge(goal.key, parts.bytes)
-          const taken = rest.subarray(0, size - waiting)
-          gathered.push(taken)
-          waiting += taken.byteLength
+          memory ??= lane.room(size)
+          const taken = rest.subarray(0, size - bytes)
+          memory.set(taken, bytes)
+          bytes += taken.byteLength
           rest = rest.subarray(taken.byteLength)
         }
       }
     },
 
     async flush() {
-      if (lane.upload === null) single = gather()
-      else if (waiting > 0) await sendPart()
+      if (lane.upload === null) single = memory?.subarray(0, bytes) ?? single
+      else if (memory) await sendPart({ memory, bytes })
       await lane.flush()
     },
 
