@@ -52,6 +52,7 @@ export const ALIASES: Readonly<Record<string, Alias>> = {
   drilledWithin: { means: 'drilled_within' },
   filenameDb: { means: 'filename_db' },
   firstRun: { means: 'first_run' },
+  hostKey: { means: 'host_key' },
   identityFile: { means: 'identity_file' },
   identityFiles: { means: 'identity_files' },
   keepAll: { means: 'keep_all' },

@@ -25,6 +25,7 @@ export type EventName =
   | 'copy.missing'
   | 'debris.removed'
   | 'drift.found'
+  | 'target.first_contact'
   | 'lease.taken'
   | 'lease.lost'
   | 'restore.requested'

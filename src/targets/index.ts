@@ -6,4 +6,5 @@ export const targetKinds: ReadonlyMap<string, () => Promise<TargetKind>> = new M
   ['s3', async () => (await import('./s3/kinds.ts')).s3],
   ['r2', async () => (await import('./s3/kinds.ts')).r2],
   ['b2', async () => (await import('./s3/kinds.ts')).b2],
+  ['ssh', async () => (await import('./ssh/ssh.ts')).ssh],
 ])

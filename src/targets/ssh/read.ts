@@ -1,0 +1,73 @@
+import { Readable } from 'node:stream'
+import { ConnectionLost, type SftpRefusal } from './refusal.ts'
+import type { Handle, Sftp } from './sftp.ts'
+
+/** A piece is asked for in one request, and with so many of them under way. */
+const PIECE = 128 * 1024
+const AT_ONCE = 24
+
+interface Reading {
+  readonly sftp: Sftp
+  /** Opened for this reading, and closed with it. */
+  readonly handle: Handle
+  readonly start: number
+  /** What a failure of the server means. */
+  readonly meant: (error: ConnectionLost | SftpRefusal | unknown) => Promise<unknown>
+  /** The stream is closed. */
+  readonly over: () => void
+}
+
+/** The bytes of an open file from `start` on. */
+export function readFrom(reading: Reading, signal: AbortSignal): Readable {
+  const { sftp, handle, over } = reading
+  const stream = Readable.from(piecesOf(reading), { objectMode: false, highWaterMark: PIECE })
+  // Whoever reads hears of an error; one that comes before anybody does must not end the process.
+  stream.on('error', () => {})
+  const stop = () => stream.destroy(signal.reason)
+  signal.addEventListener('abort', stop, { once: true })
+  return stream.once('close', () => {
+    signal.removeEventListener('abort', stop)
+    sftp
+      .close(handle)
+      .catch(() => {})
+      .finally(over)
+  })
+}
+
+async function* piecesOf({ sftp, handle, start, meant }: Reading): AsyncGenerator<Buffer> {
+  try {
+    const size = await sftp.size(handle)
+    const pieces: Promise<Buffer>[] = []
+    let asked = start
+    let given = start
+    while (given < size) {
+      while (pieces.length < AT_ONCE && asked < size) {
+        const length = Math.min(PIECE, size - asked)
+        const piece = readWhole(sftp, handle, length, asked)
+        piece.catch(() => {}) // told when its turn comes
+        pieces.push(piece)
+        asked += length
+      }
+      const piece = await pieces.shift()
+      if (!piece) return
+      given += piece.length
+      yield piece
+    }
+  } catch (error) {
+    throw await meant(error)
+  }
+}
+
+/** A server may give less than it was asked for, and still have more. */
+async function readWhole(
+  sftp: Sftp,
+  handle: Handle,
+  length: number,
+  position: number,
+): Promise<Buffer> {
+  const first = await sftp.read(handle, length, position)
+  if (first.length === length) return first
+  if (first.length === 0) throw new ConnectionLost('the object became shorter while it was read')
+  const rest = await readWhole(sftp, handle, length - first.length, position + first.length)
+  return Buffer.concat([first, rest])
+}

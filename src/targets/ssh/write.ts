@@ -1,0 +1,156 @@
+import { ObjectExists, Refused, TargetUnreachable } from '../../lib/errors.ts'
+import { formatBytes } from '../../lib/size.ts'
+import { FREE_SOME } from './errors.ts'
+import {
+  above,
+  folderOf,
+  folderPath,
+  foldersOf,
+  makeFolders,
+  type Place,
+  refuseDetours,
+} from './place.ts'
+import { ALREADY_EXISTS, FAILURE, isRefusal, NO_SUCH_FILE, UNSUPPORTED } from './refusal.ts'
+import type { Handle, Sftp } from './sftp.ts'
+
+/** A piece is sent in one request, */
+const PIECE = 128 * 1024
+/** and at most so many bytes have not been answered yet. */
+const WINDOW = 4 * 1024 * 1024
+const TRIES = 100
+
+/** Opens the file that the object grows in, beside its final name. */
+export async function begin(place: Place, key: string, part: string): Promise<Handle> {
+  const { root, sftp } = place
+  const [taken] = await Promise.all([sftp.lstat(`${root}/${key}`), refuseDetours(place, key)])
+  if (taken) throw new ObjectExists(key)
+  for (let tries = 1; ; tries++) {
+    try {
+      return await sftp.create(part)
+    } catch (error) {
+      if (isRefusal(error, FAILURE) && (await sftp.lstat(part))) {
+        throw alreadyBegun(key, part, error)
+      }
+      // A remove that tidies up may take the folder away again before we have a file in it.
+      if (!isRefusal(error, NO_SUCH_FILE) || tries === TRIES) throw error
+      await refuseObjects(place, key)
+      const made = await makeFolders(sftp, folderPath(root, folderOf(key)))
+      for (const folder of made) await syncFolder(sftp, above(folder))
+    }
+  }
+}
+
+function alreadyBegun(key: string, part: string, cause: unknown): Refused {
+  const hint = `if nothing is writing it any more, remove ${part}`
+  return new Refused(`an attempt of the same token writes ${key} already`, { cause, hint })
+}
+
+async function refuseObjects({ root, sftp }: Place, key: string): Promise<void> {
+  const found = await Promise.all(foldersOf(key).map((folder) => sftp.lstat(`${root}/${folder}`)))
+  if (found.every((stats) => stats === null || stats.isDirectory())) return
+  const message = `cannot write ${key}: a part of its path is an object, not a folder`
+  throw new Refused(message, { at: key })
+}
+
+/** Throws `TargetUnreachable` when the server tells of less space than `expected`. */
+export async function checkSpace(
+  { root, sftp }: Place,
+  key: string,
+  label: string,
+  expected: number,
+): Promise<void> {
+  const space = await sftp.space(folderPath(root, folderOf(key)))
+  if (!space || space.free >= expected) return
+  const why = `${formatBytes(expected)} are expected, ${formatBytes(space.free)} are free`
+  throw new TargetUnreachable(`cannot write ${key} on ${label}: ${why}`, {
+    at: label,
+    hint: FREE_SOME,
+  })
+}
+
+/** Takes the bytes of a new file, in order. */
+export interface RemoteWriter {
+  /** Keeps nothing of `batch` once it resolves. Rejects with the failure of any write before it. */
+  write(batch: readonly Uint8Array[]): Promise<void>
+  /** The server has taken every byte once it resolves. */
+  end(): Promise<void>
+}
+
+/** Sends on while answers are still to come: a round trip for each piece would be slow. */
+export function remoteWriter(sftp: Sftp, handle: Handle): RemoteWriter {
+  const underWay = new Set<Promise<void>>()
+  let failure: { readonly error: unknown } | null = null
+  let unanswered = 0
+  let written = 0
+
+  const send = async (bytes: Uint8Array, position: number) => {
+    unanswered += bytes.length
+    try {
+      await sftp.write(handle, bytes, position)
+    } catch (error) {
+      failure ??= { error }
+    } finally {
+      unanswered -= bytes.length
+    }
+  }
+  const submit = async (bytes: Uint8Array) => {
+    while (unanswered >= WINDOW && !failure) await Promise.race(underWay)
+    if (failure) throw failure.error
+    const sent = send(bytes, written).finally(() => underWay.delete(sent))
+    underWay.add(sent)
+    written += bytes.length
+  }
+  return {
+    async write(batch) {
+      for (const piece of inPieces(batch)) await submit(piece)
+    },
+    async end() {
+      await Promise.all(underWay)
+      if (failure) throw failure.error
+    },
+  }
+}
+
+/** The bytes in pieces of `PIECE`, but for the last; those that are so already are not copied. */
+function* inPieces(batch: readonly Uint8Array[]): Generator<Uint8Array> {
+  const isSmall = batch.some((bytes, index) => bytes.length < PIECE && index < batch.length - 1)
+  const whole = isSmall ? [Buffer.concat(batch)] : batch
+  for (const bytes of whole) {
+    for (let at = 0; at < bytes.length; at += PIECE) yield bytes.subarray(at, at + PIECE)
+  }
+}
+
+/** Brings the bytes to the disk and closes the file. Throws when the file is not that long. */
+export async function seal(sftp: Sftp, handle: Handle, bytes: number): Promise<void> {
+  await sftp.sync(handle)
+  const size = await sftp.size(handle)
+  if (size !== bytes) {
+    throw new TargetUnreachable(`the server kept ${size} of ${bytes} bytes that were written`)
+  }
+  await sftp.close(handle)
+}
+
+/**
+ * Gives the sealed file its final name. The rename of SFTP, other than that of POSIX, refuses a name
+ * that is taken; OpenSSH makes it of a hard link, so that one of two at once wins.
+ */
+export async function publish({ root, sftp }: Place, key: string, part: string): Promise<void> {
+  await sftp.rename(part, `${root}/${key}`).catch(async (cause: unknown) => {
+    if (!isRefusal(cause, FAILURE, ALREADY_EXISTS, UNSUPPORTED)) throw cause
+    throw (await sftp.lstat(`${root}/${key}`)) ? new ObjectExists(key, { cause }) : cause
+  })
+  await syncFolder(sftp, folderPath(root, folderOf(key)))
+}
+
+/** Brings the names of a folder to the disk, where the server lets a folder be opened and synced. */
+async function syncFolder(sftp: Sftp, folder: string): Promise<void> {
+  const handle = await sftp.open(folder || '/').catch(unlessRefused)
+  if (!handle) return
+  await sftp.sync(handle).catch(unlessRefused)
+  await sftp.close(handle).catch(unlessRefused)
+}
+
+function unlessRefused(error: unknown): null {
+  if (isRefusal(error)) return null
+  throw error
+}

@@ -1,0 +1,166 @@
+import { execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { connect, createServer } from 'node:net'
+import { tmpdir, userInfo } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as later } from 'node:timers/promises'
+import { promisify } from 'node:util'
+
+const run = promisify(execFile)
+const SSHD = '/usr/sbin/sshd'
+const READY_WITHIN = 10_000
+
+/** A private SSH server on a free port of this machine; stopped by its pid when disposed. */
+export interface Sshd extends AsyncDisposable {
+  readonly port: number
+  readonly username: string
+  /** Absolute folder of the server's own: keys, log, configuration. */
+  readonly folder: string
+  /** Private keys that it lets in; `encrypted` has the passphrase `correct horse`. */
+  readonly keys: { readonly plain: string; readonly encrypted: string; readonly stranger: string }
+  /** Public part of its host keys, as `ssh-ed25519 AAAA…`. */
+  readonly hostKeys: { readonly ed25519: string; readonly rsa: string; readonly ecdsa: string }
+  readonly pid: number
+  log(): Promise<string>
+}
+
+export interface SshdOptions {
+  /** Another one than a free port. */
+  readonly port?: number
+  /** Lines for its configuration. */
+  readonly lines?: readonly string[]
+}
+
+/** Starts sshd with SFTP and nothing else: whoever asks it for a shell or a program gets none. */
+export async function startSshd({ port, lines = [] }: SshdOptions = {}): Promise<Sshd> {
+  const folder = await mkdtemp(join(tmpdir(), 'holdfast-sshd-'))
+  try {
+    await chmod(folder, 0o755)
+    const keys = await makeKeys(folder)
+    const chosen = port ?? (await freePort())
+    await writeFile(join(folder, 'sshd_config'), configuration(folder, chosen, lines))
+    if (process.getuid?.() === 0) await mkdir('/run/sshd', { recursive: true })
+    return await running(folder, chosen, keys)
+  } catch (error) {
+    await rm(folder, { recursive: true })
+    throw error
+  }
+}
+
+type Keys = Pick<Sshd, 'keys' | 'hostKeys'>
+
+async function running(folder: string, port: number, keys: Keys): Promise<Sshd> {
+  const log = join(folder, 'log')
+  const child = spawn(SSHD, ['-D', '-f', join(folder, 'sshd_config'), '-E', log], {
+    stdio: 'ignore',
+  })
+  const ended = once(child, 'exit')
+  const stop = async () => {
+    child.kill('SIGCONT')
+    child.kill('SIGTERM')
+    await ended
+    await rm(folder, { recursive: true })
+  }
+  try {
+    await until(() => answers(port), ended)
+  } catch (cause) {
+    const told = await readFile(log, 'utf8').catch(() => '')
+    child.kill('SIGKILL')
+    throw new Error(`sshd did not start: ${told}`, { cause })
+  }
+  return {
+    ...keys,
+    port,
+    username: userInfo().username,
+    folder,
+    pid: child.pid ?? 0,
+    log: () => readFile(log, 'utf8'),
+    [Symbol.asyncDispose]: stop,
+  }
+}
+
+async function makeKeys(folder: string): Promise<Keys> {
+  const make = async (name: string, type: string, passphrase = '') => {
+    const path = join(folder, name)
+    await run('ssh-keygen', ['-q', '-t', type, '-N', passphrase, '-f', path, '-C', name])
+    return path
+  }
+  const read = (path: string) => readFile(path, 'utf8')
+  const publicKey = async (path: string) =>
+    (await read(`${path}.pub`)).split(' ').slice(0, 2).join(' ')
+  const [ed25519, rsa, ecdsa, plain, encrypted, stranger] = await Promise.all([
+    make('host_ed25519', 'ed25519'),
+    make('host_rsa', 'rsa'),
+    make('host_ecdsa', 'ecdsa'),
+    make('plain', 'ed25519'),
+    make('encrypted', 'ed25519', 'correct horse'),
+    make('stranger', 'ed25519'),
+  ])
+  const known = await Promise.all([plain, encrypted].map((path) => read(`${path}.pub`)))
+  await writeFile(join(folder, 'authorized_keys'), known.join(''), { mode: 0o600 })
+  return {
+    keys: {
+      plain: await read(plain),
+      encrypted: await read(encrypted),
+      stranger: await read(stranger),
+    },
+    hostKeys: {
+      ed25519: await publicKey(ed25519),
+      rsa: await publicKey(rsa),
+      ecdsa: await publicKey(ecdsa),
+    },
+  }
+}
+
+function configuration(folder: string, port: number, lines: readonly string[]): string {
+  const own = [
+    `Port ${port}`,
+    'ListenAddress 127.0.0.1',
+    ...['ed25519', 'rsa', 'ecdsa'].map((type) => `HostKey ${folder}/host_${type}`),
+    `PidFile ${folder}/pid`,
+    `AuthorizedKeysFile ${folder}/authorized_keys`,
+    'StrictModes no',
+    'UsePAM no',
+    'PasswordAuthentication no',
+    'KbdInteractiveAuthentication no',
+    'PermitRootLogin prohibit-password',
+    'Subsystem sftp internal-sftp',
+    'ForceCommand internal-sftp',
+    'AllowTcpForwarding no',
+    'PermitTTY no',
+  ]
+  // The first word on a matter counts.
+  return [...lines, ...own, ''].join('\n')
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const address = server.address()
+  server.close()
+  await once(server, 'close')
+  if (address === null || typeof address === 'string') throw new Error('there is no port')
+  return address.port
+}
+
+async function answers(port: number): Promise<boolean> {
+  const socket = connect(port, '127.0.0.1')
+  try {
+    const [first] = await once(socket, 'data')
+    return String(first).startsWith('SSH-2.0-')
+  } catch {
+    return false
+  } finally {
+    socket.destroy()
+  }
+}
+
+async function until(isSo: () => Promise<boolean>, ended: Promise<unknown>): Promise<void> {
+  const tooLate = Date.now() + READY_WITHIN
+  const end = ended.then(() => 'ended' as const)
+  while (!(await isSo())) {
+    if (Date.now() > tooLate) throw new Error('it did not answer in time')
+    if ((await Promise.race([end, later(20)])) === 'ended') throw new Error('it ended')
+  }
+}
