@@ -1,5 +1,6 @@
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
 import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { connect, createServer } from 'node:net'
 import { tmpdir, userInfo } from 'node:os'
@@ -21,7 +22,8 @@ export interface Sshd extends AsyncDisposable {
   readonly keys: { readonly plain: string; readonly encrypted: string; readonly stranger: string }
   /** Public part of its host keys, as `ssh-ed25519 AAAA…`. */
   readonly hostKeys: { readonly ed25519: string; readonly rsa: string; readonly ecdsa: string }
-  readonly pid: number
+  /** Of the server and of whatever it started for its connections, the server first. */
+  pids(): readonly number[]
   log(): Promise<string>
 }
 
@@ -48,6 +50,29 @@ export async function startSshd({ port, lines = [] }: SshdOptions = {}): Promise
   }
 }
 
+function withDescendants(pid: number): number[] {
+  const children = readProc(`${pid}/task/${pid}/children`).split(' ').filter(Boolean).map(Number)
+  return [pid, ...children.flatMap(withDescendants)]
+}
+
+function readProc(path: string): string {
+  try {
+    return readFileSync(`/proc/${path}`, 'latin1')
+  } catch {
+    return '' // it has ended
+  }
+}
+
+/** A process that may be stopped, or have ended by now. */
+function end(pid: number): void {
+  try {
+    process.kill(pid, 'SIGTERM')
+    process.kill(pid, 'SIGCONT')
+  } catch {
+    // It has.
+  }
+}
+
 type Keys = Pick<Sshd, 'keys' | 'hostKeys'>
 
 async function running(folder: string, port: number, keys: Keys): Promise<Sshd> {
@@ -57,8 +82,8 @@ async function running(folder: string, port: number, keys: Keys): Promise<Sshd> 
   })
   const ended = once(child, 'exit')
   const stop = async () => {
-    child.kill('SIGCONT')
-    child.kill('SIGTERM')
+    const all = withDescendants(child.pid ?? 0)
+    for (const pid of all.reverse()) end(pid)
     await ended
     await rm(folder, { recursive: true })
   }
@@ -74,7 +99,7 @@ async function running(folder: string, port: number, keys: Keys): Promise<Sshd> 
     port,
     username: userInfo().username,
     folder,
-    pid: child.pid ?? 0,
+    pids: () => withDescendants(child.pid ?? 0),
     log: () => readFile(log, 'utf8'),
     [Symbol.asyncDispose]: stop,
   }

@@ -13,9 +13,9 @@ import {
 import { ALREADY_EXISTS, FAILURE, isRefusal, NO_SUCH_FILE, UNSUPPORTED } from './refusal.ts'
 import type { Handle, Sftp } from './sftp.ts'
 
-/** A piece is sent in one request, */
-const PIECE = 128 * 1024
-/** and at most so many bytes have not been answered yet. */
+/** A piece is sent in one request: the largest that OpenSSH takes; ssh2 splits it for other servers. */
+const PIECE = 254 * 1024
+/** At most so many bytes, and a piece, have not been answered yet. */
 const WINDOW = 4 * 1024 * 1024
 const TRIES = 100
 
