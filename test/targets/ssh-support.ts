@@ -14,7 +14,7 @@ import { surroundings } from '../support/surroundings.ts'
 /** Shorter than a person would have them. */
 export const HASTY: SshLimits = {
   ...LIMITS,
-  connect: 5_000,
+  connect: 3_000,
   silence: 800,
   answer: 1_500,
   idle: 300,

@@ -155,12 +155,13 @@ async function removeObjects(
   await forEachConcurrent(keys, REMOVALS, async (key) => {
     signal.throwIfAborted()
     const path = `${place.root}/${key}`
+    const found = await statObject(place, key)
     // What is no regular file is no object, and not ours to remove.
-    if ((await statObject(place, key)) === null && (await place.sftp.lstat(path))) return
-    const refusal = await place.sftp.unlink(path).catch((error: unknown) => error)
+    if (found === null && (await place.sftp.lstat(path))) return
+    const refusal = found && (await place.sftp.unlink(path).catch((error: unknown) => error))
     if (isRefusal(refusal, PERMISSION_DENIED)) {
       kept.set(key, new ObjectRetained(key, null, { cause: refusal }))
-    } else if (refusal !== undefined && !isRefusal(refusal, NO_SUCH_FILE)) throw refusal
+    } else if (refusal && !isRefusal(refusal, NO_SUCH_FILE)) throw refusal
     else await removeEmptyFolders(place, path)
   })
   return kept
