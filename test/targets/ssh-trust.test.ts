@@ -111,7 +111,9 @@ describe('the host of an SSH target', () => {
     await using other = await startSshd()
     for (const host_key of [other.hostKeys.ed25519, printOf(other.hostKeys.ed25519)]) {
       const { message } = await lookFails({ host_key })
-      expect(message).toContain(`host_key is ${printOf(other.hostKeys.ed25519)}, the host shows`)
+      expect(message).toMatch(/host_key is .*, it shows ssh-ed25519 /)
+      expect(message).toContain(printOf(other.hostKeys.ed25519))
+      expect(message).toContain(printOf(sshd.hostKeys.ed25519))
     }
     const open = async (host_key: string) => await lookFails({ host_key })
     for (const wrong of ['SHA256:short', 'ssh-ed25519', 'ssh-rsa AAAAC3NzaC1lZDI1NTE5']) {

@@ -33,12 +33,16 @@ export async function deliver(
     letGo(body)
     throw error
   })
-  const work = putObject(visits, stay, delivery, signal).finally(stay.leave)
-  return await unlessAborted(work, signal, visits.limits.tidyUp).catch((error: unknown) => {
+  const work = putObject(visits, stay, delivery, signal)
+  try {
+    return await unlessAborted(work, signal, visits.limits.tidyUp)
+  } catch (error) {
     // A success after we gave it up must not count.
     work.then(() => withdraw(visits, key)).catch(() => {})
     throw error
-  })
+  } finally {
+    stay.leaveAfter(work)
+  }
 }
 
 async function putObject(
@@ -91,15 +95,11 @@ async function settle(
 ): Promise<'published' | 'taken back'> {
   const inTime = AbortSignal.timeout(visits.limits.tidyUp)
   const again = stay.isLost() ? await visits.stay(`write ${begun.key}`, inTime) : null
-  const { place } = again ?? stay
+  const taking = takeBack((again ?? stay).place, begun)
   try {
-    return await unlessAborted(takeBack(place, begun), inTime)
-  } catch (error) {
-    // It does not answer: nobody else shall wait for it.
-    if (inTime.aborted) (again ?? stay).drop()
-    throw error
+    return await unlessAborted(taking, inTime)
   } finally {
-    again?.leave()
+    again?.leaveAfter(taking)
   }
 }
 

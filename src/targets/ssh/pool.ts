@@ -8,6 +8,8 @@ const MOST = 4
 /** A session for one piece of work; shared with others when there are many. */
 export interface Lease extends Disposable {
   readonly session: Session
+  /** It is in doubt: ends it, unless others work on it, who will find out themselves. */
+  abandon(): void
 }
 
 /** Connections of this process, by the name of what they lead to. */
@@ -55,7 +57,13 @@ export function makePool({ idle }: Pick<SshLimits, 'idle'>): Pool {
       try {
         const session = await connection.opening
         session.wake()
-        return { session, [Symbol.dispose]: once(() => release(session)) }
+        return {
+          session,
+          abandon: () => {
+            if (connection.users === 1) session.end()
+          },
+          [Symbol.dispose]: once(() => release(session)),
+        }
       } catch (error) {
         release(null)
         throw error

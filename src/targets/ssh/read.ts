@@ -17,8 +17,8 @@ interface Reading {
   readonly start: number
   /** What a failure of the server means. */
   readonly meant: (error: ConnectionLost | SftpRefusal | unknown) => Promise<unknown>
-  /** The stream is closed. */
-  readonly over: () => void
+  /** Told of the closing of the file when the stream is closed. */
+  readonly over: (closing: Promise<void>) => void
 }
 
 /** The bytes of an open file from `start` on. */
@@ -31,10 +31,7 @@ export function readFrom(reading: Reading, signal: AbortSignal): Readable {
   signal.addEventListener('abort', stop, { once: true })
   return stream.once('close', () => {
     signal.removeEventListener('abort', stop)
-    sftp
-      .close(handle)
-      .catch(() => {})
-      .finally(over)
+    over(sftp.close(handle))
   })
 }
 

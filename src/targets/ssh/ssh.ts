@@ -117,13 +117,10 @@ async function openObject(
   })()
   try {
     const handle = await unlessAborted(opening, signal)
-    const { meant, leave } = stay
-    return readFrom({ sftp: stay.place.sftp, handle, start, meant, over: leave }, signal)
+    const { meant, leaveAfter } = stay
+    return readFrom({ sftp: stay.place.sftp, handle, start, meant, over: leaveAfter }, signal)
   } catch (error) {
-    opening
-      .then((late) => stay.place.sftp.close(late))
-      .catch(() => {})
-      .finally(stay.leave)
+    stay.leaveAfter(opening.then((late) => stay.place.sftp.close(late)))
     if (isRefusal(error, NO_SUCH_FILE)) throw new ObjectMissing(key, { cause: error })
     throw await stay.meant(error)
   }
@@ -141,8 +138,7 @@ async function* listing(visits: Visits, prefix: string, signal: AbortSignal): As
   } catch (error) {
     throw await stay.meant(error)
   } finally {
-    pages.return(undefined).catch(() => {})
-    stay.leave()
+    stay.leaveAfter(pages.return(undefined))
   }
 }
 

@@ -1,11 +1,18 @@
 import { mkdir, readFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { setTimeout as later } from 'node:timers/promises'
 import type { Event } from '../../core/event.ts'
-import { messageOf, TargetUnreachable } from '../../lib/errors.ts'
+import { Failure, messageOf, TargetUnreachable } from '../../lib/errors.ts'
 import { isGone, readTextFile, writeFileDurably } from '../../platform/files.ts'
-import { fingerprintOf, hostName, type KnownKey, knownKeys, typeOf } from './host-key.ts'
+import {
+  fingerprintOf,
+  hostName,
+  type KnownKey,
+  knownKeys,
+  type PinnedKey,
+  typeOf,
+} from './host-key.ts'
 import { fault, type SshOptions } from './options.ts'
 
 const FILE_LIMIT = 16 * 1024 * 1024
@@ -36,16 +43,23 @@ export async function trustOf(options: SshOptions, around: TrustSurroundings): P
   return firstSeen(options, around)
 }
 
-function pinned(options: SshOptions, key: NonNullable<SshOptions['hostKey']>): Trust {
+function pinned(options: SshOptions, key: PinnedKey): Trust {
+  if (key.kind === 'fingerprint') {
+    return {
+      types: [],
+      async check(shown) {
+        if (fingerprintOf(shown) === key.fingerprint) return
+        const hint = `${CHANGED}; for a key of another type, write its whole line as host_key`
+        throw refused(options, `host_key is ${key.fingerprint}, it shows ${told(shown)}`, hint)
+      },
+    }
+  }
+  const wanted = Buffer.from(key.base64, 'base64')
   return {
-    types: key.kind === 'key' ? [key.type] : [],
+    types: [key.type],
     async check(shown) {
-      const isIt =
-        key.kind === 'key' ? sameKey(key.base64, shown) : key.fingerprint === fingerprintOf(shown)
-      if (isIt) return
-      const wanted =
-        key.kind === 'key' ? fingerprintOf(Buffer.from(key.base64, 'base64')) : key.fingerprint
-      throw refused(options, `host_key is ${wanted}, the host shows ${told(shown)}`, CHANGED)
+      if (shown.equals(wanted)) return
+      throw refused(options, `host_key is ${told(wanted)}, it shows ${told(shown)}`, CHANGED)
     },
   }
 }
@@ -73,20 +87,28 @@ async function firstSeen(options: SshOptions, around: TrustSurroundings): Promis
     types: typesOf(await read()),
     async check(shown) {
       if (judge(options, path, await read(), shown) === 'known') return
-      await mkdir(around.dataDir, { recursive: true, mode: 0o700 })
-      const isNew = await locked(`${path}.lock`, async () => {
-        // Another process may have met the host since.
-        if (judge(options, path, await read(), shown) === 'known') return false
-        const text = await textOf(path)
-        const begin = text === '' || text.endsWith('\n') ? text : `${text}\n`
-        const name = hostName(options.host, options.port)
-        const line = `${name} ${typeOf(shown)} ${shown.toString('base64')}\n`
-        await writeFileDurably(path, begin + line, FILE_MODE)
-        return true
+      const isNew = await remember(options, path, shown).catch((error: unknown) => {
+        if (error instanceof Failure) throw error
+        throw refused(options, `it cannot be kept in ${path}: ${messageOf(error)}`)
       })
       if (isNew) around.report(firstContact(options, shown, path))
     },
   }
+}
+
+/** False when another process has met the host since. */
+async function remember(options: SshOptions, path: string, shown: Buffer): Promise<boolean> {
+  await mkdir(dirname(path), { recursive: true, mode: 0o700 })
+  return await locked(`${path}.lock`, async () => {
+    const text = await textOf(path)
+    const known = knownKeys(text, options.host, options.port)
+    if (judge(options, path, known, shown) === 'known') return false
+    const begin = text === '' || text.endsWith('\n') ? text : `${text}\n`
+    const name = hostName(options.host, options.port)
+    const line = `${name} ${typeOf(shown)} ${shown.toString('base64')}\n`
+    await writeFileDurably(path, begin + line, FILE_MODE)
+    return true
+  })
 }
 
 function firstContact({ host, port, label }: SshOptions, key: Buffer, path: string): Event {
@@ -116,7 +138,7 @@ function judge(
   const other = known.find(({ isRevoked, type }) => !isRevoked && type === typeOf(shown))
   const first = other ?? known.find(({ isRevoked }) => !isRevoked)
   if (!first) return 'unknown'
-  const before = `${first.type} ${fingerprintOf(Buffer.from(first.base64, 'base64'))}`
+  const before = told(Buffer.from(first.base64, 'base64'))
   const hint = `${CHANGED}; if it is meant, remove line ${first.line} of ${path}`
   throw refused(options, `its key was ${before} and is now ${told(shown)}`, hint)
 }

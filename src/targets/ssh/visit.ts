@@ -1,4 +1,4 @@
-import { unlessAborted } from '../../lib/limits.ts'
+import { startTimer, unlessAborted } from '../../lib/limits.ts'
 import { trouble } from './errors.ts'
 import type { SshLimits } from './limits.ts'
 import type { Place } from './place.ts'
@@ -19,9 +19,9 @@ export interface Stay {
   /** What an error of the server means for the attempt; any other error is itself. */
   readonly meant: (error: unknown) => Promise<unknown>
   readonly isLost: () => boolean
-  /** Ends the connection for everybody. */
-  readonly drop: () => void
   readonly leave: () => void
+  /** Leaves once `work` is over. One that does not end soon leaves the connection in doubt. */
+  readonly leaveAfter: (work: Promise<unknown>) => void
 }
 
 export interface Visits {
@@ -37,20 +37,26 @@ export function makeVisits({ label, root, limits, lease }: Way): Visits {
   const stay: Visits['stay'] = async (what, signal) => {
     signal.throwIfAborted()
     const leasing = lease()
-    const { session, [Symbol.dispose]: leave } = await unlessAborted(leasing, signal).catch(
-      (error: unknown) => {
-        leasing.then((late) => late[Symbol.dispose]()).catch(() => {})
-        throw error
-      },
-    )
+    const leased = await unlessAborted(leasing, signal).catch((error: unknown) => {
+      leasing.then((late) => late[Symbol.dispose]()).catch(() => {})
+      throw error
+    })
+    const { session, abandon, [Symbol.dispose]: leave } = leased
     const sftp = sftpOf(session, limits.sync)
     const meant = (error: unknown) => trouble({ label, folder: root || '/', what }, sftp, error)
     return {
       place: { root, sftp },
       meant,
       isLost: () => session.lost() !== null,
-      drop: session.end,
       leave,
+      leaveAfter: (work) => {
+        const timer = startTimer(limits.tidyUp, abandon).unref()
+        const end = () => {
+          timer.cancel()
+          leave()
+        }
+        work.then(end, end)
+      },
     }
   }
   return {
@@ -58,12 +64,15 @@ export function makeVisits({ label, root, limits, lease }: Way): Visits {
     label,
     stay,
     async visit(what, signal, work) {
-      const { place, meant, leave } = await stay(what, signal)
-      // The connection is busy until the answers came, whoever waits for them.
-      const working = work(place).finally(leave)
-      return await unlessAborted(working, signal).catch(async (error: unknown) => {
+      const { place, meant, leaveAfter } = await stay(what, signal)
+      const working = work(place)
+      try {
+        return await unlessAborted(working, signal)
+      } catch (error) {
         throw await meant(error)
-      })
+      } finally {
+        leaveAfter(working)
+      }
     },
   }
 }
