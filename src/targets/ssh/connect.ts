@@ -1,8 +1,12 @@
 import { connect as dial } from 'node:net'
-import ssh2, { type Client, type ServerHostKeyAlgorithm, type SFTPWrapper } from 'ssh2'
+import ssh2, {
+  type AnyAuthMethod,
+  type Client,
+  type ServerHostKeyAlgorithm,
+  type SFTPWrapper,
+} from 'ssh2'
 import { messageOf, TargetUnreachable } from '../../lib/errors.ts'
 import { startTimer } from '../../lib/limits.ts'
-import { identityOf } from './identity.ts'
 import { formatSeconds, type SshLimits } from './limits.ts'
 import type { SshOptions } from './options.ts'
 import { openSession, type Session } from './session.ts'
@@ -19,13 +23,18 @@ const HOST_KEYS: readonly ServerHostKeyAlgorithm[] = [
   'ssh-rsa',
 ]
 
+export interface ConnectSurroundings extends TrustSurroundings {
+  /** Throws `ConfigError`. */
+  readonly identity: () => AnyAuthMethod
+}
+
 /** Connects, proves who is who, and opens SFTP. Throws `TargetUnreachable` and `ConfigError`. */
 export async function connect(
   options: SshOptions,
-  around: TrustSurroundings,
+  around: ConnectSurroundings,
   limits: SshLimits,
 ): Promise<Session> {
-  const identity = identityOf(options)
+  const identity = around.identity()
   const trust = await trustOf(options, around)
   const socket = dial({ host: options.host, port: options.port, noDelay: true })
   const client = new ssh2.Client()

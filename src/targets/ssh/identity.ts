@@ -2,10 +2,20 @@ import ssh2, { type AnyAuthMethod, type ParsedKey } from 'ssh2'
 import { sshAgentSocket } from '../../platform/ssh-agent.ts'
 import { fault, type SshOptions } from './options.ts'
 
-/** How we prove who we are: the private key of the block, or else the agent. Throws `ConfigError`. */
-export function identityOf(options: SshOptions): AnyAuthMethod {
+/** The private keys of this process, opened once: a passphrase takes a third of a second each time. */
+export type OpenKeys = Map<string, ParsedKey>
+
+/**
+ * How we prove who we are: the private key of the block, kept in `keys` under `name`, or else the
+ * agent. Throws `ConfigError`.
+ */
+export function identityOf(options: SshOptions, name: string, keys: OpenKeys): AnyAuthMethod {
   const { section, username, privateKey } = options
-  if (privateKey) return { type: 'publickey', username, key: parsePrivateKey(options) }
+  if (privateKey) {
+    const key = keys.get(name) ?? parsePrivateKey(options)
+    keys.set(name, key)
+    return { type: 'publickey', username, key }
+  }
   const agent = sshAgentSocket()
   if (agent !== null) return { type: 'agent', username, agent }
   const hint = 'set private_key_file, or start an agent: eval $(ssh-agent); ssh-add'

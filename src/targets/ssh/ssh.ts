@@ -13,6 +13,7 @@ import {
 } from '../target.ts'
 import { connect } from './connect.ts'
 import { deliver } from './deliver.ts'
+import { identityOf, type OpenKeys } from './identity.ts'
 import { LIMITS, type SshLimits } from './limits.ts'
 import { listPages } from './list.ts'
 import { connectionName, fault, readOptions } from './options.ts'
@@ -39,6 +40,7 @@ export const ssh: TargetKind = sshKind(LIMITS)
 /** The kind with other limits; each has connections of its own. */
 export function sshKind(limits: SshLimits): TargetKind {
   const pool = makePool(limits)
+  const keys: OpenKeys = new Map()
   return {
     kind: 'ssh',
     offHost: true,
@@ -50,7 +52,8 @@ export function sshKind(limits: SshLimits): TargetKind {
       }
       const options = readOptions(section)
       const name = connectionName(options, dataDir)
-      const open = () => connect(options, { dataDir, report }, limits)
+      const identity = () => identityOf(options, name, keys)
+      const open = () => connect(options, { dataDir, report, identity }, limits)
       const { label, root } = options
       return sshTarget(makeVisits({ label, root, limits, lease: () => pool.lease(name, open) }))
     },
