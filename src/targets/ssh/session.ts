@@ -74,11 +74,15 @@ export function openSession(
           if (error) reject(told(error))
           else resolve(value)
         }
+        // A request of many packets goes out in one system call.
+        socket.cork()
         try {
           send(sftp, answer as Answer<unknown> as never)
         } catch (error) {
           waiting.delete(one)
           reject(notOffered(error))
+        } finally {
+          socket.uncork()
         }
       }),
     lost: () => gone,

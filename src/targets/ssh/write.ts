@@ -15,8 +15,8 @@ import type { Handle, Sftp } from './sftp.ts'
 
 /** A piece is sent in one request: the largest that OpenSSH takes; ssh2 splits it for other servers. */
 const PIECE = 254 * 1024
-/** At most so many bytes, and a piece, have not been answered yet. */
-const WINDOW = 4 * 1024 * 1024
+/** Pieces that have not been answered yet. */
+const AT_ONCE = 16
 const TRIES = 100
 
 /** Opens the file that the object grows in, beside its final name. */
@@ -78,45 +78,43 @@ export interface RemoteWriter {
 
 /** Sends on while answers are still to come: a round trip for each piece would be slow. */
 export function remoteWriter(sftp: Sftp, handle: Handle): RemoteWriter {
+  // One for all pieces: whatever is sent has been copied once.
+  const piece = Buffer.allocUnsafeSlow(PIECE)
   const underWay = new Set<Promise<void>>()
   let failure: { readonly error: unknown } | null = null
-  let unanswered = 0
+  let used = 0
   let written = 0
 
-  const send = async (bytes: Uint8Array, position: number) => {
-    unanswered += bytes.length
-    try {
-      await sftp.write(handle, bytes, position)
-    } catch (error) {
-      failure ??= { error }
-    } finally {
-      unanswered -= bytes.length
-    }
-  }
-  const submit = async (bytes: Uint8Array) => {
-    while (unanswered >= WINDOW && !failure) await Promise.race(underWay)
+  const send = async () => {
+    while (underWay.size >= AT_ONCE && !failure) await Promise.race(underWay)
     if (failure) throw failure.error
-    const sent = send(bytes, written).finally(() => underWay.delete(sent))
+    const sent: Promise<void> = sftp
+      .write(handle, piece.subarray(0, used), written)
+      .catch((error: unknown) => {
+        failure ??= { error }
+      })
+      .finally(() => underWay.delete(sent))
     underWay.add(sent)
-    written += bytes.length
+    written += used
+    used = 0
   }
   return {
     async write(batch) {
-      for (const piece of inPieces(batch)) await submit(piece)
+      for (const bytes of batch) {
+        for (let rest = bytes; rest.length > 0; ) {
+          const part = rest.subarray(0, PIECE - used)
+          piece.set(part, used)
+          used += part.length
+          rest = rest.subarray(part.length)
+          if (used === PIECE) await send()
+        }
+      }
     },
     async end() {
+      if (used > 0) await send()
       await Promise.all(underWay)
       if (failure) throw failure.error
     },
-  }
-}
-
-/** The bytes in pieces of `PIECE`, but for the last; those that are so already are not copied. */
-function* inPieces(batch: readonly Uint8Array[]): Generator<Uint8Array> {
-  const isSmall = batch.some((bytes, index) => bytes.length < PIECE && index < batch.length - 1)
-  const whole = isSmall ? [Buffer.concat(batch)] : batch
-  for (const bytes of whole) {
-    for (let at = 0; at < bytes.length; at += PIECE) yield bytes.subarray(at, at + PIECE)
   }
 }
 
