@@ -73,8 +73,9 @@ export async function resolveReference(
   const history = await world.store.history({ depth: 'full', jobs: null })
   const reference = parseReference(text, knownJobs(world.desired.jobs, history))
   const choice = chooseBackup(history, reference)
-  const { archive, others } = await firstReadable(choice.copies, world, signal)
   const place = placeOf(choice.backup.job, choice.backup.source, world)
+  const copies = inTargetOrder(choice.copies, place)
+  const { archive, others } = await firstReadable(copies, world, signal)
   if (place === null && options.to === null) {
     throw new RestoreFailed(
       `${choice.backup.job}/${choice.backup.source} is not declared any more`,
@@ -109,6 +110,19 @@ async function refuseOurs(to: string, world: World): Promise<void> {
       hint: 'name a place outside data_dir, scratch_dir and the targets',
     })
   }
+}
+
+/** As the job names its targets, what failed to verify last: each is proven before it replaces anything. */
+function inTargetOrder(copies: readonly Copy[], place: Place | null): readonly Copy[] {
+  const targets = place?.job.targets.map(({ target }) => target) ?? []
+  const rank = ({ target, verify }: Copy) => {
+    const index = targets.indexOf(target)
+    return (
+      (verify === 'failed' ? copies.length + targets.length : 0) +
+      (index < 0 ? targets.length : index)
+    )
+  }
+  return copies.toSorted((one, other) => rank(one) - rank(other))
 }
 
 /** The first of these copies of one backup that can be opened, and those after it. Throws when there is none. */
