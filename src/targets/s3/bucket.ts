@@ -1,5 +1,4 @@
 import type { S3Client } from '@aws-sdk/client-s3'
-import type { HttpHandlerOptions } from '@smithy/types'
 import { unlessAborted } from '../../lib/limits.ts'
 import type { UploadLog } from '../target.ts'
 import { connect, type Learnt } from './client.ts'
@@ -18,7 +17,10 @@ export interface Bucket {
   send<Answer>(call: Call<Answer>, signal: AbortSignal): Promise<Answer>
 }
 
-export type Call<Answer> = (client: S3Client, options: HttpHandlerOptions) => Promise<Answer>
+export type Call<Answer> = (
+  client: S3Client,
+  options: { readonly abortSignal: AbortSignal },
+) => Promise<Answer>
 
 /** The bucket of these options. Does no I/O. */
 export function openBucket(options: S3Options, uploads: UploadLog): Bucket {
