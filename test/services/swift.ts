@@ -32,6 +32,9 @@ export async function startSwift(): Promise<S3Server> {
         start(`swift-${store}-server`, conf)
       }),
     )
+    // Before the proxy: it would shun for a minute whichever of them does not answer.
+    const answers = (at: number) => fetch(`http://127.0.0.1:${at}/`).then(() => true)
+    await untilUp(daemons, async () => (await Promise.all(ports.map(answers))).length > 0)
     const conf = join(folder, 'proxy-server.conf')
     await writeFile(conf, proxyConf(folder, port, cache))
     start('swift-proxy-server', conf)
