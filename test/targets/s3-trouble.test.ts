@@ -260,6 +260,30 @@ describe('a network that breaks', () => {
     expect(performance.now() - began).toBeLessThan(20_000)
     process.kill(ceph.pid, 'SIGCONT')
   })
+
+  it('ends a put in time that is aborted while the server stands still', async () => {
+    const target = openTarget(blockOf(ceph, await makeBucket(ceph)))
+    const controller = new AbortController()
+    const reason = new Error('told to stop')
+    onTestFinished(() => void process.kill(ceph.pid, 'SIGCONT'))
+    async function* stopping() {
+      yield* body(20 * MIB)
+      process.kill(ceph.pid, 'SIGSTOP')
+      queueMicrotask(() => controller.abort(reason))
+      yield* body(20 * MIB)
+    }
+    const putting = target.put('a', stopping(), { token: 't' }, controller.signal)
+    const began = performance.now()
+    await expect(putting).rejects.toBe(reason)
+    expect(performance.now() - began).toBeLessThan(10_000)
+    process.kill(ceph.pid, 'SIGCONT')
+    expect(await keysOf(target)).toEqual([])
+    for (const one of await unfinishedOf(target, '', signal)) {
+      expect(one).toMatchObject({ key: 'a', token: 't' })
+      await target.abort(one, signal)
+    }
+    expect(await unfinishedOf(target, '', signal)).toEqual([])
+  })
 })
 
 describe('a bucket with foreign objects', () => {
