@@ -53,26 +53,35 @@ describe('a bucket that cannot be used', () => {
     })
   })
 
-  it('behind an address that speaks no S3 is told as such', async () => {
-    const server = createServer((_, answer) => answer.end('<html>hello</html>'))
-    server.listen(0, '127.0.0.1')
-    await once(server, 'listening')
-    onTestFinished(() => void server.close())
-    const address = server.address()
-    const port = typeof address === 'object' && address ? address.port : 0
-    const target = openTarget(blockOf(ceph, 'any', { endpoint: `http://127.0.0.1:${port}` }))
-    const looks = [
-      () => objectsOf(target, '', signal),
-      () => target.stat('object', signal),
-      () => target.get('object', 0, signal),
-      () => target.put('new', body(10), { token: 't' }, signal),
-    ]
-    for (const look of looks) {
-      const failure = await failureOf(look())
-      expect(failure).toBeInstanceOf(TargetUnreachable)
-      expect(failure.message).toContain('speaks no S3')
-    }
+  it('behind an address without TLS is told as such', async () => {
+    const endpoint = ceph.endpoint.replace('http:', 'https:')
+    const target = openTarget(blockOf(ceph, 'any', { endpoint }))
+    await expectEach(target, (failure) => expect(failure.message).toContain('it speaks no TLS'))
   })
+
+  it.each(['<html>hello</html>', 'hello', '<', '{}'])(
+    'behind an address that speaks no S3 but %s is told as such',
+    async (words) => {
+      const server = createServer((_, answer) => answer.end(words))
+      server.listen(0, '127.0.0.1')
+      await once(server, 'listening')
+      onTestFinished(() => void server.close())
+      const address = server.address()
+      const port = typeof address === 'object' && address ? address.port : 0
+      const target = openTarget(blockOf(ceph, 'any', { endpoint: `http://127.0.0.1:${port}` }))
+      const looks = [
+        () => objectsOf(target, '', signal),
+        () => target.stat('object', signal),
+        () => target.get('object', 0, signal),
+        () => target.put('new', body(10), { token: 't' }, signal),
+      ]
+      for (const look of looks) {
+        const failure = await failureOf(look())
+        expect(failure).toBeInstanceOf(TargetUnreachable)
+        expect(failure.message).toContain('speaks no S3')
+      }
+    },
+  )
 
   it('still works where the clock of this machine is an hour off', async () => {
     const target = openTarget(blockOf(ceph, await makeBucket(ceph)))

@@ -17,10 +17,11 @@ export interface Bucket {
   send<Answer>(call: Call<Answer>, signal: AbortSignal): Promise<Answer>
 }
 
-export type Call<Answer> = (
-  client: S3Client,
-  options: { readonly abortSignal: AbortSignal },
-) => Promise<Answer>
+export type Call<Answer> = (client: S3Client, options: CallOptions) => Promise<Answer>
+
+export interface CallOptions {
+  readonly abortSignal: AbortSignal
+}
 
 /** The bucket of these options. Does no I/O. */
 export function openBucket(options: S3Options, uploads: UploadLog): Bucket {

@@ -21,12 +21,6 @@ export function statusOf(error: unknown): number | null {
   return typeof $metadata?.httpStatusCode === 'number' ? $metadata.httpStatusCode : null
 }
 
-/** How often the SDK has tried. */
-export function attemptsOf(error: unknown): number {
-  const { $metadata } = (error ?? {}) as { $metadata?: { attempts?: unknown } }
-  return typeof $metadata?.attempts === 'number' ? $metadata.attempts : 1
-}
-
 /** Whether the server does not know what it was asked for. */
 export function isUnsupported(error: unknown): boolean {
   const code = codeOf(error)
@@ -62,18 +56,14 @@ export function trouble(options: S3Options, attempt: string, error: unknown): un
 
 /** What a call rejects with comes from the server, the system or the SDK; a signal's reason need not. */
 function isOfSdk(error: unknown): error is Error {
-  return (
-    error instanceof Error && ('$metadata' in error || 'code' in error || SDK_NAMES.has(error.name))
-  )
+  if (!(error instanceof Error)) return false
+  const { code } = error as { code?: unknown }
+  // The log of uploads fails with codes too: those of the state.
+  if (typeof code === 'string') return !code.startsWith('ERR_SQLITE')
+  return '$metadata' in error || '$response' in error || SDK_NAMES.has(error.name)
 }
 
-const SDK_NAMES = new Set([
-  'TimeoutError',
-  'CredentialsProviderError',
-  'SyntaxError',
-  'TypeError',
-  'NoAnswer',
-])
+const SDK_NAMES = new Set(['TimeoutError', 'CredentialsProviderError', 'NoAnswer'])
 
 /** Throws unless one of these was told: whatever answers there, S3 always tells it. */
 export function checkAnswer(...told: readonly unknown[]): void {
@@ -92,9 +82,14 @@ function explain(options: S3Options, attempt: string, error: Error): Explanation
   if (status !== null && status >= 500)
     return ['the server answers with an error', told(error, AGAIN)]
   if (status === 301 || status === 307) return WRONG_REGION
+  if (code === 'EPROTO' || code.includes('WRONG_VERSION_NUMBER')) {
+    return ['it speaks no TLS', 'write the endpoint with http://, if that network may be trusted']
+  }
   if (/CERT|SSL|TLS|SELF_SIGNED|UNABLE_TO_VERIFY/.test(code)) {
     return [`its certificate is not trusted (${code})`, 'name its authority in NODE_EXTRA_CA_CERTS']
   }
+  // No error by its status, nor one with a code: an answer that the SDK could not read.
+  if (code === 'HTTP 200' || code.startsWith('HPE_')) return NO_S3
   return [told(error, code), null]
 }
 
@@ -144,6 +139,11 @@ const ACTIONS: Readonly<Record<string, string>> = {
   abort: 's3:AbortMultipartUpload',
 }
 
+const NO_S3: Explanation = [
+  'what answers there speaks no S3',
+  'see whether the server runs, and whether endpoint is right',
+]
+
 const dead = (why: string) => (): Explanation => [
   why,
   'see whether the server runs, and whether endpoint is right',
@@ -184,9 +184,7 @@ const EXPLANATIONS: Readonly<Record<string, (options: S3Options, attempt: string
     EPIPE: dead('the connection was cut'),
     TimeoutError: dead('it does not answer in time'),
     ETIMEDOUT: dead('it does not answer in time'),
-    NoAnswer: dead('what answers there speaks no S3'),
-    SyntaxError: dead('what answers there speaks no S3'),
-    TypeError: dead('what answers there speaks no S3'),
+    NoAnswer: () => NO_S3,
     BadDigest: () => ['the bytes were changed on their way', 'look at the network, and try again'],
     SlowDown: () => ['the server asks to slow down', AGAIN],
     InvalidObjectState: () => [

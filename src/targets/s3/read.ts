@@ -165,7 +165,7 @@ async function openAt(
     )
     checkAnswer(answer.ETag, answer.LastModified)
     sawBucket(bucket)
-    if (!(answer.Body instanceof Readable)) throw new TypeError('the answer has no body')
+    if (!(answer.Body instanceof Readable)) throw new Error('the SDK gives its bodies as streams')
     answer.Body.on('error', () => {})
     return { body: answer.Body, etag: answer.ETag || null }
   } catch (error) {
