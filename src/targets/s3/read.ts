@@ -1,5 +1,4 @@
 import { Readable } from 'node:stream'
-import { setTimeout as sleep } from 'node:timers/promises'
 import {
   GetObjectCommand,
   HeadBucketCommand,
@@ -9,15 +8,10 @@ import {
 import type { Bytes, Instant } from '../../core/model.ts'
 import type { StoredObject } from '../../core/observed.ts'
 import { ObjectMissing, TargetUnreachable } from '../../lib/errors.ts'
-import { startTimer, unlessAborted } from '../../lib/limits.ts'
 import { type Bucket, customerKey, objectAt, reaching } from './bucket.ts'
 import { checkAnswer, codeOf, placeOf, statusOf, trouble } from './errors.ts'
+import { resuming } from './resuming.ts'
 
-/** How often a read that was cut is taken up again without having moved on by this much, */
-const RESUMES = 5
-const MOVED = 64 * 1024
-/** and after how many milliseconds, doubled each time. */
-const PAUSE = 100
 /** How long the word of a server holds that the bucket is there, in milliseconds. */
 const SEEN_HOLDS = 60_000
 
@@ -115,13 +109,6 @@ export function instantOf(date: Date | undefined): Instant {
   return (Math.floor((date?.getTime() ?? 0) / 1000) * 1000) as Instant
 }
 
-/** An object that is being read. */
-interface Reading {
-  readonly body: Readable
-  /** The very object that the first answer was about. */
-  readonly etag: string | null
-}
-
 /** The bytes from `start` on. A connection that is cut is taken up again where it was. */
 export async function readObject(
   bucket: Bucket,
@@ -131,18 +118,29 @@ export async function readObject(
 ): Promise<Readable> {
   const first = await openAt(bucket, key, { at: start, etag: null }, signal)
   if (first === null) return Readable.from([], { objectMode: false })
-  const stream = Readable.from(pieces(bucket, key, { first, start }, signal), {
-    objectMode: false,
-    highWaterMark: 1024 * 1024,
-  })
+  const { etag } = first
+  const stream = resuming(
+    { body: first.body, start, stall: bucket.options.limits.stall },
+    {
+      async reopen(at) {
+        const next = reopen(bucket, key, { at, etag }, signal)
+        return (await reaching(bucket, `read ${key}`, next))?.body ?? null
+      },
+      giveUp: (error) => asError(trouble(bucket.options, `read ${key}`, error)),
+    },
+  )
   // Whoever reads hears of an error; one that comes before anybody does must not end the process.
   stream.on('error', () => {})
   const stop = () => stream.destroy(signal.reason)
   signal.addEventListener('abort', stop, { once: true })
-  return stream.once('close', () => {
-    signal.removeEventListener('abort', stop)
-    first.body.destroy()
-  })
+  return stream.once('close', () => signal.removeEventListener('abort', stop))
+}
+
+/** An object that is being read. */
+interface Reading {
+  readonly body: Readable
+  /** The very object that the first answer was about. */
+  readonly etag: string | null
 }
 
 /** Null: nothing is there from that offset on. */
@@ -176,44 +174,6 @@ async function openAt(
   }
 }
 
-interface Begun {
-  readonly first: Reading
-  readonly start: number
-}
-
-/** Cut or stalled, it goes on by a range of the same object: for ever as long as it moves. */
-async function* pieces(
-  bucket: Bucket,
-  key: string,
-  { first, start }: Begun,
-  signal: AbortSignal,
-): AsyncGenerator<Uint8Array> {
-  let reading: Reading | null = first
-  let at = start
-  let resumedAt = start
-  for (let resumes = 0; reading !== null; resumes++) {
-    try {
-      for await (const piece of untilStalled(reading.body, bucket.options.limits.stall, signal)) {
-        at += piece.byteLength
-        yield piece
-      }
-      return
-    } catch (error) {
-      signal.throwIfAborted()
-      reading.body.destroy()
-      if (at - resumedAt >= MOVED) resumes = 0
-      if (resumes === RESUMES) throw trouble(bucket.options, `read ${key}`, error)
-      await sleep(PAUSE * 2 ** resumes, undefined, { signal })
-      resumedAt = at
-      reading = await reaching(
-        bucket,
-        `read ${key}`,
-        reopen(bucket, key, { at, etag: first.etag }, signal),
-      )
-    }
-  }
-}
-
 async function reopen(
   bucket: Bucket,
   key: string,
@@ -228,23 +188,6 @@ async function reopen(
   })
 }
 
-/** The bytes of an answer; an error where none come for so long while somebody waits for them. */
-async function* untilStalled(
-  body: Readable,
-  stall: number,
-  signal: AbortSignal,
-): AsyncGenerator<Uint8Array> {
-  const iterator = body[Symbol.asyncIterator]()
-  for (;;) {
-    const timer = startTimer(stall, () => body.destroy(stalled(stall)))
-    const next = await unlessAborted(iterator.next(), signal).finally(timer.cancel)
-    if (next.done) return
-    yield next.value as Uint8Array
-  }
-}
-
-function stalled(stall: number): Error {
-  const error = new Error(`no byte came for ${stall / 1000} s`)
-  error.name = 'TimeoutError'
-  return error
+function asError(thrown: unknown): Error {
+  return thrown instanceof Error ? thrown : new Error(String(thrown))
 }
