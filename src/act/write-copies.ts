@@ -1,5 +1,5 @@
 import type { Backup, Bytes, Copy, DesiredJob, DesiredSource, TargetId } from '../core/model.ts'
-import { Interrupted, messageOf, TargetUnreachable } from '../lib/errors.ts'
+import { Failure, Interrupted, messageOf, TargetUnreachable } from '../lib/errors.ts'
 import { startTimer, type Timer } from '../lib/limits.ts'
 import { formatDuration } from '../lib/time.ts'
 import { openTarget, type World } from '../observe/world.ts'
@@ -82,10 +82,10 @@ export async function writeCopies(
   const copies = await writeAll({ backup, bodies, expected }, world, signal)
   await sealed.outcome.catch((error) => {
     // When every target let go, what stopped the stream is what stopped the targets.
-    throw error instanceof Interrupted && !signal.aborted ? firstError(copies) : error
+    throw error instanceof Interrupted && !signal.aborted ? allFailed(copies) : error
   })
   if (!report) throw new Error('the source was never asked whether its copy is complete')
-  if (copies.every(({ kind }) => kind === 'failed')) throw firstError(copies)
+  if (copies.every(({ kind }) => kind === 'failed')) throw allFailed(copies)
   return { report, copies: await finished(copies, bodies) }
 }
 
@@ -238,7 +238,17 @@ function checkSize(copy: WrittenCopy, bytes: number): WrittenCopy {
   return { target: copy.target, edition: copy.edition, kind: 'failed', error }
 }
 
-function firstError(copies: readonly Try[]): unknown {
-  const failed = copies.find((copy) => copy.kind === 'failed')
-  return failed?.kind === 'failed' ? failed.error : new Error('no target')
+/** Why no target took it: each is named, and the first one's code and hint are those of the backup. */
+function allFailed(copies: readonly Try[]): unknown {
+  const failed = copies.flatMap((copy) => (copy.kind === 'failed' ? [copy] : []))
+  const [first] = failed
+  if (!first) return new Error('no target')
+  const cause = first.error
+  if (!(cause instanceof Failure)) return cause
+  const words = failed.map(({ target, error }) => `${target}: ${messageOf(error)}`)
+  return new Failure(cause.code, words.join('; '), {
+    cause,
+    ...(cause.hint === null ? {} : { hint: cause.hint }),
+    ...(cause.at === null ? {} : { at: cause.at }),
+  })
 }

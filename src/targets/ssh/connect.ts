@@ -105,12 +105,12 @@ function beginAttempt({ label, username }: SshOptions, client: Client): Attempt 
     broken ??= { error }
     failure.reject(error)
   }
-  const fail = (why: string, cause?: unknown) =>
-    refuse(new TargetUnreachable(`cannot connect to ${label}: ${why}`, { at: label, cause }))
+  const fail = (why: string, cause?: unknown, hint = LOOK_YOURSELF) =>
+    refuse(new TargetUnreachable(`cannot connect to ${label}: ${why}`, { at: label, cause, hint }))
   client.on('error', (error: Error & { level?: string }) => {
     // The agent's failure is told, and then that no method is left.
     if (error.level === 'agent') fail(`the SSH agent failed: ${error.message}`, error)
-    else fail(reasonOf(error, username), error)
+    else fail(reasonOf(error, username), error, hintOf(error))
   })
   client.on('close', () => fail('the host closed the connection'))
   return {
@@ -125,6 +125,13 @@ function beginAttempt({ label, username }: SshOptions, client: Client): Attempt 
         }),
       ]),
   }
+}
+
+const LOOK_YOURSELF = 'see what it says to: sftp -v USER@HOST, and to its own log'
+const ADD_KEY = "add the key's public half to ~/.ssh/authorized_keys there: ssh-keygen -y -f KEY"
+
+function hintOf({ level }: { readonly level?: string }): string {
+  return level === 'client-authentication' ? ADD_KEY : LOOK_YOURSELF
 }
 
 const SOCKET_REASONS: Readonly<Record<string, string>> = {

@@ -31,7 +31,9 @@ export async function trouble(attempt: Attempt, sftp: Sftp, error: unknown): Pro
   if (error.status === PERMISSION_DENIED) {
     return unreachable('permission is denied', 'see who may read and write there: namei -l')
   }
-  if (error.status === NO_SUCH_FILE) return unreachable('a part of the path is not there')
+  if (error.status === NO_SUCH_FILE) {
+    return unreachable('a part of the path is not there', 'make the folder there, or correct path')
+  }
   const space = await sftp.space(attempt.folder).catch(() => null)
   if (space?.isReadOnly) return unreachable('its disk is mounted read-only', 'mount it read-write')
   if (space && space.free < NEXT_TO_NOTHING) return unreachable('no space is left', FREE_SOME)

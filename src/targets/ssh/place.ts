@@ -6,6 +6,9 @@ import { checkKey, partName } from '../keys.ts'
 import { FAILURE, isRefusal, NO_SUCH_FILE, PERMISSION_DENIED } from './refusal.ts'
 import type { Sftp } from './sftp.ts'
 
+/** How often a folder is made anew that another process tidied up meanwhile. */
+const TRIES = 5
+
 /** Where an SSH target keeps its objects, on a connection of the moment. */
 export interface Place {
   /** Without a slash at its end; `` for `/`. */
@@ -60,16 +63,21 @@ export function objectOf(key: string, { size, mtime }: Stats): StoredObject {
 }
 
 /** Makes the folder and its missing parents; gives those that it made, the innermost first. */
-export async function makeFolders(sftp: Sftp, path: string): Promise<readonly string[]> {
+export async function makeFolders(
+  sftp: Sftp,
+  path: string,
+  tries = TRIES,
+): Promise<readonly string[]> {
   try {
     await sftp.makeFolder(path)
     return [path]
   } catch (error) {
     if (isRefusal(error, NO_SUCH_FILE)) {
       const parent = above(path)
-      if (parent === '') throw error
+      // Where the parent is there, another process may have tidied it up; or nothing can be made in it.
+      if (parent === '' || tries === 0) throw error
       const made = await makeFolders(sftp, parent)
-      return [...(await makeFolders(sftp, path)), ...made]
+      return [...(await makeFolders(sftp, path, tries - 1)), ...made]
     }
     // A server may not tell that it is there already from what it refuses.
     if (!isRefusal(error, FAILURE, PERMISSION_DENIED)) throw error
