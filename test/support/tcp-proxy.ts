@@ -15,6 +15,8 @@ export interface TcpProxy extends AsyncDisposable {
   stall(): void
   /** Cuts all connections, and takes no new ones. */
   refuse(): void
+  /** Takes connections again, at the same port. */
+  resume(): Promise<void>
 }
 
 export async function startTcpProxy(port: number): Promise<TcpProxy> {
@@ -61,6 +63,10 @@ export async function startTcpProxy(port: number): Promise<TcpProxy> {
       isStalled = true
     },
     refuse,
+    async resume() {
+      server.listen(address.port, '127.0.0.1')
+      await once(server, 'listening')
+    },
     async [Symbol.asyncDispose]() {
       refuse()
     },
