@@ -1,5 +1,5 @@
 import { encryptionsOfJob } from '../core/encryptions.ts'
-import type { EventName } from '../core/event.ts'
+import type { Event, EventName } from '../core/event.ts'
 import type { Copy, Restore, RestoreId } from '../core/model.ts'
 import { messageOf, naming, RestoreFailed, reportOf } from '../lib/errors.ts'
 import type { World } from '../observe/world.ts'
@@ -136,12 +136,7 @@ async function stageAndSwap(
     tell('restore.download', `reading ${order.archive.name}`, order, world)
     if (staging.immediate) await prove(order, world, signal)
     const staged = await fill(staging, order, world, signal)
-    tell(
-      'restore.verified',
-      `${order.archive.name} is whole and checked: ${staged.summary}`,
-      order,
-      world,
-    )
+    tellVerified(staged, order, world)
     const { moves, leftovers, previous } = staged
     const at = { kind: 'swap', id: world.newId(), openedAt: world.now(), restore: row.id } as const
     await swap({ ...at, moves, leftovers, previous }, journal)
@@ -230,14 +225,25 @@ function progressOf({ archive }: RestoreOrder, world: World): (bytes: number) =>
     })
 }
 
+/** At boot nobody else tells what staging had to say. */
+function tellVerified({ summary, warnings }: Staged, order: RestoreOrder, world: World): void {
+  const said = [`${order.archive.name} is whole and checked: ${summary}`, ...warnings].join('; ')
+  const more = warnings.length === 0 ? {} : ({ level: 'warn', detail: { warnings } } as const)
+  world.report({ ...eventOf('restore.verified', said, order), ...more })
+}
+
 function tell(event: EventName, message: string, order: RestoreOrder, world: World): void {
-  world.report({
+  world.report(eventOf(event, message, order))
+}
+
+function eventOf(event: EventName, message: string, { archive, place }: RestoreOrder): Event {
+  return {
     event,
     level: 'info',
     message,
-    key: order.archive.name,
-    ...(order.place ? { job: order.place.job.id, source: order.place.source.name } : {}),
-    ...(order.archive.target ? { target: order.archive.target } : {}),
-    ...(order.archive.bytes === null ? {} : { bytes: order.archive.bytes }),
-  })
+    key: archive.name,
+    ...(place ? { job: place.job.id, source: place.source.name } : {}),
+    ...(archive.target ? { target: archive.target } : {}),
+    ...(archive.bytes === null ? {} : { bytes: archive.bytes }),
+  }
 }

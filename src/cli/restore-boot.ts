@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import { constants } from 'node:os'
 import { sayFarewell } from '../act/announce.ts'
-import { bootRestore, RESTORE_VARIABLES, requestedRestore } from '../daemon/boot.ts'
+import { bootRestore, HIQLITES_OWN, RESTORE_VARIABLES, requestedRestore } from '../daemon/boot.ts'
 import { recover } from '../daemon/recover.ts'
 import { refuseBlindness } from '../daemon/reload.ts'
 import { openSession } from '../daemon/session.ts'
@@ -15,6 +15,8 @@ const PASSED_ON = ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGUSR1', 'SIGUSR2'] as const
 /**
  * `restore --boot -- <command…>`: does the restore that the environment asks for, takes the variable
  * out, and becomes the command: its signals, its exit code. Without a request it only becomes it.
+ * Where the command has to finish the restore, as node 1 of a cluster of Hiqlite, the variable tells
+ * it what from.
  */
 export async function bootAndBecome(
   command: readonly string[],
@@ -28,6 +30,7 @@ export async function bootAndBecome(
     })
   }
   const request = requestedRestore(context.env)
+  let handOver: string | null = null
   if (request) {
     const desired = await load(flags, context)
     refuseBlindness(desired)
@@ -44,17 +47,23 @@ export async function bootAndBecome(
     })
     const world = session.world(desired)
     await recover(world, context.interrupted)
-    await bootRestore(request, world, context.interrupted)
+    handOver = await bootRestore(request, world, context.interrupted)
     await sayFarewell(world)
   }
-  return await become(program, args, context)
+  return await become([program, ...args], handOver, context)
 }
 
 /** Node cannot replace its own process, so the command runs as a child that gets every signal. */
-async function become(program: string, args: readonly string[], context: Context): Promise<number> {
-  const env = Object.fromEntries(
-    Object.entries(context.env).filter(([name]) => !RESTORE_VARIABLES.some((one) => one === name)),
+async function become(
+  [program, ...args]: readonly [string, ...string[]],
+  handOver: string | null,
+  context: Context,
+): Promise<number> {
+  const kept = Object.entries(context.env).filter(
+    ([name]) => !RESTORE_VARIABLES.some((one) => one === name),
   )
+  const handed = handOver === null ? [] : [[HIQLITES_OWN, handOver] as const]
+  const env = Object.fromEntries([...kept, ...handed])
   const child = spawn(program, args, { stdio: 'inherit', env, cwd: context.cwd })
   const pass = (signal: NodeJS.Signals) => child.kill(signal)
   for (const signal of PASSED_ON) process.on(signal, pass)

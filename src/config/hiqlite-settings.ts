@@ -3,6 +3,7 @@ import { parseEnv } from 'node:util'
 import { zoneFault } from '../core/zone.ts'
 import { messageOf } from '../lib/errors.ts'
 import { codeOf, readTextFile } from '../platform/files.ts'
+import type { Faults } from './faults.ts'
 import { complain, type HiqliteContext } from './hiqlite-context.ts'
 import { isList, REFERENCE, withSecrets } from './hiqlite-secrets.ts'
 import type { Environment } from './interpolate.ts'
@@ -70,15 +71,21 @@ export async function withHiqliteSettings(
 }
 
 /** Rauthy keeps the keys of its backups in a section of their own: they become the table's. */
-export function withKeysOfRauthy(config: MapTree): MapTree {
+export function withKeysOfRauthy(config: MapTree, faults: Faults): MapTree {
   const cluster = config.entries.get('cluster')
   const encryption = config.entries.get('encryption')?.value
   if (cluster?.value.kind !== 'map' || encryption?.kind !== 'map') return config
   const keys = encryption.entries.get('keys')
   const active = encryption.entries.get('key_active')
   let table = cluster.value
-  if (keys !== undefined) table = withEntry(table, 'enc_keys', keys)
-  if (active !== undefined) table = withEntry(table, 'enc_key_active', active)
+  if (keys !== undefined) {
+    table = withEntry(table, 'enc_keys', keys)
+    faults.rename('cluster.enc_keys', 'encryption.keys')
+  }
+  if (active !== undefined) {
+    table = withEntry(table, 'enc_key_active', active)
+    faults.rename('cluster.enc_key_active', 'encryption.key_active')
+  }
   return withEntry(config, 'cluster', { ...cluster, value: table })
 }
 

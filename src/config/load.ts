@@ -85,7 +85,7 @@ async function load(request: Loading): Promise<Desired> {
   const notice = (text: string) => notices.push(text)
 
   const context = { env, unset, faults, folder, notice, read: (file: string) => files.push(file) }
-  const written = withKeysOfRauthy(parseAll(request, faults))
+  const written = withKeysOfRauthy(parseAll(request, faults), faults)
   const hosted = await withHiqliteSettings(withoutHostSections(written, notice), {
     ...context,
     hostname: request.hostname ?? hostname(),

@@ -196,7 +196,10 @@ function encryptionOf(table: Block): Encryption {
   for (const key of ['enc_keys', 'enc_key_active']) {
     if (!table.tree.entries.has(key)) missing(table, key)
   }
-  const isUnknown = !table.tree.entries.has('enc_keys') || strings(table, 'enc_keys')[0] === UNKNOWN
+  const written = strings(table, 'enc_keys')
+  // What is no text has its fault already.
+  const isUnread = items(table, 'enc_keys').length > written.length
+  const isUnknown = !table.tree.entries.has('enc_keys') || isUnread || written[0] === UNKNOWN
   if (faults.length > 0) {
     fault(table, 'enc_keys', faults.join('; '), 'a key is written id/base64')
   } else if (keys.length === 0 && !isUnknown) {

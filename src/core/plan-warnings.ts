@@ -44,7 +44,9 @@ function ofJob(job: DesiredJob, isLocal: (target: TargetId) => boolean): readonl
       rule: 'no-copy-off-host',
       subject,
       message: 'all of its copies stay on this machine',
-      hint: 'add a target elsewhere: one disk must not take the data and its backups',
+      hint: isOfHiqlite(job)
+        ? BUCKET
+        : 'add a target elsewhere: one disk must not take the data and its backups',
     })
   }
   const ways = job.targets.map(({ encryption }) => encryption)
@@ -56,7 +58,9 @@ function ofJob(job: DesiredJob, isLocal: (target: TargetId) => boolean): readonl
       rule: 'unencrypted',
       subject,
       message: `its archives${where} are not encrypted`,
-      hint: 'declare encryption.recipients; make a key with: age-keygen -o age.key',
+      hint: isOfHiqlite(job)
+        ? BUCKET
+        : 'declare encryption.recipients; make a key with: age-keygen -o age.key',
     })
   }
   if (ways.some((way) => way !== null && isOneWay(way))) {
@@ -69,6 +73,14 @@ function ofJob(job: DesiredJob, isLocal: (target: TargetId) => boolean): readonl
     })
   }
   return warnings
+}
+
+const BUCKET =
+  "set s3_url in Hiqlite's table: what goes to its bucket is encrypted; its folder stays as Hiqlite has it, plain"
+
+/** Whether Hiqlite's own table made the job, whose targets nothing else can change. */
+function isOfHiqlite({ path }: DesiredJob): boolean {
+  return path?.startsWith('backup_node_') ?? false
 }
 
 /** Whether what closes archives cannot open them. */

@@ -11,6 +11,9 @@ import type { World } from '../observe/world.ts'
 /** Variables that ask for a restore at boot; the first that is set and not empty counts. */
 export const RESTORE_VARIABLES = ['HQL_BACKUP_RESTORE', 'HOLDFAST_RESTORE'] as const
 
+/** The one that Hiqlite reads as well. */
+export const [HIQLITES_OWN] = RESTORE_VARIABLES
+
 const LOOK_AGAIN = 1000
 const WAIT_AT_MOST = 60 * 60_000
 
@@ -32,15 +35,16 @@ export function requestedRestore(
 }
 
 /**
- * Does the restore that the environment asks for, before anything is scheduled. Throws
- * `BootRestoreFailed` when it cannot be understood or done: the data is then untouched and the
- * start must stop.
+ * Does the restore that the environment asks for, before anything is scheduled. Gives what Hiqlite's
+ * own variable must tell the program that owns the data, where that has to finish it, else null.
+ * Throws `BootRestoreFailed` when it cannot be understood or done: the data is then untouched and
+ * the start must stop.
  */
 export async function bootRestore(
   request: RestoreRequest,
   world: World,
   signal: AbortSignal,
-): Promise<void> {
+): Promise<string | null> {
   const about = { detail: { variable: request.variable } }
   world.report({
     event: 'restore.requested',
@@ -50,10 +54,10 @@ export async function bootRestore(
   })
   try {
     const order = await resolveRequest(request.value, world, signal)
-    await underLease(order.place.job.id, world, signal, async (held, how) => {
+    return await underLease(order.place.job.id, world, signal, async (held, how) => {
       // Whoever held it may have made a newer backup, or done this very restore.
       const fresh = how === 'at-once' ? order : await resolveRequest(request.value, world, held)
-      await restoreUnlessDone({ request, order: fresh }, world, held)
+      return await restoreUnlessDone({ request, order: fresh }, world, held)
     })
   } catch (error) {
     const cause = signal.aborted ? signal.reason : error
@@ -79,7 +83,7 @@ async function restoreUnlessDone(
   { request, order }: Asked,
   world: World,
   signal: AbortSignal,
-): Promise<void> {
+): Promise<string | null> {
   const { archive, place } = order
   const about = { key: archive.name, detail: { variable: request.variable } }
   const once = `restore.once:${archive.sha256}`
@@ -90,10 +94,10 @@ async function restoreUnlessDone(
       message: `${archive.name} was restored before and restore.once is set: starting without`,
       ...about,
     })
-    return
+    return null
   }
   const began = world.now()
-  await restoreAndTell(order, world, signal)
+  const { staged } = await restoreAndTell(order, world, signal)
   await world.store.saveFact(once, new Date(world.now()).toISOString())
   world.report({
     event: 'restore.done',
@@ -104,7 +108,9 @@ async function restoreUnlessDone(
     durationMs: world.now() - began,
     ...about,
   })
-  tellToUnset(request, world)
+  const handOver = staged.handOver ?? null
+  tellToUnset(request, world, handOver)
+  return handOver
 }
 
 /** What a restart does while the variable stays set. */
@@ -115,12 +121,20 @@ export function onRestart({ restore }: Desired): string {
 }
 
 /** The warning of DESIGN §6, repeated while the variable is set. */
-export function tellToUnset(request: RestoreRequest, world: World): void {
+export function tellToUnset(
+  { variable }: RestoreRequest,
+  world: World,
+  handOver: string | null = null,
+): void {
+  const next =
+    handOver === null
+      ? ''
+      : `; Hiqlite itself has to be started with ${HIQLITES_OWN}=${handOver}, once`
   world.report({
     event: 'restore.unset_env',
     level: 'warn',
-    message: `${request.variable} MUST be removed from the environment now: ${onRestart(world.desired)}`,
-    detail: { variable: request.variable },
+    message: `${variable} MUST be removed from the environment now: ${onRestart(world.desired)}${next}`,
+    detail: { variable, ...(handOver === null ? {} : { handOver }) },
   })
 }
 

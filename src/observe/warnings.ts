@@ -1,6 +1,6 @@
 import { stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import type { Desired } from '../core/model.ts'
+import type { Desired, DesiredJob, TargetId } from '../core/model.ts'
 import type { History, Warning } from '../core/observed.ts'
 import { programsOnPath } from '../platform/program.ts'
 import { unopenable } from './unopenable.ts'
@@ -47,12 +47,19 @@ async function sharedDevices(desired: Desired): Promise<readonly Warning[]> {
           rule: 'same-device',
           subject: `${job.id}/${source.name}`,
           message: `target ${id} is on the same device as its source: one failed disk takes both`,
-          hint: 'add a target on another machine to the job',
+          hint: hintFor(job, id),
         })
       }
     }
   }
   return warnings
+}
+
+function hintFor({ targets }: DesiredJob, id: TargetId): string {
+  const others = targets.map(({ target }) => target).filter((other) => other !== id)
+  return others.length === 0
+    ? 'add a target on another machine to the job'
+    : `see that ${others.join(', ')} does not share it as well: what is there is left then`
 }
 
 /** Device of the path, or of its nearest parent that is there; null for what is no path. */

@@ -114,6 +114,8 @@ export interface Staged {
   /** What was restored, in words. */
   readonly summary: string
   readonly warnings: readonly string[]
+  /** Where the program that owns the data has to finish the restore: what HQL_BACKUP_RESTORE has to tell it. */
+  readonly handOver?: string
 }
 
 export interface Move {

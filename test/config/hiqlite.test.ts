@@ -416,6 +416,20 @@ describe('a whole file of another program', () => {
     expect(ours.jobs[0]?.targets[1]?.encryption).toMatchObject({ active: 'one' })
   })
 
+  it("is told of faults in Rauthy's keys by the names that Rauthy has for them", async () => {
+    const cluster = BUCKET.replace('[hiqlite]', '[cluster]').replace(/^enc_key.*\n/gm, '')
+    const at = async (keys: string) =>
+      (await lines(`${cluster}\n[encryption]\n${keys}`)).map((line) => line.split(' ')[1])
+    expect(await at('keys = [17]\nkey_active = true')).toEqual([
+      'encryption.keys[0]:',
+      'encryption.key_active:',
+    ])
+    expect(await at(`keys = ["two/c2hvcnQ="]\nkey_active = "two"`)).toEqual(['encryption.keys:'])
+    expect(await at(`keys = ["two/${OTHER}"]\nkey_active = "one"`)).toEqual([
+      'encryption.key_active:',
+    ])
+  })
+
   it('makes no job of the table when Rauthy runs on PostgreSQL, and says what to write', async () => {
     const text = `${NODE.replace('hiqlite', 'cluster')}\n[database]\nhiqlite = false`
     const { jobs, targets, notices } = await load(text)

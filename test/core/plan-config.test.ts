@@ -189,4 +189,12 @@ describe('the warnings of a config', () => {
       'unencrypted open',
     ])
   })
+
+  it('send whoever has Hiqlite without a bucket to its own table', () => {
+    const path = 'backup_node_1_{unix}.sqlite'
+    const hiqlite = job('hiqlite', {}, { encryption: null, path })
+    const { warnings } = plan(desired([nas], [hiqlite]), nothing(), NOW)
+    expect(warnings.map(({ rule }) => rule)).toEqual(['no-copy-off-host', 'unencrypted'])
+    for (const { hint } of warnings) expect(hint).toContain("s3_url in Hiqlite's table")
+  })
 })

@@ -4,7 +4,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { exists } from '../../src/platform/files.ts'
 import { DEFAULT_META } from '../../src/sources/hiqlite/meta.ts'
 import { startDaemon } from '../support/daemon.ts'
-import { addMeta, makeNode, metaOf } from '../support/hiqlite.ts'
+import { addMeta, LIVE_META, makeNode, metaOf } from '../support/hiqlite.ts'
 import { makeWorkspace, type Workspace } from '../support/holdfast.ts'
 import { elsewhere, end, examine, HOLDER, makeDatabase } from '../support/sqlite.ts'
 
@@ -67,8 +67,37 @@ describe('hiqlite: a restore at boot', () => {
     expect(message).toContain(
       `HQL_BACKUP_RESTORE=file:${space.at('node/holdfast-restore/hiqlite.db')}`,
     )
+    const unset = await daemon.until('restore.unset_env')
+    const value = `file:${space.at('node/holdfast-restore/hiqlite.db')}`
+    expect(unset.handOver).toBe(value)
+    expect(unset.message).toContain(`started with HQL_BACKUP_RESTORE=${value}, once`)
     await daemon.until('daemon.started')
     expect(examine(path).rows).toBe(200)
+  })
+
+  it.each([
+    [{ nodes: 3 }, 'file:NODE/holdfast-restore/hiqlite.db'],
+    [{ nodes: 3, node_id: 2 }, 'unset'],
+    [{}, 'unset'],
+  ])('hands the rest over to the program of %j as %s', async (options, told) => {
+    await cluster(options)
+    const script = `echo "{\\"event\\":\\"program\\",\\"message\\":\\"\${HQL_BACKUP_RESTORE-unset} \${HOLDFAST_RESTORE-unset}\\"}"`
+    await using program = startDaemon(space, {
+      env: { HOLDFAST_RESTORE: `file:${backup}` },
+      args: ['restore', '--boot', '--', 'sh', '-c', script],
+    })
+    const { message } = await program.until('program')
+    expect(message).toBe(`${told.replace('NODE', space.at('node'))} unset`)
+  })
+
+  it('warns in the log of what it did to the archive', async () => {
+    await cluster({})
+    addMeta(backup, LIVE_META)
+    await using daemon = startDaemon(space, asked())
+    const verified = await daemon.until('restore.verified')
+    const reset = 'its row of _metadata was reset, as in the backups that Hiqlite makes'
+    expect(verified).toMatchObject({ level: 'warn', warnings: [reset] })
+    expect(verified.message).toContain(`; ${reset}`)
   })
 
   it('stops the start while the node runs, its data untouched', async () => {

@@ -10,7 +10,7 @@ import { requireSound } from '../../platform/sqlite/sound.ts'
 import type { Checked, Edited } from '../../platform/sqlite/task.ts'
 import type { RestoreTask, SourceContext, Staged, Staging } from '../source.ts'
 import { stageElsewhere, sweepElsewhere } from './elsewhere.ts'
-import { handOver } from './hand-over.ts'
+import { handedTo, handOver } from './hand-over.ts'
 import { DEFAULT_META, decodeMeta, RESET_META } from './meta.ts'
 import { adoptOwner, type Owner, ownerAt } from './owner.ts'
 import { type Layout, layoutOf, ownFolder } from './places.ts'
@@ -115,6 +115,7 @@ async function finish(order: Order, signal: AbortSignal): Promise<Staged> {
   const inUse = await requireUnused(order, signal)
   const { moves, previous } = await planSwap(layout, holder, token)
   const place = join(layout.root, layout.arrival)
+  const handed = handedTo(settings, place)
   const what = `Hiqlite database of ${formatBytes(checked.bytes)}, ${checked.pageCount} pages, checked`
   return {
     moves,
@@ -124,6 +125,7 @@ async function finish(order: Order, signal: AbortSignal): Promise<Staged> {
       ? what
       : `${what} and placed at ${place}: ${handOver(settings, place).join('; ')}`,
     warnings: [...checked.warnings, ...remarksOn(checked.edited), ...disowned, ...inUse],
+    ...(handed === null ? {} : { handOver: handed }),
   }
 }
 
