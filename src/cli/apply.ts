@@ -1,6 +1,6 @@
 import type { JobOwned } from '../act/act.ts'
 import { deliverNotifications } from '../act/announce.ts'
-import type { Action } from '../core/action.ts'
+import type { Action, Plan } from '../core/action.ts'
 import type { DesiredJob } from '../core/model.ts'
 import { applyConfig } from '../daemon/apply.ts'
 import { refuseUnavailable } from '../daemon/reload.ts'
@@ -14,6 +14,7 @@ import { lookAround } from './look.ts'
 import { openForWork } from './opened.ts'
 import { PATIENCE } from './patience.ts'
 
+const AS_TOLD = ': the world is as the file says'
 const DONE_IN_PART = 'done as far as it went: what failed stands above, and is owed still'
 
 export interface ApplyFlags {
@@ -34,7 +35,7 @@ export async function apply(
   const { world, desired } = opened
   const { plan } = await lookAround(world, context, null)
   if (plan.actions.length === 0) {
-    context.out(flags.json ? appliedJson([]) : 'nothing to do: the world is as the file says')
+    context.out(flags.json ? appliedJson([]) : `nothing to do${unseenIn(plan) || AS_TOLD}`)
     return 0
   }
   if (!flags.json) context.out(renderPlan(plan, { color: context.terminal.color && flags.color }))
@@ -48,10 +49,17 @@ export async function apply(
     flags.json
       ? appliedJson(changes)
       : code === 0
-        ? 'done: the world is as the file says'
+        ? `done${unseenIn(plan) || AS_TOLD}`
         : DONE_IN_PART,
   )
   return code
+}
+
+/** What keeps anybody from saying that the world is as the file says. */
+function unseenIn({ warnings }: Plan): string {
+  const away = warnings.filter(({ rule }) => rule === 'target-unreachable')
+  const ids = away.map(({ subject }) => subject).join(', ')
+  return ids === '' ? '' : `, but ${ids} could not be looked at`
 }
 
 function appliedJson(changes: readonly Action[]): string {

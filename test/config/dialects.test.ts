@@ -125,6 +125,18 @@ describe("Wardengate's documents", () => {
     })
   })
 
+  it('are a whole config by themselves, one or several', async () => {
+    const { targets, jobs, notices } = await loadText(`${target('a')}\n---\n${target('b')}`)
+    expect(targets.map(({ id, kind }) => `${id} ${kind}`)).toEqual(['a s3', 'b s3'])
+    expect(targets[0]?.options.access_key_id).toBeUndefined()
+    expect(jobs).toEqual([])
+    expect(notices).toContain('no job is declared: nothing is backed up')
+    const twice = await faultsIn(`${target('a')}\n---\n${target('a')}`)
+    expect(twice.map(line)).toEqual([
+      'holdfast.yml:19:9 targets.a: declared twice, first in line 4',
+    ])
+  })
+
   it('have faults at their own places', async () => {
     const text = `${target('primary').replace('bucket', 'bukket')}\n---\nkind: BackupTraget\n`
     const faults = await faultsIn(text)

@@ -31,7 +31,7 @@ describe('every example', () => {
     },
   )
 
-  it.each(['home-server', 'vardo', 'toml', 'organizations', 'command'])(
+  it.each(['home-server', 'vardo', 'toml', 'organizations', 'command', 'wardengate'])(
     '%s is understood as its golden file says',
     async (folder) => {
       await using copy = await makeFolder()

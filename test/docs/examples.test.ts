@@ -2,10 +2,11 @@ import { execFileSync } from 'node:child_process'
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
+import { HeadObjectCommand, ListObjectsV2Command } from '@aws-sdk/client-s3'
 import { describe, expect, it } from 'vitest'
 import { parse } from 'yaml'
-import { startCeph } from '../services/ceph.ts'
-import { makeBucket } from '../services/s3-server.ts'
+import { KMS_KEY, startCeph } from '../services/ceph.ts'
+import { clientOf, makeBucket } from '../services/s3-server.ts'
 import { makeLiveDatabase } from '../support/rauthy.ts'
 import { examine } from '../support/sqlite.ts'
 import { holdfast, makeFolder, type Place, ROOT, succeed } from './support.ts'
@@ -31,18 +32,31 @@ const examples = readdirSync(EXAMPLES).flatMap((folder) =>
     .map((name) => ({ folder, name })),
 )
 
-/** A server with the bucket that the example of Rauthy names, and the environment that leads there. */
-async function openRauthysBucket() {
+/** Examples that back up to a bucket. */
+const BUCKETS = ['rauthy', 'wardengate']
+
+/** A server with a bucket, and the environment that leads these examples there. */
+async function openBucket() {
   const server = await startCeph()
-  const HQL_S3_BUCKET = await makeBucket(server)
+  const bucket = await makeBucket(server)
+  const rauthy = {
+    TZ: 'UTC',
+    HQL_S3_URL: server.endpoint,
+    HQL_S3_BUCKET: bucket,
+    HQL_S3_KEY: server.accessKey,
+    HQL_S3_SECRET: server.secretKey,
+  }
+  const wardengate = {
+    S3_ENDPOINT: server.endpoint,
+    BACKUP_BUCKET: bucket,
+    KMS_KEY,
+    AWS_ACCESS_KEY_ID: server.accessKey,
+    AWS_SECRET_ACCESS_KEY: server.secretKey,
+  }
   return {
-    env: {
-      TZ: 'UTC',
-      HQL_S3_URL: server.endpoint,
-      HQL_S3_BUCKET,
-      HQL_S3_KEY: server.accessKey,
-      HQL_S3_SECRET: server.secretKey,
-    },
+    server,
+    bucket,
+    env: { ...rauthy, ...wardengate },
     [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
   }
 }
@@ -88,7 +102,7 @@ describe('every example', () => {
       cpSync(join(EXAMPLES, folder), cwd, { recursive: true, filter })
       const exported = join(temporary.path, 'exported')
       writeFileSync(exported, 'all that is in stock\n')
-      await using bucket = folder === 'rauthy' ? await openRauthysBucket() : null
+      await using bucket = BUCKETS.includes(folder) ? await openBucket() : null
       const place: Place = { cwd, env: { EXPORT_FILE: exported, ...bucket?.env } }
 
       const { jobs } = await shownBy(place, name)
@@ -160,7 +174,7 @@ describe('the example of Rauthy', () => {
   })
 
   it('brings its database back from the bucket on another machine, in either way', async () => {
-    await using bucket = await openRauthysBucket()
+    await using bucket = await openBucket()
     const { env } = bucket
     await using first = await makeFolder()
     cpSync(EXAMPLE, first.path, { recursive: true })
@@ -187,6 +201,62 @@ describe('the example of Rauthy', () => {
     expect(ended.code).toBe(9)
     expect(ended.stdout.trim().split('\n').at(-1)).toBe('serve unset')
     expect(examine(join(third.path, DATABASE))).toMatchObject({ rows: 5, integrity: 'ok' })
+  })
+})
+
+describe('the example of Wardengate', () => {
+  const EXAMPLE = join(EXAMPLES, 'wardengate')
+
+  it('writes by day below the prefix, under the key of the key service', async () => {
+    await using bucket = await openBucket()
+    await using folder = await makeFolder()
+    cpSync(EXAMPLE, folder.path, { recursive: true })
+    const place = { cwd: folder.path, env: bucket.env }
+    make('directory', join(folder.path, 'wardengate', 'recordings'))
+    make('sqlite', join(folder.path, 'wardengate', 'vault.db'))
+    await succeed(['backup', 'create'], place)
+
+    const client = clientOf(bucket.server)
+    const at = { Bucket: bucket.bucket }
+    const { Contents = [] } = await client.send(new ListObjectsV2Command(at))
+    const archives = Contents.flatMap(({ Key = '' }) => (Key.endsWith('.zst') ? Key : []))
+    const today = new Date().toISOString().slice(0, 10).replaceAll('-', '/')
+    expect(archives.map((key) => key.replace(/-\d{4}-.*Z/, ''))).toEqual([
+      `production/${today}/recordings.tar.zst`,
+      `production/${today}/vault.db.sqlite.zst`,
+    ])
+    for (const Key of archives) {
+      const head = await client.send(new HeadObjectCommand({ ...at, Key }))
+      expect(head).toMatchObject({ ServerSideEncryption: 'aws:kms', SSEKMSKeyId: KMS_KEY })
+    }
+  })
+
+  it('is applied as the target alone, says what it did, and finds nothing more to do', async () => {
+    await using bucket = await openBucket()
+    await using folder = await makeFolder()
+    const text = readFileSync(join(EXAMPLE, 'backup-target.yaml'), 'utf8')
+      .replace('bucket: wg-backups', `bucket: ${bucket.bucket}`)
+      .replace('type: s3', `type: s3\n  endpoint: ${bucket.server.endpoint}`)
+    writeFileSync(join(folder.path, 'backup-target.yaml'), text)
+    const place = { cwd: folder.path, env: bucket.env }
+    const apply = ['apply', '-f', 'backup-target.yaml', '--yes']
+    const said = await succeed(apply, place)
+    expect(said).toContain('+ add target primary')
+    expect(said).toContain('done: the world is as the file says')
+    expect(said).not.toContain('target-unreachable')
+    expect(await succeed(apply, place)).toContain('nothing to do')
+  })
+
+  it('says so when the target alone could not be looked at', async () => {
+    await using folder = await makeFolder()
+    const text = readFileSync(join(EXAMPLE, 'backup-target.yaml'), 'utf8')
+    const away = text.replace('type: s3', 'type: s3\n  endpoint: http://127.0.0.1:1')
+    writeFileSync(join(folder.path, 'backup-target.yaml'), away)
+    const env = { AWS_ACCESS_KEY_ID: 'key', AWS_SECRET_ACCESS_KEY: 'secret' }
+    const place = { cwd: folder.path, env }
+    const apply = ['apply', '-f', 'backup-target.yaml', '--yes']
+    expect(await succeed(apply, place)).toContain('but primary could not be looked at')
+    expect(await succeed(apply, place)).toContain('but primary could not be looked at')
   })
 })
 

@@ -16,6 +16,8 @@ export interface Ceph extends S3Server {
 const ACCESS_KEY = 'holdfasttest'
 const SECRET_KEY = 'holdfasttestsecretkey'
 const USER = 'holdfast'
+/** Id of the only key that its key service has. */
+export const KMS_KEY = 'holdfast-kms-key'
 
 /** Starts one in a second or two. */
 export async function startCeph(): Promise<Ceph> {
@@ -129,6 +131,8 @@ rgw dns name =
 rgw enable usage log = false
 rgw gc obj min wait = 1
 rgw crypt require ssl = false
+rgw crypt s3 kms backend = testing
+rgw crypt s3 kms encryption keys = ${KMS_KEY}=${Buffer.alloc(32, 7).toString('base64')}
 rgw enable apis = s3, admin
 rgw thread pool size = 64
 rgw dynamic resharding = false
