@@ -66,6 +66,7 @@ export function deployment(jobs: number): {
     ]),
     alive: new Set(),
     pruneConfirmed: false,
+    postures: new Map(),
     restoreRequested: null,
     warnings: [],
   }

@@ -23,6 +23,7 @@ export type JobOwned = Exclude<
       | 'target.create'
       | 'target.update'
       | 'target.remove'
+      | 'posture'
       | 'job.create'
       | 'job.update'
       | 'job.remove'

@@ -68,6 +68,7 @@ async function planOffline(flags: PlanFlags & GlobalFlags, context: Context) {
     applied: before && appliedAfter(before, null, now),
     history: { depth: 'recent', runs: [], backups: [], copies: [], restores: [] },
     listings: new Map(desired.targets.map(({ id }) => [id, { kind: 'unlisted' }])),
+    postures: new Map(),
     alive: new Set(),
     pruneConfirmed: false,
     restoreRequested: null,

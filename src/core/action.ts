@@ -15,11 +15,13 @@ import type {
   Trigger,
 } from './model.ts'
 import type { RestoreRequest, UnfinishedObject, Warning } from './observed.ts'
+import type { Setting } from './posture.ts'
 
 /** One step. Every step says why: a plan nobody can question is a plan nobody should run. */
 export type Action =
   | RestoreAction
   | TargetAction
+  | PostureAction
   | JobAction
   | BackupAction
   | SkipAction
@@ -59,6 +61,21 @@ export type TargetAction = { readonly subject: TargetId } & (
       readonly because: { readonly rule: 'not-declared'; readonly copies: number }
     }
 )
+
+/** A setting of a target's place that is not as the file expects. */
+export interface PostureAction {
+  readonly kind: 'posture'
+  readonly subject: TargetId
+  /** Whether `apply` sets it; else it stays as it is until a person does what `hint` says. */
+  readonly settable: boolean
+  readonly hint: string | null
+  readonly because: {
+    readonly rule: 'expected'
+    readonly setting: Setting
+    readonly expected: string
+    readonly found: string
+  }
+}
 
 export type JobAction = { readonly subject: JobId } & (
   | {

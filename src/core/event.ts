@@ -25,6 +25,7 @@ export type EventName =
   | 'copy.missing'
   | 'debris.removed'
   | 'drift.found'
+  | 'posture.set'
   | 'target.first_contact'
   | 'lease.taken'
   | 'lease.lost'

@@ -12,6 +12,7 @@ import type {
   Run,
   TargetId,
 } from './model.ts'
+import type { PostureSeen } from './posture.ts'
 
 /** What is. "Could not look" (`unreachable`) and "did not look" (`unlisted`) differ from "nothing there". */
 export interface Observed {
@@ -19,6 +20,8 @@ export interface Observed {
   readonly applied: Applied | null
   readonly history: History
   readonly listings: ReadonlyMap<TargetId, Listing>
+  /** Of whole targets that were looked at, and of which something is expected. */
+  readonly postures: ReadonlyMap<TargetId, PostureSeen>
   /** Instances whose life is proven: their attempts are under way, not abandoned. */
   readonly alive: ReadonlySet<InstanceId>
   /** A confirmed `backup prune`: the guards that block a large deletion are off. */

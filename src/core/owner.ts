@@ -17,6 +17,7 @@ function ownerOf(action: Action, jobs: ReadonlyMap<BackupId, JobId>): JobId | nu
     case 'target.create':
     case 'target.update':
     case 'target.remove':
+    case 'posture':
     case 'job.create':
     case 'job.update':
     case 'job.remove':

@@ -2,6 +2,7 @@ import { count } from '../lib/count.ts'
 import type { Desired, DesiredJob, Encryption, TargetId } from './model.ts'
 import type { Observed, Warning } from './observed.ts'
 import { byText, groupedBy } from './order.ts'
+import { postureWarnings } from './plan-posture.ts'
 
 /** What deserves a look although nothing has to be done: by rule, then by subject. */
 export function planWarnings(desired: Desired, observed: Observed): readonly Warning[] {
@@ -16,6 +17,7 @@ export function planWarnings(desired: Desired, observed: Observed): readonly War
     })),
     ...desired.jobs.flatMap((job) => ofJob(job, isLocal)),
     ...unreachable(desired, observed),
+    ...postureWarnings(desired, observed),
     ...damaged(observed),
     ...observed.warnings,
   ])

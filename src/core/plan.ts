@@ -7,6 +7,7 @@ import { planBackups } from './plan-backups.ts'
 import { planJobs, planTargets } from './plan-config.ts'
 import { planCopies } from './plan-copies.ts'
 import { planDebris, planMissing } from './plan-objects.ts'
+import { planPostures } from './plan-posture.ts'
 import { planReleases } from './plan-restores.ts'
 import { planOlderThan, planPrune } from './plan-retention.ts'
 import { planVerify } from './plan-verify.ts'
@@ -38,6 +39,7 @@ export function plan(desired: Desired, observed: Observed, now: Instant): Plan {
   const pruning = planPrune(scene)
   const actions: readonly Action[] = [
     ...config,
+    ...planPostures(desired, observed),
     ...settled.actions,
     ...adoptions,
     ...missing,
@@ -83,6 +85,7 @@ const IS_CHANGE = {
   'target.create': true,
   'target.update': true,
   'target.remove': true,
+  posture: true,
   'job.create': true,
   'job.update': true,
   'job.remove': true,

@@ -14,6 +14,8 @@ import type {
 import type { Listing, Observed, Warning } from './observed.ts'
 import { groupedBy, sortedBy } from './order.ts'
 import { isOpen } from './plan-attempts.ts'
+import type { PostureSeen } from './posture.ts'
+import { isProbe } from './probe.ts'
 import { nextSlot } from './schedule.ts'
 
 /** How things stand, for `status`: what somebody asks who has one minute. */
@@ -62,6 +64,10 @@ export interface TargetStatus {
   readonly lastSuccessAt: Instant | null
   /** Objects that neither the history nor a manifest of ours names; null when nobody looked. */
   readonly foreign: number | null
+  /** Uploads that never became objects, ours and others'; null when nobody looked. */
+  readonly unfinished: number | null
+  /** How it is set up; undefined where nothing is expected, or nobody looked. */
+  readonly posture: PostureSeen | undefined
 }
 
 export interface RunningStatus {
@@ -192,6 +198,8 @@ export function targetStatuses(desired: Desired, observed: Observed): readonly T
         null,
       ),
       foreign: foreignOn(listing, known.get(id) ?? []),
+      unfinished: listing?.kind === 'listed' ? listing.unfinished.length : null,
+      posture: observed.postures.get(id),
       bytes: copies.reduce((sum, copy) => sum + (copy.bytes ?? 0), 0) as Bytes,
     }
   })
@@ -202,5 +210,6 @@ function foreignOn(listing: Listing | undefined, copies: readonly Copy[]): numbe
   const known = new Set(copies.map(({ key }) => key))
   for (const [key, found] of listing.manifests) if (found.kind === 'ours') known.add(key)
   const archiveOf = (key: string) => archiveOfManifest(key) ?? archiveOfPin(key) ?? key
-  return [...listing.objects.keys()].filter((key) => !known.has(archiveOf(key))).length
+  return [...listing.objects.keys()].filter((key) => !known.has(archiveOf(key)) && !isProbe(key))
+    .length
 }

@@ -1,8 +1,10 @@
 import { act, type JobOwned } from '../act/act.ts'
 import type { Action } from '../core/action.ts'
 import type { JobId } from '../core/model.ts'
+import { groupedBy } from '../core/order.ts'
 import { ownersIn } from '../core/owner.ts'
 import { plan } from '../core/plan.ts'
+import { settingWords } from '../core/plan-posture.ts'
 import { hold } from '../leases/lease.ts'
 import { observe } from '../observe/observe.ts'
 import type { World } from '../observe/world.ts'
@@ -41,6 +43,7 @@ export async function takeInventory(world: World, signal: AbortSignal): Promise<
       else if (isOrphan(action)) await act(action, world, lease, held)
     }
     tellDrift(actions, world)
+    tellPostures(actions, world)
     for (const warning of warnings) {
       if (!world.news(`warning ${warning.rule} ${warning.subject}`, warning.message)) continue
       const { rule, subject, message, hint } = warning
@@ -66,6 +69,32 @@ export async function takeInventory(world: World, signal: AbortSignal): Promise<
     return { jobs }
   })
   return turn.kind === 'busy' ? { jobs: new Set() } : turn.value
+}
+
+/** Once for each change of what was found: a setting that nobody mends is no news. */
+function tellPostures(actions: readonly Action[], world: World): void {
+  const unmet = groupedBy(
+    actions.filter((action) => action.kind === 'posture'),
+    ({ subject }) => subject,
+  )
+  for (const { id } of world.desired.targets) {
+    const settings = (unmet.get(id) ?? []).map(({ because, settable }) => {
+      const { setting, expected, found } = because
+      return { setting, expected, found, settable }
+    })
+    if (!world.news(`posture ${id}`, JSON.stringify(settings)) || settings.length === 0) continue
+    const words = settings.map(
+      ({ setting, expected, found }) =>
+        `${settingWords(setting)} is ${found}, expected: ${expected}`,
+    )
+    world.report({
+      event: 'drift.found',
+      level: 'warn',
+      message: `target ${id} is not set up as the file expects: ${words.join('; ')}`,
+      target: id,
+      detail: { settings },
+    })
+  }
 }
 
 function isOrphan(action: Action): action is JobOwned {

@@ -3,6 +3,7 @@ import type { Copy, GroupId, InstanceId, JobId, TargetId } from '../core/model.t
 import type { History, Listing, Observed, RestoreRequest } from '../core/observed.ts'
 import { messageOf } from '../lib/errors.ts'
 import { observeTarget } from './listing.ts'
+import { observePostures } from './postures.ts'
 import { observeWarnings } from './warnings.ts'
 import { openTarget, type World } from './world.ts'
 
@@ -28,11 +29,15 @@ export async function observe(scope: Scope, world: World, signal: AbortSignal): 
     groups: groupsOf(scope.jobs, world),
   })
   const applied = await store.applied()
-  const listings = await observeTargets(scope, history, world, signal)
+  const [listings, postures] = await Promise.all([
+    observeTargets(scope, history, world, signal),
+    scope.depth === 'all' ? observePostures(world, signal) : new Map(),
+  ])
   return {
     applied,
     history,
     listings,
+    postures,
     alive: scope.underLease ? new Set() : await observeLife(history, world),
     pruneConfirmed: scope.pruneConfirmed,
     restoreRequested: scope.restoreRequested,

@@ -36,6 +36,7 @@ const MARKS = {
   'target.create': ['+', 'green'],
   'target.update': ['~', 'yellow'],
   'target.remove': ['-', 'red'],
+  posture: ['~', 'yellow'],
   'job.create': ['+', 'green'],
   'job.update': ['~', 'yellow'],
   'job.remove': ['-', 'red'],
@@ -70,7 +71,8 @@ function reasons(action: Action): readonly string[] {
   const { because } = action
   if (because.rule === 'changed' && because.changes.length > 0)
     return because.changes.map(changeWords)
-  return [becauseWords(action)]
+  const hint = action.kind === 'posture' ? action.hint : null
+  return [becauseWords(action), ...(hint === null ? [] : [`hint: ${hint}`])]
 }
 
 function copyLines(action: Action, style: Style): readonly string[] {

@@ -54,6 +54,8 @@ function detailsOf(action: Action): JsonObject {
     case 'job.update':
     case 'job.remove':
       return {}
+    case 'posture':
+      return { settable: action.settable, hint: action.hint }
     case 'backup': {
       const { sources, attempt, trigger } = action
       return { sources, slot: instant(action.slot), attempt, trigger }

@@ -29,10 +29,14 @@ export function planMarkdown(plan: Plan, notes: readonly string[] = []): string 
 
 function stepsTable(actions: readonly Action[]): string {
   const rows = actions.map(
-    (action) =>
-      `| \`${markOf(action)}\` | ${text(actionWords(action))} | ${text(becauseWords(action))} |`,
+    (action) => `| \`${markOf(action)}\` | ${text(actionWords(action))} | ${text(whyOf(action))} |`,
   )
   return ['| | step | why |', '|---|---|---|', ...rows].join('\n')
+}
+
+function whyOf(action: Action): string {
+  const hint = action.kind === 'posture' ? action.hint : null
+  return hint === null ? becauseWords(action) : `${becauseWords(action)} (${hint})`
 }
 
 /** Each copy that goes, and why each other one stays, folded away. */

@@ -5,6 +5,7 @@ import { formatDuration, iso } from '../lib/time.ts'
 import { renderWarnings } from './human.ts'
 import type { Json } from './json.ts'
 import { paint, plain, type Style } from './paint.ts'
+import { postureJson, postureLines } from './posture.ts'
 import { table } from './table.ts'
 import { when } from './words.ts'
 
@@ -14,6 +15,7 @@ export function renderStatus(status: Status, style: Style): string {
   const blocks = [
     status.jobs.length === 0 ? 'no jobs are declared' : jobsTable(status, style),
     status.targets.length === 0 ? '' : targetsTable(status.targets),
+    status.targets.flatMap(({ id, posture }) => postureLines(id, posture)).join('\n'),
     status.running
       .map(
         ({ job, source, startedAt, alive }) =>
@@ -126,7 +128,7 @@ export function statusJson(status: Status): { readonly [key: string]: Json } {
 
 /** One target as JSON, in `status` as in `target list`. */
 export function targetJson(target: TargetStatus): { readonly [key: string]: Json } {
-  const { id, kind, state, error, copies, bytes, lastSuccessAt, foreign } = target
+  const { id, kind, state, error, copies, bytes, lastSuccessAt, foreign, unfinished } = target
   return {
     id,
     type: kind,
@@ -136,6 +138,8 @@ export function targetJson(target: TargetStatus): { readonly [key: string]: Json
     sizeBytes: bytes,
     lastSuccessAt: instant(lastSuccessAt),
     foreign,
+    unfinished,
+    posture: postureJson(target.posture),
   }
 }
 

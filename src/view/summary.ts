@@ -8,6 +8,10 @@ export interface Summary {
   readonly add: number
   readonly change: number
   readonly remove: number
+  /** Settings of targets that differ from what is expected, and that `apply` sets. */
+  readonly settings: number
+  /** Those that it cannot or may not set. */
+  readonly unmet: number
   readonly restores: number
   readonly backups: number
   readonly skips: number
@@ -32,7 +36,7 @@ export function summarize({ actions, warnings }: Pick<Plan, 'actions' | 'warning
   const sums = new Map<keyof Summary, number>()
   const add = (key: keyof Summary, number: number) => sums.set(key, (sums.get(key) ?? 0) + number)
   for (const action of actions) {
-    add(COLUMNS[action.kind], weightOf(action))
+    add(columnOf(action), weightOf(action))
     if (action.kind !== 'prune') continue
     add(
       'deleteBytes',
@@ -44,6 +48,8 @@ export function summarize({ actions, warnings }: Pick<Plan, 'actions' | 'warning
     add: of('add'),
     change: of('change'),
     remove: of('remove'),
+    settings: of('settings'),
+    unmet: of('unmet'),
     restores: of('restores'),
     backups: of('backups'),
     skips: of('skips'),
@@ -68,6 +74,8 @@ export function summaryWords(sum: Summary): string {
     some(sum.add, '1 to add', `${sum.add} to add`),
     some(sum.change, '1 to change', `${sum.change} to change`),
     some(sum.remove, '1 to forget', `${sum.remove} to forget`),
+    some(sum.settings, '1 setting to set', `${sum.settings} settings to set`),
+    some(sum.unmet, '1 setting to mend by hand', `${sum.unmet} settings to mend by hand`),
     some(sum.abandons, '1 attempt to give up', `${sum.abandons} attempts to give up`),
     some(sum.adopts, '1 copy to adopt', `${sum.adopts} copies to adopt`),
     some(sum.missing, '1 copy missing', `${sum.missing} copies missing`),
@@ -90,6 +98,10 @@ function some(number: number, one: string, many: string): string {
   return number === 1 ? one : many
 }
 
+function columnOf(action: Action): keyof Summary {
+  return action.kind === 'posture' && !action.settable ? 'unmet' : COLUMNS[action.kind]
+}
+
 function weightOf(action: Action): number {
   if (action.kind === 'prune') return action.drop.length
   return action.kind === 'prune-blocked' ? action.would.length : 1
@@ -100,6 +112,7 @@ const COLUMNS = {
   'target.create': 'add',
   'target.update': 'change',
   'target.remove': 'remove',
+  posture: 'settings',
   'job.create': 'add',
   'job.update': 'change',
   'job.remove': 'remove',

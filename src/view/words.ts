@@ -1,5 +1,6 @@
 import type { Action, Change, DebrisAction } from '../core/action.ts'
 import type { Copy, Facts, Instant } from '../core/model.ts'
+import { settingWords } from '../core/plan-posture.ts'
 import { MISSED_LIMIT } from '../core/schedule.ts'
 import { count } from '../lib/count.ts'
 import { formatBytes } from '../lib/size.ts'
@@ -26,6 +27,10 @@ const ACTIONS: { readonly [K in Action['kind']]: (action: Of<K>) => string } = {
   'target.create': ({ subject }) => `add target ${subject}`,
   'target.update': ({ subject }) => `change target ${subject}`,
   'target.remove': ({ subject }) => `forget target ${subject}`,
+  posture: ({ subject, settable, because: { setting, expected } }) =>
+    settable
+      ? `set ${settingWords(setting)} of target ${subject} to: ${expected}`
+      : `leave ${settingWords(setting)} of target ${subject}, which is not ours to set`,
   'job.create': ({ subject }) => `add job ${subject}`,
   'job.update': ({ subject, because }) =>
     because.rule === 'renamed'
@@ -57,6 +62,8 @@ const REASONS: { readonly [R in Reason['rule']]: (because: By<R>) => string } = 
     changes.length > 0
       ? changes.map(changeWords).join('; ')
       : 'something that is not shown is declared differently',
+  expected: ({ setting, expected, found }) =>
+    `${settingWords(setting)} is ${found}, and the file expects: ${expected}`,
   renamed: ({ from }) => `the file says so; the history of ${from} goes on`,
   'not-declared': ({ copies }) => `the file no longer names it; ${staying(copies)}`,
   'slot-due': ({ slot }) => `the slot of ${when(slot)} is due`,

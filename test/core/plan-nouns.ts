@@ -21,6 +21,7 @@ import type {
   TargetId,
 } from '../../src/core/model.ts'
 import type { Observed } from '../../src/core/observed.ts'
+import type { Finding, Setting } from '../../src/core/posture.ts'
 import { parseDuration, parseInstant } from '../../src/lib/time.ts'
 
 /** `2026-11-20T02:00:00Z` as an instant. */
@@ -166,6 +167,12 @@ export function desired(
   }
 }
 
+/** What was found of a setting: not met, and not ours to set, unless told. */
+export function finding(setting: Setting, changes: Partial<Finding> = {}): Finding {
+  const told = { expected: 'on', found: null, why: null, met: false, settable: false, hint: null }
+  return { setting, ...told, ...changes }
+}
+
 /** Nothing applied, nothing in the history, nothing looked at. */
 export function nothing(changes: Partial<Observed> = {}): Observed {
   return {
@@ -174,6 +181,7 @@ export function nothing(changes: Partial<Observed> = {}): Observed {
     listings: new Map(),
     alive: new Set([HERE]),
     pruneConfirmed: false,
+    postures: new Map(),
     restoreRequested: null,
     warnings: [],
     ...changes,

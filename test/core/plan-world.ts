@@ -1,4 +1,10 @@
-import type { Action, AdoptAction, BackupAction, Plan } from '../../src/core/action.ts'
+import type {
+  Action,
+  AdoptAction,
+  BackupAction,
+  Plan,
+  PostureAction,
+} from '../../src/core/action.ts'
 import { appliedAfter } from '../../src/core/applied.ts'
 import { archiveKey, manifestKey } from '../../src/core/archive-key.ts'
 import { groupOf } from '../../src/core/group.ts'
@@ -25,6 +31,7 @@ import type {
   StoredObject,
   UnfinishedObject,
 } from '../../src/core/observed.ts'
+import type { PostureSeen } from '../../src/core/posture.ts'
 import { unreachable } from '../../src/lib/unreachable.ts'
 import { backup, GONE, HERE, runOf } from './plan-nouns.ts'
 
@@ -49,6 +56,7 @@ export interface World {
   now: Instant
   applied: Applied | null
   readonly shelves: Map<TargetId, Shelf>
+  readonly postures: Map<TargetId, PostureSeen>
   readonly backups: Map<BackupId, Backup>
   readonly copies: Map<string, Copy>
   readonly restores: Map<string, Restore>
@@ -73,6 +81,7 @@ export function createWorld(desired: Desired, now: Instant): World {
     now,
     applied: null,
     shelves: new Map(desired.targets.map(({ id }) => [id, shelf()])),
+    postures: new Map(),
     backups: new Map(),
     copies: new Map(),
     restores: new Map(),
@@ -97,6 +106,7 @@ export function observe(world: World): Observed {
       restores: [...world.restores.values()],
     },
     listings: new Map([...world.shelves].map(([id, one]) => [id, listingOf(world, id, one)])),
+    postures: new Map(world.postures),
     alive: new Set(world.alive),
     pruneConfirmed: world.pruneConfirmed,
     restoreRequested: null,
@@ -163,6 +173,9 @@ function perform(world: World, action: Action): void {
       }
       return
     }
+    case 'posture':
+      setPosture(world, action)
+      return
     case 'adopt':
       adopt(world, action)
       return
@@ -199,6 +212,15 @@ function perform(world: World, action: Action): void {
     default:
       unreachable(action)
   }
+}
+
+function setPosture(world: World, { subject, settable, because }: PostureAction): void {
+  const seen = world.postures.get(subject)
+  if (!settable || seen?.kind !== 'seen') return
+  const findings = seen.findings.map((one) =>
+    one.setting === because.setting ? { ...one, found: one.expected, met: true } : one,
+  )
+  world.postures.set(subject, { kind: 'seen', findings })
 }
 
 function run(world: World, action: BackupAction): void {

@@ -45,6 +45,7 @@ describe('the golden plans', () => {
     'target.create': true,
     'target.update': true,
     'target.remove': true,
+    posture: true,
     'job.create': true,
     'job.update': true,
     'job.remove': true,

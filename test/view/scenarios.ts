@@ -14,6 +14,7 @@ import {
   at,
   backup,
   desired,
+  finding,
   GONE,
   job,
   lasting,
@@ -239,6 +240,30 @@ export const SCENARIOS: Readonly<Record<string, () => Plan>> = {
       else if (one.verify === 'ok')
         change(world.copies, key, { verifiedAt: at('2026-11-11T00:00:00Z') })
     }
+    return ofNow(world)
+  },
+
+  'bucket-not-as-expected': () => {
+    const wanted = desired([target('nas'), target('far', { kind: 's3' })], [shop()])
+    const world = lived(wanted)
+    for (let round = 0; round < 3; round++) act(world, ofNow(world))
+    world.postures.set('far' as TargetId, {
+      kind: 'seen',
+      findings: [
+        finding('versioning', { found: 'off', settable: true }),
+        finding('object_lock', {
+          expected: 'compliance for 30 days',
+          found: 'off',
+          hint: 'make another bucket with object lock: a bucket cannot be given it later',
+        }),
+        finding('encryption', { found: 'on', met: true }),
+        finding('public_access', {
+          expected: 'off',
+          why: 'the server knows no such setting',
+          hint: 'take it out of expect',
+        }),
+      ],
+    })
     return ofNow(world)
   },
 

@@ -118,10 +118,27 @@ const WRONG_REGION: Explanation = [
   'set region and endpoint as the provider shows them for this bucket',
 ]
 
-const denied = ({ bucket, prefix }: S3Options, attempt: string): Explanation => [
-  'access is denied',
-  `let the key do it: ${actionsFor(attempt)} on ${bucket}/${prefix}*`,
-]
+const denied = ({ bucket, prefix }: S3Options, attempt: string): Explanation => {
+  const ofBucket = SETTINGS[attempt]
+  const what = ofBucket
+    ? `${ofBucket} on ${bucket}`
+    : `${actionsFor(attempt)} on ${bucket}/${prefix}*`
+  return ['access is denied', `let the key do it: ${what}`]
+}
+
+/** What a policy calls the steps that concern the bucket itself. */
+const SETTINGS: Readonly<Record<string, string>> = {
+  'look at versioning': 's3:GetBucketVersioning',
+  'look at object lock': 's3:GetBucketObjectLockConfiguration',
+  'look at abort multipart': 's3:GetLifecycleConfiguration',
+  'look at encryption': 's3:GetEncryptionConfiguration',
+  'look at public access': 's3:GetBucketPublicAccessBlock',
+  'set versioning': 's3:PutBucketVersioning',
+  'set object lock': 's3:PutBucketObjectLockConfiguration',
+  'set abort multipart': 's3:GetLifecycleConfiguration and s3:PutLifecycleConfiguration',
+  'set encryption': 's3:PutEncryptionConfiguration',
+  'set public access': 's3:PutBucketPublicAccessBlock',
+}
 
 /** What a policy calls the steps that we take. */
 function actionsFor(attempt: string): string {

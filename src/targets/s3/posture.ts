@@ -1,6 +1,6 @@
 import type { Finding, Setting } from '../../core/posture.ts'
 import { count } from '../../lib/count.ts'
-import { messageOf, Refused } from '../../lib/errors.ts'
+import { Failure, messageOf, Refused } from '../../lib/errors.ts'
 import type { Posture } from '../target.ts'
 import { type Bucket, reaching } from './bucket.ts'
 import { isUnsupported, trouble } from './errors.ts'
@@ -48,16 +48,22 @@ async function observe(bucket: Bucket, look: Look, signal: AbortSignal): Promise
   const { setting, expected } = look
   const { manage } = bucket.options
   try {
-    const { found, met, isLate } = await look.ask(signal)
-    return { setting, expected, found, why: null, met, settable: manage && isLate !== true }
+    const { found, met, isLate = false } = await look.ask(signal)
+    const settable = manage && !isLate
+    const hint = met || settable ? null : isLate ? TOO_LATE : BY_HAND
+    return { setting, expected, found, why: null, met, settable, hint }
   } catch (error) {
     signal.throwIfAborted()
-    const why = isUnsupported(error)
-      ? 'the server knows no such setting'
-      : messageOf(trouble(bucket.options, `look at ${setting.replaceAll('_', ' ')}`, error))
-    return { setting, expected, found: null, why, met: false, settable: false }
+    const told = trouble(bucket.options, `look at ${setting.replaceAll('_', ' ')}`, error)
+    const [why, hint] = isUnsupported(error)
+      ? (['the server knows no such setting', 'take it out of expect'] as const)
+      : ([messageOf(told), told instanceof Failure ? told.hint : null] as const)
+    return { setting, expected, found: null, why, met: false, settable: false, hint }
   }
 }
+
+const TOO_LATE = 'make another bucket with object lock: a bucket cannot be given it later'
+const BY_HAND = 'set it by hand, or write manage: true at the target, and holdfast apply sets it'
 
 function looksOf(bucket: Bucket): readonly Look[] {
   const { versioning, lock, abortDays: days, encryption, privateOnly } = bucket.options.expected

@@ -8,8 +8,9 @@ import {
 import type { Setting } from '../../core/posture.ts'
 import { unreachable } from '../../lib/unreachable.ts'
 import type { Bucket } from './bucket.ts'
+import type { DefaultLock } from './expectations.ts'
 import { withAbortRule } from './lifecycle.ts'
-import { lifecycleOf } from './look.ts'
+import { defaultLockOf, lifecycleOf } from './look.ts'
 import { noteVersioned } from './versions.ts'
 
 /** Sets the bucket to what is expected of it. Rejects with the server's error. */
@@ -49,17 +50,28 @@ async function setVersioning(bucket: Bucket, signal: AbortSignal): Promise<void>
 async function setLock(bucket: Bucket, signal: AbortSignal): Promise<void> {
   const { lock } = bucket.options.expected
   if (lock === null) return
+  const found = await defaultLockOf(bucket, signal)
+  const { mode, days } = found === null || found === 'open' ? lock : stronger(lock, found)
   const asked = {
     Bucket: bucket.options.bucket,
     ObjectLockConfiguration: {
       ObjectLockEnabled: 'Enabled' as const,
-      Rule: { DefaultRetention: { Mode: lock.mode, Days: lock.days } },
+      Rule: { DefaultRetention: { Mode: mode, Days: days } },
     },
   }
   await bucket.send(
     (client, options) => client.send(new PutObjectLockConfigurationCommand(asked), options),
     signal,
   )
+}
+
+/** What is expected is the least: nothing is ever set to less than it was. */
+function stronger(one: DefaultLock, other: DefaultLock): DefaultLock {
+  const isStrict = one.mode === 'COMPLIANCE' || other.mode === 'COMPLIANCE'
+  return {
+    mode: isStrict ? 'COMPLIANCE' : 'GOVERNANCE',
+    days: Math.max(one.days, other.days),
+  }
 }
 
 async function setAbort(bucket: Bucket, signal: AbortSignal): Promise<void> {
