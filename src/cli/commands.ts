@@ -10,7 +10,6 @@ const LATER: Readonly<Record<string, readonly string[]>> = {
   '': ['drill', 'system'],
   config: ['alerts'],
   job: ['pause', 'resume'],
-  target: ['test'],
   state: ['export', 'import'],
 }
 
@@ -64,6 +63,7 @@ function commands(run: Run, context: Context): Command {
   addConfigVerbs(program, run, context)
   addBackupVerbs(program, run)
   addOtherVerbs(program, run)
+  addTargetVerbs(program, run)
   addKeyVerbs(program, run)
   addLaterVerbs(program)
   for (const command of everyCommand(program)) command.exitOverride()
@@ -202,16 +202,27 @@ function addOtherVerbs(program: Command, run: Run): void {
     .description('the same as backup create')
     .option('--name <name>', 'a name for the run')
     .action(run(async () => (await import('./backup-create.ts')).backupCreate))
-  const target = program.command('target').description('the declared targets')
-  target
-    .command('list')
-    .description('what each holds, and its room')
-    .action(run(async () => (await import('./target-list.ts')).targetList))
   const state = program.command('state').description('what Holdfast remembers')
   state
     .command('adopt')
     .description('rebuild the history from the manifests on the targets')
     .action(run(async () => (await import('./state-adopt.ts')).stateAdopt))
+}
+
+function addTargetVerbs(program: Command, run: Run): void {
+  const target = program.command('target').description('the declared targets')
+  target
+    .command('list')
+    .description('what each holds, its room, and how it is set up')
+    .action(run(async () => (await import('./target-list.ts')).targetList))
+  const backup = program.commands.find((one) => one.name() === 'backup')
+  for (const parent of [target, backup?.command('target').description('the same as target')]) {
+    parent
+      ?.command('test')
+      .argument('[target...]')
+      .description('write, read, list and delete a probe; none named: all')
+      .action(run(async () => (await import('./target-test.ts')).targetTest))
+  }
 }
 
 function addKeyVerbs(program: Command, run: Run): void {

@@ -143,24 +143,6 @@ export function targetJson(target: TargetStatus): { readonly [key: string]: Json
   }
 }
 
-/** Targets with the room that each has left, for `target list`. */
-export function roomTable(
-  targets: readonly { readonly status: TargetStatus; readonly freeBytes: number | null }[],
-): string {
-  const headings = ['TARGET', 'TYPE', 'COPIES', 'SIZE', 'LAST SUCCESS', 'FOREIGN', 'FREE', 'STATE']
-  const rows = targets.map(({ status, freeBytes }) => [
-    status.id,
-    status.kind,
-    `${status.copies}`,
-    formatBytes(status.bytes),
-    status.lastSuccessAt === null ? '-' : when(status.lastSuccessAt),
-    status.foreign === null ? '?' : `${status.foreign}`,
-    freeBytes === null ? '-' : formatBytes(freeBytes),
-    stateWords(status),
-  ])
-  return table(headings, rows)
-}
-
 function instant(at: Instant | null): string | null {
   return at === null ? null : iso(at)
 }
