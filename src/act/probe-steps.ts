@@ -55,7 +55,7 @@ export interface Step {
 /** All steps, in the order in which they are taken. */
 export const PROBE_STEPS: readonly Step[] = [
   { step: 'reach', needs: null, limit: BRIEF, run: reach },
-  { step: 'leftovers', needs: 'reach', limit: BRIEF, run: sweep },
+  { step: 'sweep', needs: 'reach', limit: BRIEF, run: sweep },
   { step: 'write', needs: 'reach', limit: BRIEF, run: write },
   { step: 'read', needs: 'write', limit: BRIEF, run: readBack },
   { step: 'stat', needs: 'write', limit: BRIEF, run: look },

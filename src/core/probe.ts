@@ -26,7 +26,7 @@ export function probeBegunAt(key: string): Instant | null {
 /** What `target test` tries, in this order. */
 export type ProbeStep =
   | 'reach'
-  | 'leftovers'
+  | 'sweep'
   | 'write'
   | 'read'
   | 'stat'

@@ -105,12 +105,14 @@ function beginAttempt({ label, username }: SshOptions, client: Client): Attempt 
     broken ??= { error }
     failure.reject(error)
   }
-  const fail = (why: string, cause?: unknown, hint = LOOK_YOURSELF) =>
+  const fail = (why: string, cause?: unknown, hint = LOOK_THERE) =>
     refuse(new TargetUnreachable(`cannot connect to ${label}: ${why}`, { at: label, cause, hint }))
   client.on('error', (error: Error & { level?: string }) => {
     // The agent's failure is told, and then that no method is left.
     if (error.level === 'agent') fail(`the SSH agent failed: ${error.message}`, error)
-    else fail(reasonOf(error, username), error, hintOf(error))
+    else if (error.level === 'client-authentication') {
+      fail(`it does not let ${username} in with that key`, error, LET_IN)
+    } else fail(reasonOf(error), error)
   })
   client.on('close', () => fail('the host closed the connection'))
   return {
@@ -127,13 +129,6 @@ function beginAttempt({ label, username }: SshOptions, client: Client): Attempt 
   }
 }
 
-const LOOK_YOURSELF = 'see what it says to: sftp -v USER@HOST, and to its own log'
-const ADD_KEY = "add the key's public half to ~/.ssh/authorized_keys there: ssh-keygen -y -f KEY"
-
-function hintOf({ level }: { readonly level?: string }): string {
-  return level === 'client-authentication' ? ADD_KEY : LOOK_YOURSELF
-}
-
 const SOCKET_REASONS: Readonly<Record<string, string>> = {
   ECONNREFUSED: 'nothing listens there',
   ENOTFOUND: 'its name is not known',
@@ -144,10 +139,10 @@ const SOCKET_REASONS: Readonly<Record<string, string>> = {
   ETIMEDOUT: 'it does not answer',
 }
 
-function reasonOf(error: Error & { level?: string; code?: unknown }, username: string): string {
-  if (error.level === 'client-authentication') {
-    return `it does not let ${username} in with that key`
-  }
+const LOOK_THERE = 'see whether host and port are right, and whether its SSH server runs'
+const LET_IN = 'add the public half of the key to authorized_keys there'
+
+function reasonOf(error: Error & { code?: unknown }): string {
   if (typeof error.code === 'string') return SOCKET_REASONS[error.code] ?? messageOf(error)
   return messageOf(error)
 }
