@@ -1,5 +1,4 @@
 import { join } from 'node:path'
-import { sweepScratch } from '../act/scratch.ts'
 import type { RestoreRequest } from '../core/observed.ts'
 import { lockDaemon } from '../leases/machine.ts'
 import { count } from '../lib/count.ts'
@@ -75,7 +74,6 @@ async function prepare(
   request: RestoreRequest | null,
   signal: AbortSignal,
 ): Promise<void> {
-  await sweepScratch(world)
   await recover(world, signal)
   await world.store.saveFact('restore.variable', request?.variable ?? null)
   await apply(world, signal)

@@ -1,6 +1,7 @@
 import { endOrphanedRun } from '../act/end-run.ts'
 import { finishDelete } from '../act/prune.ts'
 import { announceRestore } from '../act/restore-and-tell.ts'
+import { sweepScratch } from '../act/scratch.ts'
 import { recoverSwap } from '../act/swap.ts'
 import { sweepRestore } from '../act/sweep.ts'
 import type { Restore } from '../core/model.ts'
@@ -13,7 +14,7 @@ import type { JournalEntry } from '../state/store.ts'
 
 /**
  * Finishes or takes back what a crash cut short: swaps before anything else reads the sources, then
- * deletions. Entries of instances that still live are theirs to finish.
+ * deletions. Sweeps what dead instances left in scratch. Entries of instances that still live are theirs to finish.
  */
 export async function recover(world: World, signal: AbortSignal): Promise<void> {
   const asked = { leases: world.leases, patience: PATIENCE }
@@ -28,6 +29,7 @@ export async function recover(world: World, signal: AbortSignal): Promise<void> 
 const PATIENCE = 60_000
 
 async function recoverAlone(world: World, signal: AbortSignal): Promise<void> {
+  await sweepScratch(world)
   await closeRuns(world)
   for (const entry of await world.store.journal()) {
     if (entry.kind === 'delete') await recoverEntry(entry, world, signal)

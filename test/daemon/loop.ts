@@ -1,7 +1,6 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { sweepScratch } from '../../src/act/scratch.ts'
 import { loadConfig } from '../../src/config/load.ts'
 import type { Event, EventName } from '../../src/core/event.ts'
 import type { Desired, Instant } from '../../src/core/model.ts'
@@ -137,7 +136,6 @@ async function begin(desired: Desired, ambient: Parameters<typeof openSession>[1
   const stop = new AbortController()
   const { wake, counted } = countTurns()
   let world = counted.watch(session, desired)
-  await sweepScratch(world)
   await recover(world, NEVER)
   await applyConfig(world, NEVER)
   const dispatch = createDispatch({ world: () => world, wake, stop: stop.signal })

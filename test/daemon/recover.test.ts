@@ -1,6 +1,15 @@
+import { existsSync } from 'node:fs'
 import { mkdir, rename, rm } from 'node:fs/promises'
 import { describe, expect, it } from 'vitest'
-import type { GroupId, Instant, JobId, Restore, RestoreId } from '../../src/core/model.ts'
+import { makeScratch } from '../../src/act/scratch.ts'
+import type {
+  GroupId,
+  InstanceId,
+  Instant,
+  JobId,
+  Restore,
+  RestoreId,
+} from '../../src/core/model.ts'
 import { recover, recoverRestores } from '../../src/daemon/recover.ts'
 import { EVERY_KIND, takeTurn } from '../../src/daemon/turn.ts'
 import type { World } from '../../src/observe/world.ts'
@@ -113,5 +122,18 @@ describe('a swap whose process was killed', () => {
       expect(await statuses(world)).toEqual(['success'])
     })
     expect(await work.files('live')).toEqual({ a: 'restored' })
+  })
+})
+
+describe('scratch', () => {
+  it('is swept of what the dead left, and of nothing else, by whoever starts next', async () => {
+    await using work = await makeWorkspace(OWED)
+    await inWorld(work, async (world) => {
+      const dead = newId((Date.now() - 1) as Instant) as InstanceId
+      const left = await makeScratch({ ...world, instance: dead }, 'left')
+      await using kept = await makeScratch(world, 'kept')
+      await recover(world, signal)
+      expect([existsSync(left.path), existsSync(kept.path)]).toEqual([false, true])
+    })
   })
 })
