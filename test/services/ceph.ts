@@ -9,6 +9,10 @@ import type { S3Server } from './s3-server.ts'
 export interface Ceph extends S3Server {
   /** Of the process that speaks S3. */
   readonly pid: number
+  /** Kills that process; the objects stay, in another one. */
+  crash(): Promise<void>
+  /** Starts it again, and resolves once it answers. */
+  revive(): Promise<void>
   /** Runs `radosgw-admin`. */
   admin(...args: readonly string[]): Promise<string>
 }
@@ -43,13 +47,28 @@ export async function startCeph(): Promise<Ceph> {
     await call('ceph', ['--connect-timeout', '60', '-c', conf, 'osd', 'new', osd, '0'])
     await call('ceph-osd', ['-c', conf, '-i', '0', '--mkfs', '--osd-uuid', osd])
     start('ceph-osd', '-i', '0')
-    const { pid } = start('radosgw', '-n', 'client.rgw')
     const endpoint = `http://127.0.0.1:${port}`
-    await untilUp(daemons, async () => (await fetch(endpoint)).status < 500)
+    const startGateway = async () => {
+      const daemon = start('radosgw', '-n', 'client.rgw')
+      await untilUp([daemon], async () => (await fetch(endpoint)).status < 500)
+      return daemon
+    }
+    let gateway = await startGateway()
     const keys = [`--access-key=${ACCESS_KEY}`, `--secret-key=${SECRET_KEY}`]
     await admin('user', 'create', `--uid=${USER}`, '--display-name=holdfast', ...keys)
     const dialect = { port, endpoint, accessKey: ACCESS_KEY, secretKey: SECRET_KEY }
-    return { ...dialect, pid, admin, [Symbol.asyncDispose]: dispose }
+    return {
+      ...dialect,
+      get pid() {
+        return gateway.pid
+      },
+      crash: () => gateway.stop(),
+      async revive() {
+        gateway = await startGateway()
+      },
+      admin,
+      [Symbol.asyncDispose]: dispose,
+    }
   } catch (error) {
     await dispose()
     throw error

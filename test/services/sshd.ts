@@ -25,6 +25,10 @@ export interface Sshd extends AsyncDisposable {
   /** Of the server and of whatever it started for its connections, the server first. */
   pids(): readonly number[]
   log(): Promise<string>
+  /** Kills it, and whatever it started for its connections. */
+  crash(): Promise<void>
+  /** Starts it again after that. */
+  revive(): Promise<void>
 }
 
 export interface SshdOptions {
@@ -64,9 +68,9 @@ function readProc(path: string): string {
 }
 
 /** A process that may be stopped, or have ended by now. */
-function end(pid: number): void {
+function end(pid: number, signal: NodeJS.Signals): void {
   try {
-    process.kill(pid, 'SIGTERM')
+    process.kill(pid, signal)
     process.kill(pid, 'SIGCONT')
   } catch {
     // It has.
@@ -76,17 +80,40 @@ function end(pid: number): void {
 type Keys = Pick<Sshd, 'keys' | 'hostKeys'>
 
 async function running(folder: string, port: number, keys: Keys): Promise<Sshd> {
-  const log = join(folder, 'log')
+  let { pid, ended } = await listening(folder, port)
+  const endAll = async (signal: NodeJS.Signals) => {
+    for (const one of withDescendants(pid).reverse()) end(one, signal)
+    await ended
+  }
+  return {
+    ...keys,
+    port,
+    username: userInfo().username,
+    folder,
+    pids: () => withDescendants(pid),
+    log: () => readFile(logOf(folder), 'utf8'),
+    crash: () => endAll('SIGKILL'),
+    async revive() {
+      ;({ pid, ended } = await listening(folder, port))
+    },
+    async [Symbol.asyncDispose]() {
+      await endAll('SIGTERM')
+      await rm(folder, { recursive: true })
+    },
+  }
+}
+
+function logOf(folder: string): string {
+  return join(folder, 'log')
+}
+
+/** Resolves once it answers. */
+async function listening(folder: string, port: number) {
+  const log = logOf(folder)
   const child = spawn(SSHD, ['-D', '-f', join(folder, 'sshd_config'), '-E', log], {
     stdio: 'ignore',
   })
   const ended = once(child, 'exit')
-  const stop = async () => {
-    const all = withDescendants(child.pid ?? 0)
-    for (const pid of all.reverse()) end(pid)
-    await ended
-    await rm(folder, { recursive: true })
-  }
   try {
     await until(() => answers(port), ended)
   } catch (cause) {
@@ -94,15 +121,7 @@ async function running(folder: string, port: number, keys: Keys): Promise<Sshd> 
     child.kill('SIGKILL')
     throw new Error(`sshd did not start: ${told}`, { cause })
   }
-  return {
-    ...keys,
-    port,
-    username: userInfo().username,
-    folder,
-    pids: () => withDescendants(child.pid ?? 0),
-    log: () => readFile(log, 'utf8'),
-    [Symbol.asyncDispose]: stop,
-  }
+  return { pid: child.pid ?? 0, ended }
 }
 
 async function makeKeys(folder: string): Promise<Keys> {

@@ -7,6 +7,8 @@ import { DatabaseSync } from 'node:sqlite'
 import { promisify } from 'node:util'
 import { examine } from '../support/sqlite.ts'
 import type { Workspace } from '../support/workspace.ts'
+import { fileOf } from './objects.ts'
+import type { CopyRow } from './rows.ts'
 
 const exec = promisify(execFile)
 
@@ -54,13 +56,17 @@ export async function digestFile(path: string): Promise<{ bytes: number; sha256:
 }
 
 /** Restores an archive by stock programs alone and digests what came out. */
-export async function digestArchive(workspace: Workspace, path: string): Promise<string> {
+export async function digestArchive(
+  workspace: Workspace,
+  { target, key }: Pick<CopyRow, 'target' | 'key'>,
+): Promise<string> {
+  const path = await fileOf(workspace, `${target}/${key}`)
   const out = workspace.at('stock')
   await rm(out, { recursive: true, force: true })
   await mkdir(out)
-  const opened = path.endsWith('.age') ? `age -d -i '${workspace.at('key')}'` : 'cat'
+  const opened = key.endsWith('.age') ? `age -d -i '${workspace.at('key')}'` : 'cat'
   const plain = `${opened} < '${path}' | zstd -dqc`
-  if (path.includes('.tar.zst')) {
+  if (key.includes('.tar.zst')) {
     await bash(
       `${plain} | tar --xattrs '--xattrs-include=*' --acls --numeric-owner -xp -C '${out}'`,
     )
@@ -68,7 +74,7 @@ export async function digestArchive(workspace: Workspace, path: string): Promise
   }
   const file = `${out}/content`
   await bash(`${plain} > '${file}'`)
-  return path.includes('.sqlite.zst') ? digestDatabase(file) : (await readFile(file, 'utf8')).trim()
+  return key.includes('.sqlite.zst') ? digestDatabase(file) : (await readFile(file, 'utf8')).trim()
 }
 
 async function bash(script: string): Promise<void> {

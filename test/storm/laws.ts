@@ -3,7 +3,8 @@ import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import type { Workspace } from '../support/workspace.ts'
 import { digestArchive, digestFile } from './digest.ts'
-import { type Memory, objectsOf, realRuns } from './memory.ts'
+import { type Memory, realRuns } from './memory.ts'
+import { fileOf, objectsOf } from './objects.ts'
 import { type BackupRow, type CopyRow, type Rows, readRows } from './rows.ts'
 
 /** A promise of the design that did not hold. */
@@ -11,7 +12,8 @@ export class LawBroken extends Error {
   override readonly name = 'LawBroken'
 }
 
-function broken(law: string, details: readonly string[]): void {
+/** Throws `LawBroken` unless there is nothing to tell. */
+export function broken(law: string, details: readonly string[]): void {
   if (details.length > 0) throw new LawBroken(`${law}:\n  ${details.join('\n  ')}`)
 }
 
@@ -98,17 +100,18 @@ async function falseCopies(workspace: Workspace, rows: Rows): Promise<readonly s
   for (const copy of rows.copies) {
     if (copy.status === 'missing') found.push(`${copy.target}/${copy.key} is missing`)
     if (copy.status !== 'complete') continue
-    const path = workspace.at(copy.target, copy.key)
-    const wrong = await differs(path, copy).catch((error: unknown) => String(error))
+    const wrong = await differs(workspace, copy).catch((error: unknown) => String(error))
     if (wrong !== null) found.push(`${copy.target}/${copy.key}: ${wrong}`)
   }
   return found
 }
 
-async function differs(path: string, copy: CopyRow): Promise<string | null> {
-  const { bytes, sha256 } = await digestFile(path)
+async function differs(workspace: Workspace, copy: CopyRow): Promise<string | null> {
+  const path = `${copy.target}/${copy.key}`
+  const { bytes, sha256 } = await digestFile(await fileOf(workspace, path))
   if (bytes !== copy.bytes || sha256 !== copy.sha256) return `it has ${bytes} bytes, ${sha256}`
-  const manifest = JSON.parse(await readFile(`${path}.manifest.json`, 'utf8'))
+  const beside = await fileOf(workspace, `${path}.manifest.json`)
+  const manifest = JSON.parse(await readFile(beside, 'utf8'))
   const { stored, backup, key } = manifest
   const same =
     stored.bytes === bytes && stored.sha256 === sha256 && backup === copy.backup && key === copy.key
@@ -123,14 +126,9 @@ function falseSuccesses(workspace: Workspace, rows: Rows): readonly string[] {
       const good = rows.copies.filter(
         ({ backup, status }) => backup === id && (status === 'complete' || status === 'pruned'),
       )
-      return good.length < (job === 'main' ? leastRequired(workspace) : 1)
+      return good.length < (job === 'main' ? workspace.traits().quorum : 1)
     })
     .map(({ id, source }) => `backup ${id} of ${source}`)
-}
-
-/** An adopted backup counts by what was found of it, a scheduled one by the config of its time. */
-function leastRequired(workspace: Workspace): number {
-  return Math.min(workspace.traits().require, workspace.traits().targets, 1)
 }
 
 function doubleSlots(rows: Rows): readonly string[] {
@@ -148,20 +146,22 @@ function doubleSlots(rows: Rows): readonly string[] {
 async function touchedForeign(workspace: Workspace, memory: Memory): Promise<readonly string[]> {
   const found: string[] = []
   for (const [path, sha256] of memory.foreign) {
-    const now = await digestFile(workspace.at(path)).catch(() => null)
+    const now = await fileOf(workspace, path)
+      .then(digestFile)
+      .catch(() => null)
     if (now?.sha256 !== sha256) found.push(`${path} is ${now === null ? 'gone' : 'changed'}`)
   }
   return found
 }
 
-/** Retention may take what is older than the newest three, and nothing else. */
+/** Retention may take what is older than the newest that any config kept, and nothing else. */
 function lostCopies(workspace: Workspace, rows: Rows): readonly string[] {
   const whole = (copy: CopyRow) => copy.status === 'complete' || copy.status === 'pruned'
   const places = Map.groupBy(rows.copies.filter(whole), (one) => `${one.target} ${one.group_id}`)
   return [...places.values()].flatMap((copies) =>
     copies
       .toSorted((one, other) => other.taken_at - one.taken_at)
-      .slice(0, Math.min(3, workspace.traits().keepLast))
+      .slice(0, workspace.traits().floor)
       .filter(({ status }) => status !== 'complete')
       .map(({ target, key }) => `${target}/${key} was pruned`),
   )
@@ -200,7 +200,7 @@ export async function contentOf(
   const name = copy.sha256 ?? ''
   const known = memory.contents.get(name)
   if (known !== undefined) return known
-  const content = await digestArchive(workspace, workspace.at(copy.target, copy.key))
+  const content = await digestArchive(workspace, copy)
   memory.contents.set(name, content)
   return content
 }

@@ -2,7 +2,8 @@ import { readdir, rm } from 'node:fs/promises'
 import type { Ended } from '../support/processes.ts'
 import { digestFile } from './digest.ts'
 import { LawBroken } from './laws.ts'
-import { objectsOf, remember } from './memory.ts'
+import { remember } from './memory.ts'
+import { fileOf, objectsOf } from './objects.ts'
 import { readRows } from './rows.ts'
 import { type Go, type Scene, settle, well } from './scene.ts'
 
@@ -34,7 +35,8 @@ export async function loseState({ workspace, memory, tell }: Scene): Promise<voi
     // A manifest may prove the attempt ours whose beginning of another object this is; pins are free.
     const isOpen = path.endsWith('.part') || path.endsWith('.pin.json')
     if (isOpen && !memory.foreign.has(path)) memory.unproven.add(path)
-    else if (!isProven) memory.foreign.set(path, (await digestFile(workspace.at(path))).sha256)
+    else if (!isProven)
+      memory.foreign.set(path, (await digestFile(await fileOf(workspace, path))).sha256)
   }
 }
 

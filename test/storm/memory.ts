@@ -1,7 +1,7 @@
-import { mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { readFile } from 'node:fs/promises'
 import type { Workspace } from '../support/workspace.ts'
 import { digestFile, digestLive } from './digest.ts'
+import { fileOf, objectsOf } from './objects.ts'
 
 /** What the storm knows of a workspace by itself, to hold the product against. */
 export interface Memory {
@@ -44,49 +44,21 @@ export async function remember(workspace: Workspace, memory: Memory): Promise<vo
 
 /** Puts objects of others among ours: they look like ours and must stay as they are. */
 export async function placeForeign(workspace: Workspace, memory: Memory): Promise<void> {
-  for (const target of workspace.targets) {
-    const group = join(target, 'system', 'main', 'files')
-    const manifest = { version: 1, deployment: 'another', key: 'x' }
-    await place(workspace, memory, join(group, 'notes.txt'), 'keep me')
-    await place(workspace, memory, join(group, '2020-01-01T00-00-00-000Z.tar.zst'), 'no manifest')
-    await place(workspace, memory, join(group, '2020-01-02T00-00-00-000Z.tar.zst'), 'other')
-    await place(
-      workspace,
-      memory,
-      join(group, '2020-01-02T00-00-00-000Z.tar.zst.manifest.json'),
-      JSON.stringify(manifest),
-    )
-    await place(workspace, memory, join(group, '.theirs.tar.zst.unknown.part'), 'not our token')
-    await place(workspace, memory, join(target, 'top'), 'at the top')
-    await symlink('notes.txt', workspace.at(group, 'link'))
+  const group = 'system/main/files'
+  const manifest = { version: 1, deployment: 'another', key: 'x' }
+  const other = `${group}/2020-01-02T00-00-00-000Z.tar.zst`
+  for (const shelf of workspace.shelves) {
+    await shelf.put(`${group}/notes.txt`, 'keep me')
+    await shelf.put(`${group}/2020-01-01T00-00-00-000Z.tar.zst`, 'no manifest')
+    await shelf.put(other, 'other')
+    await shelf.put(`${other}.manifest.json`, JSON.stringify(manifest))
+    await shelf.put(`${group}/.theirs.tar.zst.unknown.part`, 'not our token')
+    await shelf.put('top', 'at the top')
+    await shelf.putOddity(group)
   }
-}
-
-async function place(
-  workspace: Workspace,
-  memory: Memory,
-  path: string,
-  content: string,
-): Promise<void> {
-  await mkdir(dirname(workspace.at(path)), { recursive: true })
-  await writeFile(workspace.at(path), content)
-  memory.foreign.set(path, (await digestFile(workspace.at(path))).sha256)
-}
-
-/** Every regular file on the targets, from the workspace's root on. */
-export async function objectsOf(workspace: Workspace): Promise<readonly string[]> {
-  const found: string[] = []
-  for (const target of workspace.targets) {
-    const entries = await readdir(workspace.at(target), {
-      recursive: true,
-      withFileTypes: true,
-    }).catch(() => [])
-    for (const entry of entries) {
-      const path = join(entry.parentPath, entry.name).slice(workspace.root.length + 1)
-      if (entry.isFile()) found.push(path)
-    }
+  for (const path of await objectsOf(workspace)) {
+    memory.foreign.set(path, (await digestFile(await fileOf(workspace, path))).sha256)
   }
-  return found
 }
 
 /** Lines that the exported program has made durable: one for each time that it really ran. */

@@ -12,9 +12,9 @@ export type Verb =
   | 'pin'
 
 /** A moment that a crash may choose. */
-export interface Phase {
+export interface Phase<Does extends string = Verb> {
   readonly name: string
-  readonly verb: Verb
+  readonly verb: Does
   readonly on: KillOrder['on']
   readonly match: string
   readonly when: 'before' | 'after'
@@ -122,19 +122,19 @@ export const PHASES: readonly Phase[] = [
 ]
 
 /** How a phase is called in the table. */
-export function titleOf({ verb, name, victim }: Phase): string {
+export function titleOf({ verb, name, victim }: Phase<string>): string {
   return victim === 'child' ? `only the ${name}` : `${verb}: ${name}`
 }
 
 // biome-ignore lint/complexity/useMaxParams: the columns of the tables above
-function on(
-  verb: Verb,
+export function on<Does extends string>(
+  verb: Does,
   name: string,
   call: KillOrder['on'],
   match: string,
   when: Phase['when'],
   upTo: number,
-): Phase {
+): Phase<Does> {
   return { name, verb, on: call, match, when, upTo }
 }
 

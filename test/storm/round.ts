@@ -8,13 +8,8 @@ import { remember } from './memory.ts'
 import { titleOf } from './phases.ts'
 import { readRows } from './rows.ts'
 import { type Scene, settle } from './scene.ts'
+import type { Round } from './storm.ts'
 import { carryOut, type Strike } from './strike.ts'
-
-/** What befalls a workspace in one round. */
-export interface Round {
-  readonly number: number
-  readonly strikes: readonly Strike[]
-}
 
 /** Counts of what was hit, by its title. */
 export type Tally = Map<string, number>
@@ -25,7 +20,7 @@ const SETTLE_LIMIT = 45_000
 const TRIES = 3
 
 /** Strikes, starts again, and checks every law. Throws `LawBroken`. */
-export async function playRound(round: Round, scene: Scene, tally: Tally): Promise<void> {
+export async function playRound(round: Round<Strike>, scene: Scene, tally: Tally): Promise<void> {
   const { workspace, memory, dice } = scene
   scene.tell(`round ${round.number}`)
   await workspace.mutate()
@@ -77,20 +72,23 @@ export function count(tally: Tally, title: string): void {
   tally.set(title, (tally.get(title) ?? 0) + 1)
 }
 
-async function nextBackup(scene: Scene): Promise<void> {
+export async function nextBackup(scene: Scene): Promise<void> {
   const ended = await run(['backup', 'create'], { cwd: scene.workspace.root })
   mustSucceed(scene, ended, 'the next backup')
 }
 
 /** A daemon looks at the world until nothing is under way or left lying about, then drains. */
-async function recoverByDaemon(scene: Scene): Promise<void> {
+export async function recoverByDaemon(
+  scene: Scene,
+  alsoLeft: () => Promise<readonly string[]> = async () => [],
+): Promise<void> {
   const daemon = start(['daemon'], { cwd: scene.workspace.root })
   const deadline = performance.now() + SETTLE_LIMIT
   let left: readonly string[] = ['it did not start']
   let calm = 0
   while (calm < 2 && performance.now() < deadline && daemon.child.exitCode === null) {
     await sleep(100)
-    left = daemon.told('daemon.started') ? await unsettled(scene) : left
+    if (daemon.told('daemon.started')) left = [...(await unsettled(scene)), ...(await alsoLeft())]
     calm = left.length === 0 ? calm + 1 : 0
   }
   daemon.child.kill('SIGTERM')
@@ -110,14 +108,18 @@ async function unsettled({ workspace, memory }: Scene): Promise<readonly string[
   ]
 }
 
-function mustSucceed(scene: Scene, { code, signal, stdout, stderr }: Ended, what: string): void {
+export function mustSucceed(
+  scene: Scene,
+  { code, signal, stdout, stderr }: Ended,
+  what: string,
+): void {
   scene.tell(`  ${what} → ${signal ?? code} ${stderr.trim()}`)
   if (code === 0) return
   throw new LawBroken(`${what} ended with ${signal ?? code}: ${stderr}${stdout}`)
 }
 
 /** What Holdfast restores is what stock programs restore. */
-async function restoreElsewhere(scene: Scene, tally: Tally): Promise<void> {
+export async function restoreElsewhere(scene: Scene, tally: Tally): Promise<void> {
   const { workspace, memory, dice } = scene
   const { backups, copies } = readRows(workspace)
   const good = copies.filter(

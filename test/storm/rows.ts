@@ -38,6 +38,7 @@ export interface CopyRow {
   readonly bytes: number | null
   readonly sha256: string | null
   readonly taken_at: number
+  readonly verify: string
 }
 
 export interface RestoreRow {
@@ -52,6 +53,12 @@ export interface RestoreRow {
 }
 
 const NOTHING: Rows = { runs: [], backups: [], copies: [], restores: [], journal: [] }
+
+/** What SQLite itself says of the file. */
+export function integrityOf(workspace: Workspace): string {
+  using database = new DatabaseSync(workspace.at('data', 'state.db'), { readOnly: true })
+  return String(database.prepare('pragma integrity_check').get()?.integrity_check)
+}
 
 /** All rows of a workspace's state; none where there is no state. */
 export function readRows(workspace: Workspace): Rows {

@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest'
-import { storm } from './storm.ts'
+import { LOCAL } from './local.ts'
+import { report, storm } from './storm.ts'
 
 const rounds = Number(process.env.STORM_ROUNDS ?? 100)
 const seed = Number(process.env.STORM_SEED ?? 20_261_120)
@@ -11,10 +12,9 @@ it(
   'loses nothing, claims nothing and leaves nothing stuck, whenever it is killed',
   async () => {
     console.log(`STORM_SEED=${seed} STORM_ROUNDS=${rounds}`)
-    const { counts, missed } = await storm({ rounds, seed, lanes })
-    const width = Math.max(...counts.map(([title]) => title.length))
-    console.log(counts.map(([title, hits]) => `${title.padEnd(width)} ${hits}`).join('\n'))
-    expect(missed).toEqual([])
+    const outcome = await storm(LOCAL, { rounds, seed, lanes })
+    console.log(report(outcome))
+    expect(outcome.missed).toEqual([])
   },
   rounds * PATIENCE,
 )

@@ -1,11 +1,8 @@
-import { dice } from '../support/dice.ts'
+import { type Dice, dice } from '../support/dice.ts'
 import { run } from '../support/processes.ts'
-import { makeWorkspace, type Traits } from '../support/workspace.ts'
-import { newMemory, placeForeign, remember } from './memory.ts'
-import { PHASES, titleOf, type Verb } from './phases.ts'
-import { count, playRound, type Round, type Tally } from './round.ts'
+import { placeForeign, remember } from './memory.ts'
+import { count, type Tally } from './round.ts'
 import type { Scene } from './scene.ts'
-import type { Strike } from './strike.ts'
 
 export interface StormOptions {
   readonly rounds: number
@@ -13,43 +10,64 @@ export interface StormOptions {
   readonly lanes: number
 }
 
-/** What a storm came to: counts by title, named phases in their order first. */
+/** What a storm came to: counts by title, named ones in their order first. */
 export interface Outcome {
   readonly counts: readonly (readonly [title: string, count: number])[]
-  /** Named phases that were not struck as often as they must be. */
+  /** Named titles that did not come up as often as they must. */
   readonly missed: readonly string[]
+}
+
+/** What befalls a workspace in one round. */
+export interface Round<Strike> {
+  readonly number: number
+  readonly strikes: readonly Strike[]
+}
+
+/** What a storm throws, and at what. */
+export interface Weather<Strike> {
+  /** Titles that must come up. */
+  readonly titles: readonly string[]
+  /** Every strike of so many rounds: each title `each` times, and whatever else. */
+  strikes(rounds: number, each: number, dice: Dice): readonly Strike[]
+  open(number: number, dice: Dice, tell: Scene['tell']): Promise<Stage<Strike>>
+}
+
+/** A workspace for some rounds. */
+export interface Stage<Strike> extends AsyncDisposable {
+  readonly scene: Scene
+  /** Strikes, starts again, and checks every law. Throws `LawBroken`. */
+  play(round: Round<Strike>, tally: Tally): Promise<void>
 }
 
 /** Rounds that one workspace lives through. */
 const ROUNDS_EACH = 10
-/** Each named phase is struck this often in a hundred rounds. */
+/** Each named title comes up this often in a hundred rounds. */
 const HITS = 5
-/** And this many blows at random moments. */
-const RANDOM = 30
-const RANDOM_VERBS: readonly Verb[] = [
-  'backup',
-  'backup',
-  'restore',
-  'restore',
-  'boot',
-  'change',
-  'adopt',
-  'pin',
-]
 /** Backups before the first blow: with them there is something to prune and to lose. */
 const WARM_UP = 3
 
+interface Life<Strike> {
+  readonly weather: Weather<Strike>
+  readonly number: number
+  readonly rounds: readonly Round<Strike>[]
+  readonly seed: number
+}
+
 /** Plays all rounds, on so many workspaces at once. Throws each law that broke, with how to throw the same dice again. */
-export async function storm({ rounds, seed, lanes }: StormOptions): Promise<Outcome> {
+export async function storm<Strike>(
+  weather: Weather<Strike>,
+  { rounds, seed, lanes }: StormOptions,
+): Promise<Outcome> {
   const tally: Tally = new Map()
-  const workspaces = deal(rounds, seed)
-  const left = workspaces.map((all, number) => ({ all, number }))
+  const lives = deal(weather, rounds, seed).map((rounds, number) => ({
+    ...{ weather, number, rounds, seed },
+  }))
   const only = process.env.STORM_WORKSPACE
-  const chosen = only === undefined ? left : left.filter(({ number }) => number === Number(only))
+  const chosen = only === undefined ? lives : lives.filter(({ number }) => number === Number(only))
   const failures: unknown[] = []
   const lane = async () => {
     for (let next = chosen.shift(); next; next = chosen.shift()) {
-      await live(next.all, next.number, seed, tally).catch((error) => {
+      await live(next, tally).catch((error) => {
         console.error(String(error))
         failures.push(error)
       })
@@ -58,8 +76,8 @@ export async function storm({ rounds, seed, lanes }: StormOptions): Promise<Outc
   await Promise.all(Array.from({ length: lanes }, lane))
   if (failures.length > 0)
     throw new Error(`${failures.length} workspaces broke a law: ${failures.map(lineOf).join('\n')}`)
-  const titles = PHASES.map(titleOf)
-  const least = Math.floor((HITS * rounds) / 100)
+  const { titles } = weather
+  const least = only === undefined ? Math.floor((HITS * rounds) / 100) : 0
   const named = titles.map((title) => [title, tally.get(title) ?? 0] as const)
   return {
     counts: [...named, ...[...tally].filter(([title]) => !titles.includes(title))],
@@ -67,25 +85,28 @@ export async function storm({ rounds, seed, lanes }: StormOptions): Promise<Outc
   }
 }
 
+/** The counts as a table. */
+export function report({ counts }: Outcome): string {
+  const width = Math.max(...counts.map(([title]) => title.length))
+  return counts.map(([title, hits]) => `${title.padEnd(width)} ${hits}`).join('\n')
+}
+
 function lineOf(error: unknown): string {
   return String(error).split('\n').slice(0, 6).join('\n')
 }
 
-/** Every blow of the storm, shuffled, dealt to rounds, ten of them to a workspace. */
-function deal(rounds: number, seed: number): readonly (readonly Round[])[] {
+/** Every strike of the storm, shuffled, dealt to rounds, ten of them to a workspace. */
+function deal<Strike>(
+  weather: Weather<Strike>,
+  rounds: number,
+  seed: number,
+): readonly (readonly Round<Strike>[])[] {
   const throws = dice(seed)
-  const times = Math.ceil((HITS * rounds) / 100)
-  const named: Strike[] = PHASES.flatMap((phase) =>
-    Array.from({ length: times }, () => ({ kind: 'phase', phase }) as const),
-  )
-  const random: Strike[] = Array.from({ length: Math.ceil((RANDOM * rounds) / 100) }, () => ({
-    kind: 'random',
-    verb: throws.pick(RANDOM_VERBS),
-  }))
-  const strikes = throws.shuffled([...named, ...random])
+  const each = Math.ceil((HITS * rounds) / 100)
+  const strikes = throws.shuffled(weather.strikes(rounds, each, throws))
   const all = Array.from(
     { length: rounds },
-    (_, number): Round => ({
+    (_, number): Round<Strike> => ({
       number,
       strikes: strikes.filter((_strike, index) => index % rounds === number),
     }),
@@ -96,31 +117,23 @@ function deal(rounds: number, seed: number): readonly (readonly Round[])[] {
 }
 
 /** The life of one workspace. */
-async function live(
-  rounds: readonly Round[],
-  number: number,
-  seed: number,
+async function live<Strike>(
+  { weather, number, rounds, seed }: Life<Strike>,
   tally: Tally,
 ): Promise<void> {
-  const throws = dice(seed * 1000 + number)
   const lines: string[] = []
   let kept = false
-  const workspace = await makeWorkspace(traitsOf(number), throws)
-  const scene: Scene = {
-    workspace,
-    memory: newMemory(),
-    dice: throws,
-    tell: (line) => lines.push(line),
-  }
+  const stage = await weather.open(number, dice(seed * 1000 + number), (line) => lines.push(line))
+  const { workspace, memory } = stage.scene
   try {
-    await placeForeign(workspace, scene.memory)
-    await remember(workspace, scene.memory)
+    await placeForeign(workspace, memory)
+    await remember(workspace, memory)
     for (let count = 0; count < WARM_UP; count++) {
       const { code, stderr } = await run(['backup', 'create'], { cwd: workspace.root })
       if (code !== 0) throw new Error(`the first backups failed: ${stderr}`)
     }
     for (const round of rounds) {
-      await playRound(round, scene, tally)
+      await stage.play(round, tally)
       count(tally, 'rounds')
       lines.splice(0, Math.max(0, lines.length - 200))
     }
@@ -131,18 +144,6 @@ async function live(
     throw new Error(`${why}\n${where}\n${lines.slice(-60).join('\n')}`, { cause })
   } finally {
     await workspace.stopWriter()
-    if (!kept) await workspace[Symbol.asyncDispose]()
-  }
-}
-
-/** Each combination comes up; one workspace in three is content with one of its two targets. */
-function traitsOf(number: number): Traits {
-  return {
-    targets: number % 3 === 2 ? 1 : 2,
-    require: number % 3 === 1 ? 1 : 2,
-    encrypted: number % 2 === 0,
-    excludes: number % 4 < 2,
-    journalMode: number % 5 < 3 ? 'wal' : 'delete',
-    keepLast: 3,
+    if (!kept) await stage[Symbol.asyncDispose]()
   }
 }

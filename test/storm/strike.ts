@@ -71,8 +71,8 @@ function mustFail(title: string, { code, signal, stderr }: Ended): void {
 
 /** Where one of two targets is enough, the other one is a mere file now and then. */
 async function loseTarget({ workspace, dice, tell }: Scene): Promise<boolean> {
-  const { targets, require } = workspace.traits()
-  if (targets !== 2 || require !== 1 || !dice.oneIn(3)) return false
+  const { require } = workspace.traits()
+  if (workspace.shelves.length !== 2 || require !== 1 || !dice.oneIn(3)) return false
   tell('  target two is away')
   await rename(workspace.at('two'), workspace.at('two-away'))
   await writeFile(workspace.at('two'), 'no folder')

@@ -1,7 +1,8 @@
 import childProcess, { type ChildProcess } from 'node:child_process'
 import fs from 'node:fs'
 import fsp, { type FileHandle } from 'node:fs/promises'
-import { syncBuiltinESMExports } from 'node:module'
+import http, { type ClientRequest } from 'node:http'
+import { createRequire, syncBuiltinESMExports } from 'node:module'
 import { DatabaseSync, type StatementSync } from 'node:sqlite'
 
 /*
@@ -15,7 +16,11 @@ import { DatabaseSync, type StatementSync } from 'node:sqlite'
 /** Where to strike. */
 export interface KillOrder {
   readonly phase: string
-  /** The function; `commit` is the end of a writing transaction of SQLite, `spawn` the start of a program. */
+  /**
+   * The function; `commit` is the end of a writing transaction of SQLite, `spawn` the start of a
+   * program. `request` is one by HTTP, from its begin to the head of its answer; `sftp` one of an
+   * SFTP client.
+   */
   readonly on:
     | 'open'
     | 'write'
@@ -27,7 +32,12 @@ export interface KillOrder {
     | 'mkdir'
     | 'commit'
     | 'spawn'
-  /** Regular expression: on the path, for a commit on its statements, for a program on its command line. */
+    | 'request'
+    | 'sftp'
+  /**
+   * Regular expression: on the path, for a commit on its statements, for a program on its command
+   * line, for a request on `PUT /path?query`, for SFTP on `unlink /path`.
+   */
   readonly match: string
   readonly when: 'before' | 'after'
   /** From 1. */
@@ -60,6 +70,8 @@ async function arm(order: KillOrder): Promise<void> {
   await wrapHandles(around)
   wrapDatabase(around)
   wrapSpawn(order, aims, die)
+  wrapRequests(order, aims, die)
+  if (order.on === 'sftp') wrapSftp(order, aims, die)
   syncBuiltinESMExports()
 }
 
@@ -126,11 +138,7 @@ function remember(database: DatabaseSync, statement: StatementSync, sql: string)
   }
 }
 
-function wrapSpawn(
-  order: KillOrder,
-  aims: (on: KillOrder['on'], at: string) => boolean,
-  die: () => void,
-): void {
+function wrapSpawn(order: KillOrder, aims: Aims, die: () => void): void {
   const { spawn } = childProcess
   const { appendFileSync } = fs
   const strike = (child: ChildProcess) => {
@@ -148,6 +156,35 @@ function wrapSpawn(
     }
     return child
   }) as typeof spawn
+}
+
+type Aims = (on: KillOrder['on'], at: string) => boolean
+
+function wrapRequests({ when }: KillOrder, aims: Aims, die: () => void): void {
+  const { request } = http
+  http.request = ((options: http.RequestOptions, ...rest: []): ClientRequest => {
+    const isAim = aims('request', `${options.method} ${options.path}`)
+    if (isAim && when === 'before') die()
+    const begun = request(options, ...rest)
+    return isAim ? begun.prependOnceListener('response', die) : begun
+  }) as typeof request
+}
+
+type SftpCall = (...args: unknown[]) => unknown
+
+function wrapSftp({ when }: KillOrder, aims: Aims, die: () => void): void {
+  const { SFTP } = createRequire(import.meta.url)('ssh2/lib/protocol/SFTP.js')
+  for (const name of ['open', 'rename', 'unlink']) {
+    const call = SFTP.prototype[name] as SftpCall
+    SFTP.prototype[name] = function (this: unknown, ...args: unknown[]) {
+      const paths = args.filter((one) => typeof one === 'string').join(' ')
+      const isAim = aims('sftp', `${name} ${paths}`)
+      if (isAim && when === 'before') die()
+      if (!isAim) return call.apply(this, args)
+      // What comes last is called with the server's answer.
+      return call.apply(this, [...args.slice(0, -1), die])
+    }
+  }
 }
 
 const written = process.env.KILL_AT

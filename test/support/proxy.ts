@@ -6,6 +6,7 @@ export type Direction = 'up' | 'down'
 
 /** A TCP proxy on the loopback before a server, which does to connections what a network does. */
 export interface FaultyLink extends AsyncDisposable {
+  readonly port: number
   readonly endpoint: string
   /** First lines of the requests that passed: `PUT /bucket/key`. */
   readonly requests: readonly string[]
@@ -17,10 +18,20 @@ export interface FaultyLink extends AsyncDisposable {
   forget(): void
   /** Cuts the connection on which so many bytes more have gone that way; once, or all from then on. */
   cutAfter(direction: Direction, bytes: number, then?: 'go on' | 'stay dead'): void
+  /** Calls `act` once so many bytes more have gone that way, unless `heal` comes first. */
+  whenPassed(direction: Direction, bytes: number, act: () => void): void
+  /** Cuts all connections, and takes no new ones. */
+  die(): void
   /** Nothing passes any more, and no connection ends. */
   stall(): void
   /** All is well again. */
   heal(): void
+}
+
+interface Mark {
+  readonly direction: Direction
+  readonly at: number
+  readonly act: () => void
 }
 
 interface Cut {
@@ -37,6 +48,7 @@ export async function startProxy(port: number): Promise<FaultyLink> {
   const requests: string[] = []
   const passed = { up: 0, down: 0 }
   let cut: Cut | null = null
+  let mark: Mark | null = null
   let isDead = false
   let isStalled = false
 
@@ -46,6 +58,11 @@ export async function startProxy(port: number): Promise<FaultyLink> {
       if (direction === 'up' && method) requests.push(`${method} ${path}`)
       const isOver = cut?.direction === direction && passed[direction] + bytes.length > cut.at
       passed[direction] += bytes.length
+      if (mark?.direction === direction && passed[direction] >= mark.at) {
+        const { act } = mark
+        mark = null
+        act()
+      }
       if (!isOver || !cut) {
         to.write(bytes)
         return
@@ -77,6 +94,7 @@ export async function startProxy(port: number): Promise<FaultyLink> {
   const address = server.address()
   const own = typeof address === 'object' && address ? address.port : 0
   return {
+    port: own,
     endpoint: `http://127.0.0.1:${own}`,
     requests,
     get connections() {
@@ -91,12 +109,20 @@ export async function startProxy(port: number): Promise<FaultyLink> {
     cutAfter(direction, bytes, then = 'go on') {
       cut = { direction, at: passed[direction] + bytes, then }
     },
+    whenPassed(direction, bytes, act) {
+      mark = { direction, at: passed[direction] + bytes, act }
+    },
+    die() {
+      isDead = true
+      for (const socket of sockets) socket.destroy()
+    },
     stall() {
       isStalled = true
       for (const socket of sockets) socket.pause()
     },
     heal() {
       cut = null
+      mark = null
       isDead = false
       isStalled = false
       for (const socket of sockets) socket.resume()

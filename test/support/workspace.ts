@@ -16,25 +16,34 @@ import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { promisify } from 'node:util'
 import type { Dice } from './dice.ts'
+import type { Shelf } from './shelf.ts'
 import { elsewhere, end, makeDatabase } from './sqlite.ts'
 
 const exec = promisify(execFile)
 
 /** What differs from one workspace to the next, and may change in its life. */
 export interface Traits {
-  readonly targets: 1 | 2
+  /** Targets that must hold a backup. */
   readonly require: 1 | 2
+  /** Targets that held each success, whatever became of config and state since. */
+  readonly quorum: 1 | 2
   readonly encrypted: boolean
   /** Leaves `cache` out of the backup, so that a restore carries it over. */
   readonly excludes: boolean
   readonly journalMode: 'wal' | 'delete'
   readonly keepLast: number
+  /** The fewest that any config in its life keeps. */
+  readonly floor: number
+  /** Bytes of a file that no compressor makes smaller. */
+  readonly blob: number
+  /** With a program's export as a third source, and a job beside that runs each minute. */
+  readonly busy: boolean
 }
 
 /** A folder with live data, a config for it, and places for its backups. */
 export interface Workspace extends AsyncDisposable {
   readonly root: string
-  readonly targets: readonly string[]
+  readonly shelves: readonly Shelf[]
   traits(): Traits
   at(...parts: readonly string[]): string
   /** Writes the config anew. */
@@ -47,10 +56,14 @@ export interface Workspace extends AsyncDisposable {
   isWriting(): boolean
 }
 
-export async function makeWorkspace(traits: Traits, dice: Dice): Promise<Workspace> {
+export async function makeWorkspace(
+  traits: Traits,
+  dice: Dice,
+  shelvesIn: (root: string) => readonly Shelf[],
+): Promise<Workspace> {
   const root = await mkdtemp(join(tmpdir(), 'holdfast-storm-'))
   const at = (...parts: readonly string[]) => join(root, ...parts)
-  const targets = ['one', 'two'].slice(0, traits.targets)
+  const shelves = shelvesIn(root)
   let now = traits
   let generation = 0
   let writer: ChildProcess | null = null
@@ -61,12 +74,12 @@ export async function makeWorkspace(traits: Traits, dice: Dice): Promise<Workspa
   }
   const workspace: Workspace = {
     root,
-    targets,
+    shelves,
     traits: () => now,
     at,
     async configure(changes) {
       now = { ...now, ...changes }
-      await writeFile(at('holdfast.yml'), configOf(now, root, await recipient(root)))
+      await writeFile(at('holdfast.yml'), configOf(now, workspace, await recipient(root)))
     },
     async mutate() {
       generation++
@@ -113,7 +126,7 @@ async function populate({ at, traits }: Workspace, dice: Dice): Promise<void> {
   await chown(join(files, 'sub', 'owned'), 1234, 4321)
   await chmod(join(files, 'sub', 'owned'), 0o640)
   await symlink('owned', join(files, 'sub', 'link'))
-  await writeFile(join(files, 'sub', 'deep', 'blob'), noise(1_700_000, dice))
+  await writeFile(join(files, 'sub', 'deep', 'blob'), noise(traits().blob, dice))
   await exec('setfattr', ['-n', 'user.storm', '-v', 'kept', join(files, 'sub', 'owned')])
   await exec('setfacl', ['-m', 'u:1234:rw', join(files, 'sub', 'deep')])
   makeDatabase(at('live', 'app.db'), traits().journalMode, 40)
@@ -154,39 +167,45 @@ async function recipient(root: string): Promise<string | null> {
   return (await exec('age-keygen', ['-y', join(root, 'key')])).stdout.trim()
 }
 
-function configOf(traits: Traits, root: string, key: string | null): string {
-  const names = ['one', 'two'].slice(0, traits.targets)
+function configOf(traits: Traits, { root, shelves }: Workspace, key: string | null): string {
+  const names = shelves.map(({ name }) => name)
   const encryption = { recipients: [key], identity_file: './key' }
   const files = { type: 'directory', path: './live/files' }
   const config = {
     data_dir: './data',
     ...(key === null ? {} : { encryption }),
-    targets: Object.fromEntries(names.map((name) => [name, { type: 'local', path: `./${name}` }])),
+    targets: Object.fromEntries(shelves.map(({ name, block }) => [name, block])),
     jobs: {
       main: {
         schedule: '0 3 1 1 *',
         sources: [
           traits.excludes ? { ...files, exclude: ['cache'] } : files,
           { type: 'sqlite', path: './live/app.db' },
-          {
-            type: 'command',
-            name: 'export',
-            backup: ['sh', join(root, 'export.sh')],
-            restore: ['cp', '/dev/stdin', join(root, 'live', 'taken')],
-            extension: '.txt',
-          },
+          ...(traits.busy ? [exportOf(root)] : []),
         ],
         targets: names,
-        require: Math.min(traits.require, traits.targets),
+        require: Math.min(traits.require, names.length),
         retention: { keep_last: traits.keepLast },
       },
-      ticks: {
-        schedule: '* * * * *',
-        source: { type: 'directory', path: './live/ticks' },
-        targets: ['one'],
-        retention: { keep_last: 3 },
-      },
+      ...(traits.busy ? { ticks: TICKS } : {}),
     },
   }
   return JSON.stringify(config, null, 2)
+}
+
+const TICKS = {
+  schedule: '* * * * *',
+  source: { type: 'directory', path: './live/ticks' },
+  targets: ['one'],
+  retention: { keep_last: 3 },
+}
+
+function exportOf(root: string) {
+  return {
+    type: 'command',
+    name: 'export',
+    backup: ['sh', join(root, 'export.sh')],
+    restore: ['cp', '/dev/stdin', join(root, 'live', 'taken')],
+    extension: '.txt',
+  }
 }

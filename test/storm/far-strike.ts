@@ -1,0 +1,237 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { KillOrder } from '../support/kill-at.ts'
+import { type Ended, type Running, run, start } from '../support/processes.ts'
+import type { Direction, FaultyLink } from '../support/proxy.ts'
+import type { FarPhase, FarVerb } from './far-phases.ts'
+import { LawBroken } from './laws.ts'
+import { titleOf } from './phases.ts'
+import { restoring } from './restoring.ts'
+import type { Go, Scene } from './scene.ts'
+import type { Site } from './site.ts'
+
+/** A workspace two of whose targets are on a server, one of them behind a link of ours. */
+export interface FarScene extends Scene {
+  readonly site: Site
+  readonly link: FaultyLink
+}
+
+/** What a round is to suffer while a verb is at work. */
+export type FarStrike =
+  /** Killed at a place in its own doing. */
+  | { readonly kind: 'phase'; readonly phase: FarPhase }
+  /** Killed whenever. */
+  | { readonly kind: 'moment'; readonly verb: FarVerb }
+  /** Killed after so many bytes on the link. */
+  | { readonly kind: 'bytes'; readonly verb: FarVerb }
+  /** The link cuts a connection, once. */
+  | { readonly kind: 'cut'; readonly verb: FarVerb }
+  /** The link is dead from some byte on. */
+  | { readonly kind: 'dead'; readonly verb: FarVerb }
+  /** The link lets nothing pass for a while. */
+  | { readonly kind: 'stall'; readonly verb: FarVerb }
+  /** Killed while the link lets nothing pass. */
+  | { readonly kind: 'stalled'; readonly verb: FarVerb }
+  /** The server is killed and started again at once. */
+  | { readonly kind: 'crash'; readonly verb: FarVerb }
+  /** The server is killed and stays away until the verb is over. */
+  | { readonly kind: 'away'; readonly verb: FarVerb }
+
+export function farTitleOf(strike: FarStrike): string {
+  return strike.kind === 'phase' ? titleOf(strike.phase) : `${strike.verb}: ${WORDS[strike.kind]}`
+}
+
+const WORDS = {
+  moment: 'killed at random',
+  bytes: 'killed after some bytes',
+  cut: 'connection cut',
+  dead: 'network gone',
+  stall: 'network stalls',
+  stalled: 'killed while the network stalls',
+  crash: 'server killed and back',
+  away: 'server killed',
+} as const
+
+/** Carries one strike out, the first time or again; true when it hit. */
+export async function carryOutFar(
+  strike: FarStrike,
+  tries: number,
+  scene: FarScene,
+): Promise<boolean> {
+  const verb = strike.kind === 'phase' ? strike.phase.verb : strike.verb
+  scene.tell(farTitleOf(strike))
+  if (verb !== 'restore') scene.memory.settled = false
+  let hit = false
+  await performances[verb](scene, async (args) => {
+    const blow = await fall(strike, args, { scene, tries })
+    hit = blow.hit
+    return blow.ended
+  })
+  return hit
+}
+
+interface Fallen {
+  readonly ended: Ended
+  readonly hit: boolean
+}
+
+interface Around {
+  readonly scene: FarScene
+  readonly tries: number
+}
+
+/** The process of the verb, the strike upon it, and all well again. */
+async function fall(
+  strike: FarStrike,
+  args: readonly string[],
+  { scene, tries }: Around,
+): Promise<Fallen> {
+  const { workspace, tell, link, site, dice } = scene
+  const at = { cwd: workspace.root }
+  if (strike.kind === 'phase') {
+    const killAt = orderOf(strike.phase, tries, scene)
+    tell(`  ${JSON.stringify(killAt)}`)
+    const running = start(args, { ...at, killAt })
+    const ended = await over(running, args, scene)
+    return { ended, hit: ended.hit }
+  }
+  if (strike.kind === 'moment') {
+    const ended = await over(
+      start(args, { ...at, killAfter: dice.between(100, 1500) }),
+      args,
+      scene,
+    )
+    return { ended, hit: ended.signal === 'SIGKILL' }
+  }
+  const running = start(args, at)
+  const weather = unleash(strike, running, scene)
+  const ended = await over(running, args, scene)
+  const hit = await weather()
+  link.heal()
+  if (strike.kind === 'away' && hit) await site.revive()
+  const isKilled = strike.kind === 'bytes' || strike.kind === 'stalled'
+  if (isKilled) return { ended, hit: ended.signal === 'SIGKILL' }
+  judge(strike, ended, scene)
+  return { ended, hit }
+}
+
+/** Waits for whatever was begun; true when the strike fell. */
+type Weather = () => Promise<boolean>
+
+/** Has the strike fall once so many bytes have passed the link. */
+function unleash(
+  { kind, verb }: Exclude<FarStrike, { kind: 'phase' | 'moment' }>,
+  { child }: Running,
+  { link, site, dice }: FarScene,
+): Weather {
+  const direction: Direction = verb === 'verify' || verb === 'restore' ? 'down' : 'up'
+  const acts: Readonly<Record<typeof kind, () => Promise<void> | void>> = {
+    bytes: () => void child.kill('SIGKILL'),
+    cut: () => link.cutAfter(direction, 0),
+    dead: link.die,
+    async stall() {
+      link.stall()
+      await sleep(dice.between(100, site.longestStall))
+      link.heal()
+    },
+    async stalled() {
+      link.stall()
+      await sleep(dice.between(50, 500))
+      child.kill('SIGKILL')
+    },
+    async crash() {
+      await site.crash()
+      await site.revive()
+    },
+    away: site.crash,
+  }
+  let begun: Promise<void> | null = null
+  // Handshakes and questions are thousands of bytes, archives are millions.
+  const most = verb === 'prune' || dice.oneIn(2) ? 15_000 : site.blob
+  link.whenPassed(direction, dice.between(500, most), () => {
+    begun = (async () => await acts[kind]())()
+  })
+  return async () => {
+    await begun
+    return begun !== null
+  }
+}
+
+function orderOf(phase: FarPhase, tries: number, { workspace, dice }: FarScene): KillOrder {
+  return {
+    phase: titleOf(phase),
+    on: phase.on,
+    match: phase.match,
+    when: phase.when,
+    nth: tries === 1 ? dice.between(1, phase.upTo) : 1,
+    victim: 'self',
+    delay: 0,
+    log: workspace.at('hit'),
+  }
+}
+
+/** A daemon that nothing has killed by then is told to end. */
+const DAEMON_LIFE = 8_000
+
+async function over(
+  { child, ended }: Running,
+  args: readonly string[],
+  { tell }: FarScene,
+): Promise<Ended> {
+  const limit =
+    args[0] === 'daemon' ? setTimeout(() => child.kill('SIGTERM'), DAEMON_LIFE) : undefined
+  const result = await ended
+  clearTimeout(limit)
+  const { signal, code, stderr } = result
+  tell(`  ${args.join(' ')} → ${signal ?? code} ${stderr.trim()}`)
+  return result
+}
+
+/** As the exit codes have it: a target failed, the quorum is met. */
+const PARTIAL = 3
+const DAMAGED = 14
+
+/** What a process may come to that was not killed itself. */
+function judge(
+  { kind, verb }: Exclude<FarStrike, { kind: 'phase' }>,
+  { code, signal, stderr }: Ended,
+  { workspace }: FarScene,
+): void {
+  const fail = (law: string) => {
+    throw new LawBroken(`${verb} ${law}: it ended with ${signal ?? code}: ${stderr}`)
+  }
+  if (signal !== null) fail('hangs')
+  if (/\n\s+at .*:\d+:\d+/.test(stderr)) fail('ends with what only a programmer can read')
+  if (code === DAMAGED) fail('calls an archive damaged that could not be read')
+  if (verb !== 'backup') return
+  // The link leads to one of three targets, the server holds two of them.
+  const isEnough = (kind !== 'crash' && kind !== 'away') || workspace.traits().require === 1
+  if (isEnough && code !== 0 && code !== PARTIAL) fail('fails although enough targets are there')
+}
+
+const performances: Readonly<Record<FarVerb, (scene: FarScene, go: Go) => Promise<Ended>>> = {
+  backup: (_scene, go) => go(['backup', 'create']),
+  async prune({ workspace }, go) {
+    const { keepLast, floor } = workspace.traits()
+    await workspace.configure({ keepLast: floor })
+    const ended = await go(['backup', 'prune', '--yes'])
+    await workspace.configure({ keepLast })
+    return ended
+  },
+  async copy({ workspace, link, tell }, go) {
+    link.die()
+    const { code, signal, stderr } = await run(['backup', 'create'], { cwd: workspace.root })
+    tell(`  backup create without far → ${signal ?? code} ${stderr.trim()}`)
+    if (code !== PARTIAL)
+      throw new LawBroken(`a backup without one of three targets ended with ${code}: ${stderr}`)
+    link.heal()
+    return await go(['apply', '--yes'])
+  },
+  verify: ({ dice }, go) => go(['backup', 'verify', `main/${dice.pick(SOURCES)}@latest`]),
+  async restore(scene, go) {
+    const source = scene.dice.pick(SOURCES)
+    return await restoring(scene, source, () => go(['restore', `main/${source}`, '--yes']))
+  },
+  daemon: (_scene, go) => go(['daemon']),
+}
+
+const SOURCES = ['files', 'app.db'] as const
