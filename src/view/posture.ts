@@ -25,7 +25,7 @@ export function postureLines(target: string, seen: PostureSeen | undefined): rea
 }
 
 function wanted({ expected, settable, hint }: Finding): string {
-  const next = settable ? 'holdfast apply sets it' : hint
+  const next = settable ? 'set it with: holdfast apply' : hint
   return `expected: ${expected}${next === null ? '' : ` (${next})`}`
 }
 

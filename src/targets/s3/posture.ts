@@ -63,7 +63,7 @@ async function observe(bucket: Bucket, look: Look, signal: AbortSignal): Promise
 }
 
 const TOO_LATE = 'make another bucket with object lock: a bucket cannot be given it later'
-const BY_HAND = 'set it by hand, or write manage: true at the target, and holdfast apply sets it'
+const BY_HAND = 'set it by hand, or with manage: true at the target by: holdfast apply'
 
 function looksOf(bucket: Bucket): readonly Look[] {
   const { versioning, lock, abortDays: days, encryption, privateOnly } = bucket.options.expected
