@@ -7,6 +7,7 @@ import { commandLine } from '../support/command-line.ts'
 import { poll, startDaemon } from '../support/daemon.ts'
 import { metaOf } from '../support/hiqlite.ts'
 import { type Document, makeWorkspace, type Workspace } from '../support/holdfast.ts'
+import { startProxy } from '../support/proxy.ts'
 import {
   type Bucket,
   hiqlitePush,
@@ -17,7 +18,6 @@ import {
   rauthyConfig,
 } from '../support/rauthy.ts'
 import { elsewhere, end, examine, WRITER } from '../support/sqlite.ts'
-import { startTcpProxy } from '../support/tcp-proxy.ts'
 
 const DAY = 86_400_000
 const LOCAL = 'data/state_machine/backups'
@@ -149,11 +149,11 @@ async function soundInBothPlaces(name: string): Promise<void> {
 
 describe('a bucket that goes away', () => {
   it('costs no local backup; the copy is brought there, encrypted, once it is back', async () => {
-    await using proxy = await startTcpProxy(ceph.port)
+    await using proxy = await startProxy(ceph.port)
     await configure({ port: proxy.port })
     expect(await daysAgo(2, 'apply', '--yes')).toBe(0)
     expect(await daysAgo(2, 'backup', 'create')).toBe(0)
-    proxy.refuse()
+    proxy.die()
     await using daemon = startDaemon(space, { config: 'config.toml' })
     const failed = await daemon.until('copy.failed')
     expect(failed).toMatchObject({ job: 'hiqlite', target: 'hiqlite-s3' })
@@ -164,7 +164,7 @@ describe('a bucket that goes away', () => {
     expect(rows.slice(0, 2)).toEqual(['hiqlite-local success', 'hiqlite-s3 failed'])
     await daemon.stop()
 
-    await proxy.resume()
+    proxy.heal()
     await using again = startDaemon(space, { config: 'config.toml' })
     await again.until('copy.done', { fits: ({ target }) => target === 'hiqlite-s3' })
     const newest = (await remoteNames()).at(-1) ?? ''

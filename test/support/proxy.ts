@@ -67,9 +67,15 @@ export async function startProxy(port: number): Promise<FaultyLink> {
         to.write(bytes)
         return
       }
+      const before = bytes.subarray(0, bytes.length - (passed[direction] - cut.at))
       isDead = cut.then === 'stay dead'
       cut = null
-      for (const socket of isDead ? sockets : [from, to]) socket.destroy()
+      const ending = isDead ? [...sockets] : [from, to]
+      const end = () => {
+        for (const socket of ending) socket.destroy()
+      }
+      if (before.length > 0) to.write(before, end)
+      else end()
     })
     from.on('error', () => {})
     from.on('close', () => {

@@ -13,8 +13,8 @@ import type { Target } from '../../src/targets/target.ts'
 import { objectsOf, unfinishedOf } from '../contract/target.ts'
 import { type Sshd, startSshd } from '../services/sshd.ts'
 import { mountReadOnly, mountTmpfs } from '../support/mounts.ts'
+import { type Direction, startProxy } from '../support/proxy.ts'
 import { surroundings } from '../support/surroundings.ts'
-import { type Direction, startTcpProxy } from '../support/tcp-proxy.ts'
 import { body, folder, openSsh } from './ssh-support.ts'
 
 const CHILD = join(import.meta.dirname, 'ssh-child.ts')
@@ -182,7 +182,7 @@ describe('an SSH target whose connection fails', () => {
     for (const [direction, total] of Object.entries(whole) as [Direction, number][]) {
       const ends: string[] = []
       for (const at of cutsOf(total)) {
-        await using proxy = await startTcpProxy(sshd.port)
+        await using proxy = await startProxy(sshd.port)
         const { path, target } = await place(proxy.port)
         proxy.cutAfter(direction, at)
         const end = await within(target.put('acme/db', body(MIB), putting, signal))
@@ -206,7 +206,7 @@ describe('an SSH target whose connection fails', () => {
     const whole = await passing('get', content)
     const ends: string[] = []
     for (const at of cutsOf(whole.down)) {
-      await using proxy = await startTcpProxy(sshd.port)
+      await using proxy = await startProxy(sshd.port)
       const { path, target } = await place(proxy.port)
       await writeFile(join(path, 'object'), content)
       proxy.cutAfter('down', at)
@@ -221,11 +221,11 @@ describe('an SSH target whose connection fails', () => {
   })
 
   it('ends an upload to a host that is gone, and reports what is left as unfinished', async () => {
-    await using proxy = await startTcpProxy(sshd.port)
+    await using proxy = await startProxy(sshd.port)
     const { path, target } = await place(proxy.port)
     async function* cutShort() {
       yield* body(3 * MIB)
-      proxy.refuse()
+      proxy.die()
       yield* body(MIB)
     }
     const error = await failure(target.put('acme/db', cutShort(), putting, signal))
@@ -240,7 +240,7 @@ describe('an SSH target whose connection fails', () => {
   it('ends in time when the host falls silent, or the way to it', async () => {
     for (const silence of ['way', 'host'] as const) {
       await using server = await startSshd()
-      await using proxy = await startTcpProxy(server.port)
+      await using proxy = await startProxy(server.port)
       const [path, dataDir] = [await folder(), await folder()]
       const target = openSsh(server, { path, dataDir, block: { port: proxy.port } })
       await target.put('object', body(MIB), putting, signal)
@@ -281,7 +281,7 @@ describe('an SSH target whose connection fails', () => {
   })
 
   it('works again after its connection was cut while nobody used it', async () => {
-    await using proxy = await startTcpProxy(sshd.port)
+    await using proxy = await startProxy(sshd.port)
     const { target } = await place(proxy.port)
     await target.put('a', body(1), putting, signal)
     proxy.cutAfter('down', 0)
@@ -306,12 +306,12 @@ async function within(work: Promise<unknown>): Promise<string> {
 
 /** Bytes that pass in each direction when nothing is cut. */
 async function passing(verb: 'put' | 'get', content = Buffer.alloc(0)) {
-  await using proxy = await startTcpProxy(sshd.port)
+  await using proxy = await startProxy(sshd.port)
   const { path, target } = await place(proxy.port)
   await writeFile(join(path, 'object'), content)
   if (verb === 'put') await target.put('acme/db', body(MIB), putting, signal)
   else await buffer(await target.get('object', 0, signal))
-  return { ...proxy.passed }
+  return { up: proxy.passed('up'), down: proxy.passed('down') }
 }
 
 /** Places all over so many bytes, densest at the end, where a put gets its name; and one beyond. */

@@ -2,7 +2,7 @@ import type { Bytes } from '../../core/model.ts'
 import { unlessAborted } from '../../lib/limits.ts'
 import { letGo, pour } from '../../platform/pour.ts'
 import type { Putting, Stored } from '../target.ts'
-import { erase, type Place, partPath, removeEmptyFolders } from './place.ts'
+import { erase, type Place, partOf, removeEmptyFolders } from './place.ts'
 import { ConnectionLost, isRefusal, NO_SUCH_FILE } from './refusal.ts'
 import type { Stay, Visits } from './visit.ts'
 import { begin, checkSpace, publish, remoteWriter, seal } from './write.ts'
@@ -28,7 +28,7 @@ export async function deliver(
   signal: AbortSignal,
 ): Promise<Stored> {
   const { key, body, putting } = delivery
-  partPath('', key, putting.token)
+  partOf('', key, putting.token)
   const stay = await visits.stay(`write ${key}`, signal).catch((error: unknown) => {
     letGo(body)
     throw error
@@ -53,7 +53,7 @@ async function putObject(
 ): Promise<Stored> {
   const { place } = stay
   const { token, expected } = putting
-  const part = partPath(place.root, key, token)
+  const part = partOf(place.root, key, token)
   const reach = <T>(work: Promise<T>) =>
     work.catch(async (error: unknown) => {
       throw await stay.meant(error)
@@ -107,7 +107,7 @@ async function takeBack(
   place: Place,
   { key, token, sealed }: Begun,
 ): Promise<'published' | 'taken back'> {
-  const part = partPath(place.root, key, token)
+  const part = partOf(place.root, key, token)
   const refusal = await place.sftp.unlink(part).catch((error: unknown) => error)
   if (isRefusal(refusal, NO_SUCH_FILE) && sealed !== null) {
     const found = await place.sftp.lstat(`${place.root}/${key}`)

@@ -1,7 +1,7 @@
 import type { FileEntryWithStats } from 'ssh2'
 import type { Bytes } from '../../core/model.ts'
 import type { StoredObject, UnfinishedObject } from '../../core/observed.ts'
-import { checkPrefix, readPartName } from '../keys.ts'
+import { checkPrefix, isUnder, readPartPath } from '../keys.ts'
 import type { Page } from '../target.ts'
 import { folderPath, objectOf, type Place, refuseDetours } from './place.ts'
 import { isRefusal, NO_SUCH_FILE, PERMISSION_DENIED } from './refusal.ts'
@@ -77,11 +77,10 @@ function pageOf({ folder, entries }: Slice, prefix: string): Page {
   const unfinished: UnfinishedObject[] = []
   for (const { filename, attrs } of entries) {
     if (!attrs.isFile() || !isName(filename)) continue
-    const part = readPartName(filename)
-    const key = folder + (part?.name ?? filename)
-    if (!key.startsWith(prefix)) continue
-    if (part) unfinished.push({ key, token: part.token, bytes: attrs.size as Bytes })
-    else objects.push(objectOf(key, attrs))
+    const path = folder + filename
+    const part = readPartPath(path)
+    if (part && isUnder(prefix, part.key)) unfinished.push({ ...part, bytes: attrs.size as Bytes })
+    else if (part === null && path.startsWith(prefix)) objects.push(objectOf(path, attrs))
   }
   return { objects, unfinished }
 }

@@ -2,7 +2,7 @@ import type { Stats } from 'ssh2'
 import type { Bytes, Instant } from '../../core/model.ts'
 import type { StoredObject } from '../../core/observed.ts'
 import { Refused } from '../../lib/errors.ts'
-import { checkKey, partName } from '../keys.ts'
+import { partPath } from '../keys.ts'
 import { FAILURE, isRefusal, NO_SUCH_FILE, PERMISSION_DENIED } from './refusal.ts'
 import type { Sftp } from './sftp.ts'
 
@@ -26,10 +26,8 @@ export function folderOf(key: string): string {
   return key.slice(0, key.lastIndexOf('/') + 1)
 }
 
-export function partPath(root: string, key: string, token: string): string {
-  checkKey(key)
-  const folder = folderOf(key)
-  return `${root}/${folder}${partName(key.slice(folder.length), token)}`
+export function partOf(root: string, key: string, token: string): string {
+  return `${root}/${partPath(key, token)}`
 }
 
 /** Folders of a key below the root, the outermost first: `acme`, `acme/shop`. */

@@ -21,7 +21,7 @@ import {
   erase,
   folderPath,
   type Place,
-  partPath,
+  partOf,
   refuseDetours,
   removeEmptyFolders,
   statObject,
@@ -91,7 +91,7 @@ function sshTarget(visits: Visits): Target {
       checkKey(key)
       await visit(`remove the unfinished ${key}`, signal, async (place) => {
         await refuseDetours(place, key)
-        await erase(place, partPath(place.root, key, token))
+        await erase(place, partOf(place.root, key, token))
       })
     },
 

@@ -34,7 +34,7 @@ export async function begin(place: Place, key: string, part: string): Promise<Ha
       // A remove that tidies up may take the folder away again before we have a file in it.
       if (!isRefusal(error, NO_SUCH_FILE) || tries === TRIES) throw error
       await refuseObjects(place, key)
-      const made = await makeFolders(sftp, folderPath(root, folderOf(key)))
+      const made = await makeFolders(sftp, above(part))
       for (const folder of made) await syncFolder(sftp, above(folder))
     }
   }
