@@ -10,18 +10,18 @@ import {
 import type { Json } from './json.ts'
 import { plain } from './paint.ts'
 
-/** Lines on what of a target is not as expected, or not known; none where all is well. */
-export function postureLines(target: string, seen: PostureSeen | undefined): readonly string[] {
-  if (seen?.kind === 'unreachable') return []
-  const lines = [
-    ...unmetOf(seen).map(
-      (one) => `drift: ${settingWords(one.setting)} of ${target} is ${one.found}, ${wanted(one)}`,
-    ),
-    ...unknownOf(seen).map(
-      (one) => `unknown: ${settingWords(one.setting)} of ${target}: ${one.why}, ${wanted(one)}`,
-    ),
-  ]
-  return lines.map(plain)
+/** Lines on what of a target is not as expected. */
+export function driftLines(target: string, seen: PostureSeen | undefined): readonly string[] {
+  return unmetOf(seen).map((one) =>
+    plain(`drift: ${settingWords(one.setting)} of ${target} is ${one.found}, ${wanted(one)}`),
+  )
+}
+
+/** Lines on what of a target nobody could ask. */
+export function unknownLines(target: string, seen: PostureSeen | undefined): readonly string[] {
+  return unknownOf(seen).map((one) =>
+    plain(`unknown: ${settingWords(one.setting)} of ${target}: ${one.why}, ${wanted(one)}`),
+  )
 }
 
 function wanted({ expected, settable, hint }: Finding): string {

@@ -5,7 +5,7 @@ import { formatDuration, iso } from '../lib/time.ts'
 import { renderWarnings } from './human.ts'
 import type { Json } from './json.ts'
 import { paint, plain, type Style } from './paint.ts'
-import { postureJson, postureLines } from './posture.ts'
+import { driftLines, postureJson } from './posture.ts'
 import { table } from './table.ts'
 import { when } from './words.ts'
 
@@ -15,7 +15,7 @@ export function renderStatus(status: Status, style: Style): string {
   const blocks = [
     status.jobs.length === 0 ? 'no jobs are declared' : jobsTable(status, style),
     status.targets.length === 0 ? '' : targetsTable(status.targets),
-    status.targets.flatMap(({ id, posture }) => postureLines(id, posture)).join('\n'),
+    status.targets.flatMap(({ id, posture }) => driftLines(id, posture)).join('\n'),
     status.running
       .map(
         ({ job, source, startedAt, alive }) =>

@@ -4,7 +4,7 @@ import type { TargetStatus } from '../core/status.ts'
 import { formatBytes } from '../lib/size.ts'
 import { formatDuration } from '../lib/time.ts'
 import { plain } from './paint.ts'
-import { postureLines } from './posture.ts'
+import { driftLines, unknownLines } from './posture.ts'
 import { table } from './table.ts'
 
 /** A target with the room that it has left, or null where it does not tell. */
@@ -31,7 +31,8 @@ export function renderTargets(targets: readonly TargetRoom[], now: Instant): str
   const rows = targets.map((one) => rowOf(one, now))
   const lines = targets.flatMap(({ status: { id, error, posture } }) => [
     ...(error === null ? [] : [plain(`${id}: ${error}`)]),
-    ...postureLines(id, posture),
+    ...driftLines(id, posture),
+    ...unknownLines(id, posture),
   ])
   return [table(headings, rows), ...(lines.length === 0 ? [] : ['', ...lines])].join('\n')
 }

@@ -59,8 +59,9 @@ describe('--json', () => {
         { kind: 'target.create', subject: 'shelf' },
         { kind: 'job.create', subject: 'files' },
       ],
+      unmet: [],
     })
-    expect(await document('apply --yes')).toEqual({ applied: [] })
+    expect(await document('apply --yes')).toEqual({ applied: [], unmet: [] })
     expect(await document('backup create --name before-upgrade')).toEqual({ backups: [ROW] })
     expect(await document('backup list')).toEqual({ backups: [ROW] })
     expect(await document('backup show files')).toMatchObject({
@@ -94,6 +95,9 @@ describe('--json', () => {
     })
     expect(await document('job list')).toMatchObject({ jobs: [{ id: 'files' }] })
     expect(await document('target list')).toMatchObject({ targets: [{ id: 'shelf', copies: 1 }] })
+    expect(await document('target test')).toMatchObject({
+      targets: [{ id: 'shelf', verdict: 'ok', leftovers: [] }],
+    })
     expect(await document('status')).toMatchObject({ jobs: [{}], targets: [{}] })
     expect(await document('config show')).toMatchObject({ deployment: 'default' })
     expect(await document('config schema')).toHaveProperty('$schema')

@@ -140,6 +140,28 @@ describe('what a bucket is expected to be set to', () => {
     )
   })
 
+  it('that the key may not set is told with what it takes, and the rest is set all the same', async () => {
+    const bucket = await makeBucket(ceph)
+    const deny = { Effect: 'Deny', Principal: '*', Action: ['s3:PutBucketVersioning'] }
+    const Statement = [{ ...deny, Resource: [`arn:aws:s3:::${bucket}`] }]
+    await clientOf(ceph).send(
+      new PutBucketPolicyCommand({
+        Bucket: bucket,
+        Policy: JSON.stringify({ Version: '2012-10-17', Statement }),
+      }),
+    )
+    const wanted = { versioning: true, abort_multipart_days: 3 }
+    await using work = await expecting(bucket, { expect: wanted, manage: true })
+    const applied = await work.run(['apply', '--yes'])
+    expect(applied.code).toBe(13)
+    expect(applied.stderr).toMatch(/error: versioning of target far is not set: .*denied/)
+    expect(applied.stderr).toContain(`hint: let the key do it: s3:PutBucketVersioning on ${bucket}`)
+    expect(applied.stderr).toContain('set abort multipart of target far to: after 3 days')
+    expect(applied.stdout).not.toContain('as the file says')
+    const { document } = await work.ok(['status', '--json'])
+    expect(document.targets[0].posture.unmet).toMatchObject([{ setting: 'versioning' }])
+  })
+
   it('is not looked at by those who look at one job, nor from the file alone', async () => {
     await using work = await expecting(await makeBucket(ceph), VERSIONED)
     const { document } = await work.ok(['plan', '--offline', '--json'])

@@ -353,6 +353,19 @@ describe('how a bucket is set up', () => {
     expect(rules.map(({ ID }) => ID).sort()).toEqual(['holdfast-abort-multipart', 'theirs'])
     expect(rules.find(({ ID }) => ID === 'theirs')?.Expiration?.Days).toBe(9)
   })
+
+  it('is never set to less than it was', async () => {
+    const bucket = await makeBucket(ceph, { ObjectLockEnabledForBucket: true })
+    const set = async (mode: string, days: number) => {
+      const expect = { object_lock: { mode, days } }
+      const target = openTarget(blockOf(ceph, bucket, { expect, manage: true }))
+      await target.posture?.set('object_lock', signal)
+      return (await states(target)).object_lock
+    }
+    expect(await set('governance', 9)).toEqual(['governance for 9 days', true, true])
+    expect(await set('compliance', 2)).toEqual(['compliance for 9 days', true, true])
+    expect(await set('governance', 12)).toEqual(['compliance for 12 days', true, true])
+  })
 })
 
 async function keysOf(target: Target): Promise<readonly string[]> {
