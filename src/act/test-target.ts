@@ -72,12 +72,20 @@ async function take(
 }
 
 /** Under a signal of its own: an interrupt must not leave anything behind. Gives what stays. */
-async function tidyUp({ target, folder, written }: Probing): Promise<readonly string[]> {
+async function tidyUp(probing: Probing): Promise<readonly string[]> {
+  const { target, folder, written, world, declared } = probing
   if (target === null || written === null) return []
   const signal = withTimeLimit(new AbortController().signal, TIDY_UP, 'taking the probes back')
   try {
     return await unlessAborted(leftIn(target, folder, signal), signal)
-  } catch {
+  } catch (error) {
+    world.report({
+      event: 'pass.failed',
+      level: 'warn',
+      message: `could not take back what stands under ${folder} on ${declared.id}; a later test does: ${messageOf(error)}`,
+      target: declared.id,
+      error: reportOf(error),
+    })
     return [folder] // nobody can tell what of it is there
   }
 }

@@ -8,6 +8,7 @@ import { probeJson, renderProbe } from '../view/probe.ts'
 import type { Context, GlobalFlags } from './context.ts'
 import { open } from './opened.ts'
 
+const CONFIG_INVALID = 10
 const UNREACHABLE = 13
 const FAILED = 1
 
@@ -54,7 +55,8 @@ function chosenTargets(
 }
 
 function codeOf({ steps }: TargetTest): number {
-  const failed = steps.filter(({ verdict }) => verdict === 'failed')
-  if (failed.some(({ step }) => step === 'reach')) return UNREACHABLE
-  return failed.length > 0 ? FAILED : 0
+  const failed = steps.find(({ verdict }) => verdict === 'failed')
+  if (failed === undefined) return 0
+  if (failed.step !== 'reach') return FAILED
+  return failed.error?.code === 'config_invalid' ? CONFIG_INVALID : UNREACHABLE
 }

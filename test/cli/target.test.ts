@@ -252,6 +252,26 @@ describe('target test', () => {
     expect(Uploads ?? []).toEqual([])
   })
 
+  it('clears up an upload in parts that a killed test had begun', async () => {
+    const bucket = await makeBucket(ceph)
+    await using proxy = await startProxy(ceph.port)
+    const block = bucketBlock(bucket, { endpoint: proxy.endpoint, part_size: '5MiB' })
+    await using work = await withTargets({ far: block })
+    const running = work.start(['target', 'test'])
+    await running.until(() => proxy.requests.some((one) => one.includes('partNumber')))
+    proxy.stall()
+    await running.end('SIGKILL')
+    proxy.heal()
+    const uploads = async () =>
+      (await clientOf(ceph).send(new ListMultipartUploadsCommand({ Bucket: bucket }))).Uploads ?? []
+    expect(await uploads()).toHaveLength(1)
+    expect((await test(work)).targets.far.sweep.message).toBe('none of earlier tests')
+    const later = await test(work, { now: () => Date.now() + 40 * MINUTE })
+    expect(later.targets.far.sweep.message).toBe('removed 1 probe of earlier tests')
+    expect(await uploads()).toEqual([])
+    expect(await keysIn(bucket)).toEqual([])
+  })
+
   it('warns of a clock that is a minute off, and fails a bucket’s beyond what it takes', async () => {
     await using work = await withTargets({
       far: bucketBlock(await makeBucket(ceph)),

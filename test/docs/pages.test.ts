@@ -95,7 +95,7 @@ function commandsIn(text: string): readonly (readonly string[])[] {
 /** What is wrong with a command, or null. */
 function fault(words: readonly string[]): string | null {
   const global = verbs.get('')?.flags ?? new Map()
-  const name = [words.slice(0, 2).join(' '), words[0] ?? ''].find((one) => verbs.has(one))
+  const name = [3, 2, 1].map((most) => words.slice(0, most).join(' ')).find((one) => verbs.has(one))
   const verb = name === undefined ? undefined : verbs.get(name)
   if (name === undefined || verb === undefined) return `no verb ${words.slice(0, 2).join(' ')}`
   const rest = words.slice(name.split(' ').length)
