@@ -8,10 +8,16 @@ import { formatBytes } from '../lib/size.ts'
 import { codeOf } from '../platform/files.ts'
 import { pour, writeAll } from '../platform/pour.ts'
 import { meter } from '../stream/meter.ts'
+import { tellLink } from './backup-link.ts'
 import { archiveOf } from './backup-show.ts'
 import { chosen } from './chosen.ts'
 import type { Context, GlobalFlags } from './context.ts'
 import { open } from './opened.ts'
+
+export interface DownloadFlags {
+  /** Only an address to download from. */
+  readonly link?: boolean
+}
 
 /**
  * `backup download REF [FILE]`: the archive as stored, with its manifest beside it. Neither is
@@ -19,7 +25,7 @@ import { open } from './opened.ts'
  */
 export async function backupDownload(
   words: readonly string[],
-  flags: GlobalFlags,
+  flags: DownloadFlags & GlobalFlags,
   context: Context,
 ): Promise<number> {
   await using opened = await open(flags, context)
@@ -29,6 +35,11 @@ export async function backupDownload(
     throw new Refused('one archive is downloaded at a time', {
       hint: 'name one source: job/source@latest',
     })
+  }
+  if (flags.link) {
+    if (words.length > 1) throw new Refused('--link writes no file', { hint: 'leave out the file' })
+    await tellLink(choice, world, flags, context)
+    return 0
   }
   const archive = await archiveOf(choice, world, context)
   const path = resolve(context.cwd, words[1] ?? basename(archive.name))

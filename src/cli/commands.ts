@@ -157,7 +157,12 @@ function addBackupVerbs(program: Command, run: Run): void {
     .argument('<ref>')
     .argument('[file]')
     .description('the archive as stored, and its manifest')
+    .option('--link', 'only an address in its bucket, good for an hour for whoever has it')
     .action(run(async () => (await import('./backup-download.ts')).backupDownload))
+  addKeepingVerbs(backup, run)
+}
+
+function addKeepingVerbs(backup: Command, run: Run): void {
   backup
     .command('pin')
     .argument('<ref>')

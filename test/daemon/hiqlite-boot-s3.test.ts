@@ -7,6 +7,7 @@ import { type Daemon, startDaemon } from '../support/daemon.ts'
 import { LIVE_META, metaOf } from '../support/hiqlite.ts'
 import { makeWorkspace, type Workspace } from '../support/holdfast.ts'
 import {
+  ACTIVE,
   type Bucket,
   hiqlitePush,
   KEYS,
@@ -16,6 +17,7 @@ import {
   rauthyConfig,
 } from '../support/rauthy.ts'
 import { elsewhere, end, examine, HOLDER } from '../support/sqlite.ts'
+import { startTcpProxy } from '../support/tcp-proxy.ts'
 
 const DATABASE = 'data/state_machine/db/hiqlite.db'
 
@@ -133,6 +135,18 @@ describe('a restore from the bucket, with nothing but the config', () => {
     await daemon.stop()
   })
 
+  it('goes on with what is left when the connection is cut in the middle', async () => {
+    await using proxy = await startTcpProxy(ceph.port)
+    await configure({ port: proxy.port })
+    proxy.cutAfter('down', 25_000)
+    await using daemon = started(OURS.name)
+    await daemon.until('daemon.started')
+    expect(proxy.passed.down).toBeGreaterThan(25_000)
+    expect(restoreEvents(daemon)).toEqual(RESTORED)
+    expect(examine(fresh.at(DATABASE))).toMatchObject({ rows: OURS.rows, integrity: 'ok' })
+    await daemon.stop()
+  })
+
   it('is done before the program that restore --boot becomes', async () => {
     const program = `printf '{"event":"program","message":"%s %s"}\\n' "\${HQL_BACKUP_RESTORE-unset}" "$(sqlite3 ${DATABASE} 'select count(*) from pair')"`
     await using daemon = startDaemon(fresh, {
@@ -178,6 +192,14 @@ describe('a restore from the bucket that cannot be done ends with 1, the data un
       expect(message).toContain('key key2026')
       expect(message).toContain('old2025')
     }
+  })
+
+  it('for another key of the same id', async () => {
+    const base64 = Buffer.alloc(32, 9).toString('base64')
+    await configure({ keys: [{ id: ACTIVE, base64 }] })
+    const error = await refused(OLDER.name)
+    expect(error.code).toBe('verify_failed')
+    expect(error.hint).toContain('the configured key is not the one that had this id')
   })
 
   it.each([
