@@ -34,6 +34,7 @@ export const HIQLITE_VARIABLES: Readonly<Record<string, string>> = {
   secrets_file: 'HQL_SECRETS_FILE',
 }
 
+const RESTORE = 'HQL_BACKUP_RESTORE'
 const LARGEST_FILE = 2 ** 20
 
 /** What is known of Hiqlite beside its table. */
@@ -90,7 +91,8 @@ export function withKeysOfRauthy(config: MapTree, faults: Faults): MapTree {
 }
 
 /** As Hiqlite, a `.env` never wins over what is set; ours lies beside the config. */
-async function withDotEnv({ env, path, read, faults }: HiqliteContext): Promise<Environment> {
+async function withDotEnv(context: HiqliteContext): Promise<Environment> {
+  const { env, path, read, faults } = context
   const file = join(dirname(path), '.env')
   read(file)
   const text = await readTextFile(file, LARGEST_FILE).catch((error: unknown) => {
@@ -99,8 +101,14 @@ async function withDotEnv({ env, path, read, faults }: HiqliteContext): Promise<
     }
     return ''
   })
+  const written = parseEnv(text)
+  if (written[RESTORE]) {
+    // Nobody can take it out of a file: Hiqlite would find it there after a restore of ours.
+    const message = 'stands in a file that each start reads: set it in the environment of one start'
+    complain(context, { file, line: 0, col: 0 }, RESTORE, message)
+  }
   const set = Object.entries(env).filter(([, value]) => value !== undefined && value !== '')
-  return { ...parseEnv(text), ...Object.fromEntries(set) }
+  return { ...written, ...Object.fromEntries(set) }
 }
 
 function withVariables(table: MapTree, env: Environment): MapTree {

@@ -291,6 +291,20 @@ describe('the environment', () => {
     expect(faults.join()).not.toContain('at-night')
   })
 
+  it('asks for a restore by itself, never by a .env that Hiqlite would read as well', async () => {
+    await using folder = await makeFolder()
+    const path = await folder.write('hiqlite.toml', NODE)
+    await folder.write('.env', 'HQL_BACKUP_RESTORE=\n')
+    expect((await loadIn(path)).jobs).toHaveLength(1)
+    await folder.write('.env', 'HQL_BACKUP_RESTORE=s3:latest\n')
+    const asked = { HQL_BACKUP_RESTORE: 's3:latest' }
+    for (const env of [{}, asked]) {
+      await expect(loadIn(path, env)).rejects.toThrow(
+        'HQL_BACKUP_RESTORE: stands in a file that each start reads',
+      )
+    }
+  })
+
   it('names the node after its host where it is told to', async () => {
     await using folder = await makeFolder()
     const text = '[hiqlite]\nnode_id_from = "k8s"\nnodes = ["1 a b", "2 c d", "3 e f"]'
