@@ -34,6 +34,7 @@ export function plan(desired: Desired, observed: Observed, now: Instant): Plan {
   const settled = settleAttempts(desired, observed, now)
   const scene = sceneOf(desired, observed, settled, now)
   const adoptions = planAdoptions(scene)
+  const proven = settled.actions.filter((action) => action.kind === 'adopt')
   const missing = planMissing(scene)
   const owed = planBackups(scene)
   const pruning = planPrune(scene)
@@ -46,7 +47,7 @@ export function plan(desired: Desired, observed: Observed, now: Instant): Plan {
     ...planDebris(scene),
     ...owed.filter((action) => action.kind === 'backup'),
     ...owed.filter((action) => action.kind === 'skip'),
-    ...planCopies(scene, adoptions),
+    ...planCopies(scene, [...proven, ...adoptions]),
     ...planVerify(scene, missing),
     ...pruning.actions,
     ...planReleases(scene),

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import type { CopyAction } from '../../src/core/action.ts'
 import type { Copy, DesiredJob, Encryption, Retention, TargetId } from '../../src/core/model.ts'
 import { plan } from '../../src/core/plan.ts'
-import { at, desired, job, target } from './plan-nouns.ts'
+import { at, desired, GONE, job, target } from './plan-nouns.ts'
 import { act, change, copyKey, createWorld, drop, observe, type World } from './plan-world.ts'
 
 const NAS = 'nas' as TargetId
@@ -87,6 +87,17 @@ describe('a copy that a target lacks', () => {
       targets: [{ ...nas, retention: { ...nas.retention, keepAll: true } }, usb],
     }
     expect(copiesPlanned({ ...world, desired: { ...world.desired, jobs: [wanted] } })).toEqual([])
+  })
+
+  it('is not made where it lies already and was only never noted, the process having died', () => {
+    const world = lived()
+    const newest = on(world, USB).at(-1)
+    if (!newest) throw new Error('no copy')
+    change(world.copies, copyKey(newest), { status: 'writing' })
+    change(world.backups, newest.backup, { status: 'running', instance: GONE })
+    const { actions } = plan(world.desired, observe(world), world.now)
+    expect(actions.map(({ kind }) => kind)).toContain('adopt')
+    expect(copiesPlanned(world)).toEqual([])
   })
 
   it('is the newest alone on a target that never had any', () => {
