@@ -22,6 +22,9 @@ const S3_MANIFEST = String.raw`^PUT [^?]*\.manifest\.json`
 const S3_GONE_MANIFEST = String.raw`^DELETE [^?]*\.manifest\.json`
 const S3_GONE_ARCHIVE = String.raw`^DELETE [^?]*\.zst(?:\.age)?(?:\?|$)`
 
+/** Requests that change what is there. */
+export const S3_REQUESTS = [BEGIN, PART, END, S3_SMALL, S3_MANIFEST, '^DELETE']
+
 /** Moments of a target on S3, by its requests. */
 export const S3_PHASES: readonly FarPhase[] = [
   ...ANY_ROW,

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { poll } from '../support/daemon.ts'
 import type { KillOrder } from '../support/kill-at.ts'
 import { type Ended, type Running, run, start } from '../support/processes.ts'
 import type { Direction, FaultyLink } from '../support/proxy.ts'
@@ -6,7 +7,7 @@ import type { FarPhase, FarVerb } from './far-phases.ts'
 import { LawBroken } from './laws.ts'
 import { titleOf } from './phases.ts'
 import { restoring } from './restoring.ts'
-import type { Go, Scene } from './scene.ts'
+import { type Go, type Scene, well } from './scene.ts'
 import type { Site } from './site.ts'
 
 /** A workspace two of whose targets are on a server, one of them behind a link of ours. */
@@ -35,6 +36,8 @@ export type FarStrike =
   | { readonly kind: 'crash'; readonly verb: FarVerb }
   /** The server is killed and stays away until the verb is over. */
   | { readonly kind: 'away'; readonly verb: FarVerb }
+  /** Killed, and what it sent last arrives after the next pass. */
+  | { readonly kind: 'late'; readonly verb: FarVerb }
 
 export function farTitleOf(strike: FarStrike): string {
   return strike.kind === 'phase' ? titleOf(strike.phase) : `${strike.verb}: ${WORDS[strike.kind]}`
@@ -49,6 +52,7 @@ const WORDS = {
   stalled: 'killed while the network stalls',
   crash: 'server killed and back',
   away: 'server killed',
+  late: 'killed, and what it sent comes late',
 } as const
 
 /** Carries one strike out, the first time or again; true when it hit. */
@@ -102,6 +106,7 @@ async function fall(
     )
     return { ended, hit: ended.signal === 'SIGKILL' }
   }
+  if (strike.kind === 'late') return await fallLate(args, scene)
   const running = start(args, at)
   const weather = unleash(strike, running, scene)
   const ended = await over(running, args, scene)
@@ -114,12 +119,35 @@ async function fall(
   return { ended, hit }
 }
 
+/** The next pass finds the server well, and only then does what was under way arrive there. */
+async function fallLate(args: readonly string[], scene: FarScene): Promise<Fallen> {
+  const { workspace, tell, link, site, dice } = scene
+  const { child, ended: ending } = start(args, { cwd: workspace.root })
+  const pause = dice.between(0, 200)
+  const kill = () => void setTimeout(() => child.kill('SIGKILL'), pause)
+  if (site.requests.length > 0) {
+    const match = dice.pick(site.requests)
+    tell(`  held: ${match}`)
+    link.holdRequest(new RegExp(match), kill)
+  } else {
+    link.whenPassed('up', dice.between(500, site.blob), () => {
+      link.freeze()
+      kill()
+    })
+  }
+  const ended = await over({ child, ended: ending }, args, scene)
+  if (ended.signal === 'SIGKILL') await well(scene, ['apply', '--yes'])
+  link.heal()
+  await poll(() => link.connections === 0, 'the end of all connections')
+  return { ended, hit: ended.signal === 'SIGKILL' }
+}
+
 /** Waits for whatever was begun; true when the strike fell. */
 type Weather = () => Promise<boolean>
 
 /** Has the strike fall once so many bytes have passed the link. */
 function unleash(
-  { kind, verb }: Exclude<FarStrike, { kind: 'phase' | 'moment' }>,
+  { kind, verb }: Exclude<FarStrike, { kind: 'phase' | 'moment' | 'late' }>,
   { child }: Running,
   { link, site, dice }: FarScene,
 ): Weather {
@@ -173,7 +201,7 @@ function orderOf(phase: FarPhase, tries: number, { workspace, dice }: FarScene):
 const DAEMON_LIFE = 8_000
 
 async function over(
-  { child, ended }: Running,
+  { child, ended }: Pick<Running, 'child' | 'ended'>,
   args: readonly string[],
   { tell }: FarScene,
 ): Promise<Ended> {

@@ -24,24 +24,29 @@ const TRIES = 3
 type Happening = Exclude<FarStrike, { kind: 'phase' }>['kind']
 
 const HAPPENINGS: Readonly<Record<FarVerb, readonly Happening[]>> = {
-  backup: ['moment', 'bytes', 'bytes', 'cut', 'dead', 'stall', 'stalled', 'crash', 'away'],
-  copy: ['bytes', 'cut', 'stall', 'crash'],
-  prune: ['bytes', 'cut', 'away'],
+  backup: ['moment', 'bytes', 'bytes', 'cut', 'dead', 'stall', 'stalled', 'crash', 'away', 'late'],
+  copy: ['bytes', 'cut', 'stall', 'crash', 'late'],
+  prune: ['bytes', 'cut', 'away', 'late'],
   verify: ['bytes', 'cut'],
   restore: ['bytes', 'dead', 'crash'],
   daemon: ['moment', 'bytes'],
 }
 
+/** Happenings in a hundred rounds, beside the phases. */
+const BESIDE = 70
+
 /** Kills, a bad network and a server that dies, over three targets two of which are on a real server. */
 export function farWeather(phases: readonly FarPhase[], site: Site): Weather<FarStrike> {
   return {
     titles: phases.map(titleOf),
-    strikes(_rounds, each) {
-      const named = phases.map((phase): FarStrike => ({ kind: 'phase', phase }))
+    strikes(rounds, each, dice) {
+      const times = <T>(one: T) => Array.from({ length: each }, () => one)
+      const named = phases.map((phase): FarStrike => ({ kind: 'phase', phase })).flatMap(times)
       const others = Object.entries(HAPPENINGS).flatMap(([verb, kinds]) =>
         kinds.map((kind): FarStrike => ({ kind, verb: verb as FarVerb })),
       )
-      return [...named, ...others].flatMap((one) => Array.from({ length: each }, () => one))
+      const beside = Math.ceil((BESIDE * rounds) / 100)
+      return [...named, ...dice.shuffled(others.flatMap(times)).slice(0, beside)]
     },
     async open(number, dice, tell) {
       const link = await site.link()

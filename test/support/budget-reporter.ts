@@ -18,7 +18,7 @@ const BUDGETS: Readonly<Record<string, number>> = {
   cli: 240,
   view: 30,
   docs: 180,
-  storm: 420,
+  storm: 720,
   gates: 90,
 }
 

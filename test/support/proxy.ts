@@ -24,13 +24,22 @@ export interface FaultyLink extends AsyncDisposable {
   die(): void
   /** Nothing passes any more, and no connection ends. */
   stall(): void
-  /** All is well again. */
+  /** Keeps what comes on the connections of this moment; those that are new pass. */
+  freeze(): void
+  /** Does so on the connection on which the next such request comes, `PUT /bucket/key`, and calls `act`. */
+  holdRequest(match: RegExp, act: () => void): void
+  /** All is well again: what was kept passes. */
   heal(): void
 }
 
 interface Mark {
   readonly direction: Direction
   readonly at: number
+  readonly act: () => void
+}
+
+interface Hold {
+  readonly match: RegExp
   readonly act: () => void
 }
 
@@ -49,13 +58,25 @@ export async function startProxy(port: number): Promise<FaultyLink> {
   const passed = { up: 0, down: 0 }
   let cut: Cut | null = null
   let mark: Mark | null = null
+  let hold: Hold | null = null
+  let kept: (() => void)[] = []
   let isDead = false
   let isStalled = false
 
   const join = (from: Socket, to: Socket, direction: Direction) => {
     from.on('data', (bytes: Buffer) => {
       const [, method, path] = REQUEST.exec(bytes.subarray(0, 4096).toString('latin1')) ?? []
-      if (direction === 'up' && method) requests.push(`${method} ${path}`)
+      if (direction === 'up' && method) {
+        requests.push(`${method} ${path}`)
+        if (hold?.match.test(`${method} ${path}`)) {
+          const { act } = hold
+          hold = null
+          from.pause()
+          kept.push(() => to.write(bytes))
+          act()
+          return
+        }
+      }
       const isOver = cut?.direction === direction && passed[direction] + bytes.length > cut.at
       passed[direction] += bytes.length
       if (mark?.direction === direction && passed[direction] >= mark.at) {
@@ -122,6 +143,12 @@ export async function startProxy(port: number): Promise<FaultyLink> {
       isDead = true
       for (const socket of sockets) socket.destroy()
     },
+    freeze() {
+      for (const socket of sockets) socket.pause()
+    },
+    holdRequest(match, act) {
+      hold = { match, act }
+    },
     stall() {
       isStalled = true
       for (const socket of sockets) socket.pause()
@@ -129,6 +156,9 @@ export async function startProxy(port: number): Promise<FaultyLink> {
     heal() {
       cut = null
       mark = null
+      hold = null
+      for (const pass of kept) pass()
+      kept = []
       isDead = false
       isStalled = false
       for (const socket of sockets) socket.resume()
