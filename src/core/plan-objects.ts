@@ -1,4 +1,4 @@
-import type { DebrisAction, MissingAction } from './action.ts'
+import type { CopyAction, DebrisAction, MissingAction } from './action.ts'
 import { manifestKey } from './archive-key.ts'
 import type { Backup, Copy, TargetId } from './model.ts'
 import type { Listing, UnfinishedObject } from './observed.ts'
@@ -39,11 +39,15 @@ function absence(scene: Scene, listing: Listed, copy: Copy): MissingAction['beca
   return listing.objects.has(manifestKey(copy.key)) ? null : { rule: 'manifest-gone' }
 }
 
-/** What attempts that are over left behind. Whatever our history does not prove ours is not named. */
-export function planDebris(scene: Scene): readonly DebrisAction[] {
+/**
+ * What attempts that are over left behind, and what lost its manifest where `copies` brings it anew.
+ * Whatever our history does not prove ours is not named.
+ */
+export function planDebris(scene: Scene, copies: readonly CopyAction[]): readonly DebrisAction[] {
+  const renewed = new Set(copies.map(({ target, from }) => `${target} ${from.backup}`))
   return onListed(scene, (target, listing) => [
     ...unfinished(scene, target, listing),
-    ...headless(scene, target, listing),
+    ...headless(scene, { target, renewed }, listing),
   ])
 }
 
@@ -60,10 +64,23 @@ function unfinished(scene: Scene, target: TargetId, listing: Listed): readonly D
   })
 }
 
-/** Finished archives that never got their manifest. */
-function headless(scene: Scene, target: TargetId, listing: Listed): readonly DebrisAction[] {
+interface Corner {
+  readonly target: TargetId
+  /** Copies that are about to be made again. */
+  readonly renewed: ReadonlySet<string>
+}
+
+/** Finished archives that never got their manifest, or lost it and stand in the way of a new copy. */
+function headless(
+  scene: Scene,
+  { target, renewed }: Corner,
+  listing: Listed,
+): readonly DebrisAction[] {
   const copies = scene.allCopiesOn(target)
-  const isTorn = (copy: Copy) => copy.status === 'writing' || copy.status === 'failed'
+  const isTorn = ({ status, backup }: Copy) =>
+    status === 'writing' ||
+    status === 'failed' ||
+    (status === 'missing' && renewed.has(`${target} ${backup}`))
   const torn = copies.filter(isTorn)
   if (torn.length === 0) return []
   const good = new Set(copies.filter((copy) => !isTorn(copy)).map((copy) => copy.key))

@@ -37,6 +37,7 @@ export function plan(desired: Desired, observed: Observed, now: Instant): Plan {
   const proven = settled.actions.filter((action) => action.kind === 'adopt')
   const missing = planMissing(scene)
   const owed = planBackups(scene)
+  const copies = planCopies(scene, [...proven, ...adoptions])
   const pruning = planPrune(scene)
   const actions: readonly Action[] = [
     ...config,
@@ -44,10 +45,10 @@ export function plan(desired: Desired, observed: Observed, now: Instant): Plan {
     ...settled.actions,
     ...adoptions,
     ...missing,
-    ...planDebris(scene),
+    ...planDebris(scene, copies),
     ...owed.filter((action) => action.kind === 'backup'),
     ...owed.filter((action) => action.kind === 'skip'),
-    ...planCopies(scene, [...proven, ...adoptions]),
+    ...copies,
     ...planVerify(scene, missing),
     ...pruning.actions,
     ...planReleases(scene),

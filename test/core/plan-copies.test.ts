@@ -89,6 +89,23 @@ describe('a copy that a target lacks', () => {
     expect(copiesPlanned({ ...world, desired: { ...world.desired, jobs: [wanted] } })).toEqual([])
   })
 
+  it('takes the place of an archive whose manifest is gone, which nothing overwrites', () => {
+    const world = lived()
+    const lost = on(world, USB)[1]
+    if (!lost) throw new Error('no copy')
+    world.shelves.get(USB)?.objects.delete(`${lost.key}.manifest.json`)
+    world.shelves.get(USB)?.manifests.delete(lost.key)
+    change(world.copies, copyKey(lost), { status: 'missing' })
+    const { actions } = plan(world.desired, observe(world), world.now)
+    expect(actions).toMatchObject([
+      { kind: 'debris', subject: USB, object: { kind: 'archive', key: lost.key } },
+      { kind: 'copy', target: USB, because: { rule: 'copy-lost' } },
+    ])
+    // Where nothing else holds the backup, the archive alone is what is left of it.
+    lose(world, on(world, NAS)[1])
+    expect(plan(world.desired, observe(world), world.now).actions).toEqual([])
+  })
+
   it('is not made where it lies already and was only never noted, the process having died', () => {
     const world = lived()
     const newest = on(world, USB).at(-1)

@@ -5,6 +5,9 @@ export type FarVerb = 'backup' | 'prune' | 'copy' | 'verify' | 'restore' | 'daem
 
 export type FarPhase = Phase<FarVerb>
 
+/** Regular expressions for `PUT /bucket/key`. */
+export type Requests = Readonly<Partial<Record<FarVerb, readonly string[]>>>
+
 const ROWS = '"copies".*"complete"'
 const DELETE_OPENED = String.raw`insert into "journal".*\\"kind\\":\\"delete\\"`
 const ANY_ROW: readonly FarPhase[] = [
@@ -22,8 +25,12 @@ const S3_MANIFEST = String.raw`^PUT [^?]*\.manifest\.json`
 const S3_GONE_MANIFEST = String.raw`^DELETE [^?]*\.manifest\.json`
 const S3_GONE_ARCHIVE = String.raw`^DELETE [^?]*\.zst(?:\.age)?(?:\?|$)`
 
-/** Requests that change what is there. */
-export const S3_REQUESTS = [BEGIN, PART, END, S3_SMALL, S3_MANIFEST, '^DELETE']
+/** Requests that change what is there, by the verbs that make them. */
+export const S3_REQUESTS: Requests = {
+  backup: [BEGIN, PART, END, S3_SMALL, S3_MANIFEST],
+  copy: [BEGIN, PART, END, S3_MANIFEST],
+  prune: ['^DELETE'],
+}
 
 /** Moments of a target on S3, by its requests. */
 export const S3_PHASES: readonly FarPhase[] = [

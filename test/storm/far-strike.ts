@@ -106,7 +106,7 @@ async function fall(
     )
     return { ended, hit: ended.signal === 'SIGKILL' }
   }
-  if (strike.kind === 'late') return await fallLate(args, scene)
+  if (strike.kind === 'late') return await fallLate(args, strike.verb, scene)
   const running = start(args, at)
   const weather = unleash(strike, running, scene)
   const ended = await over(running, args, scene)
@@ -120,13 +120,14 @@ async function fall(
 }
 
 /** The next pass finds the server well, and only then does what was under way arrive there. */
-async function fallLate(args: readonly string[], scene: FarScene): Promise<Fallen> {
+async function fallLate(args: readonly string[], verb: FarVerb, scene: FarScene): Promise<Fallen> {
   const { workspace, tell, link, site, dice } = scene
   const { child, ended: ending } = start(args, { cwd: workspace.root })
   const pause = dice.between(0, 200)
   const kill = () => void setTimeout(() => child.kill('SIGKILL'), pause)
-  if (site.requests.length > 0) {
-    const match = dice.pick(site.requests)
+  const requests = site.requests?.[verb]
+  if (requests) {
+    const match = dice.pick(requests)
     tell(`  held: ${match}`)
     link.holdRequest(new RegExp(match), kill)
   } else {

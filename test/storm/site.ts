@@ -5,7 +5,7 @@ import { startSshd } from '../services/sshd.ts'
 import { type FaultyLink, startProxy } from '../support/proxy.ts'
 import { folderShelf, type Shelf } from '../support/shelf.ts'
 import { bucketShelf } from './bucket-shelf.ts'
-import { S3_REQUESTS } from './far-phases.ts'
+import { type Requests, S3_REQUESTS } from './far-phases.ts'
 
 /** A real server for far targets. */
 export interface Site extends AsyncDisposable {
@@ -13,8 +13,8 @@ export interface Site extends AsyncDisposable {
   readonly blob: number
   /** The longest that the network stalls, in milliseconds: a good deal longer than a target on S3 waits. */
   readonly longestStall: number
-  /** Requests that may arrive late, as regular expressions; none where nobody can read them. */
-  readonly requests: readonly string[]
+  /** Requests that may arrive late; null where nobody can read them on the way. */
+  readonly requests: Requests | null
   /** Two places for a new workspace: `far` behind the link, `near` straight at the server. */
   furnish(link: FaultyLink): Promise<(root: string) => readonly Shelf[]>
   link(): Promise<FaultyLink>
@@ -73,7 +73,7 @@ export async function startSshSite(): Promise<Site> {
   return {
     blob: 3_000_000,
     longestStall: 2_500,
-    requests: [],
+    requests: null,
     link: () => startProxy(sshd.port),
     async furnish(link) {
       return (root) =>
