@@ -5,6 +5,7 @@ import { type Ceph, startCeph } from '../services/ceph.ts'
 import { type Daemon, startDaemon } from '../support/daemon.ts'
 import { LIVE_META, metaOf } from '../support/hiqlite.ts'
 import { makeWorkspace, type Workspace } from '../support/holdfast.ts'
+import { startProxy } from '../support/proxy.ts'
 import {
   ACTIVE,
   type Bucket,
@@ -16,7 +17,6 @@ import {
   rauthyConfig,
 } from '../support/rauthy.ts'
 import { elsewhere, end, examine, HOLDER } from '../support/sqlite.ts'
-import { startTcpProxy } from '../support/tcp-proxy.ts'
 
 const DATABASE = 'data/state_machine/db/hiqlite.db'
 
@@ -135,7 +135,7 @@ describe('a restore from the bucket, with nothing but the config', () => {
   })
 
   it('goes on with what is left when the connection is cut in the middle', async () => {
-    await using proxy = await startTcpProxy(ceph.port)
+    await using proxy = await startProxy(ceph.port)
     await configure({ port: proxy.port })
     proxy.cutAfter('down', 25_000)
     await using daemon = started(OURS.name)
