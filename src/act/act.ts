@@ -116,7 +116,15 @@ async function tellMissing(action: Of<'missing'>, world: World): Promise<void> {
 
 async function sweepDebris(action: Of<'debris'>, world: World, signal: AbortSignal): Promise<void> {
   const { backup: attempt, subject: target } = action
-  await removeDebris(action, world, signal)
+  if ((await removeDebris(action, world, signal)) === 'retained') {
+    return world.report({
+      event: 'prune.retained',
+      level: 'info',
+      message: `the target ${target} keeps what attempt ${attempt} left: it is locked, or our key may not delete it`,
+      target,
+      backup: attempt,
+    })
+  }
   world.report({
     event: 'debris.removed',
     level: 'info',

@@ -1,5 +1,5 @@
 import type { CopyAction } from '../core/action.ts'
-import { manifestKey } from '../core/archive-key.ts'
+import { manifestKey, standsApart } from '../core/archive-key.ts'
 import type { Manifest } from '../core/manifest.ts'
 import type { Copy, Encryption } from '../core/model.ts'
 import type { Lease } from '../leases/lease.ts'
@@ -35,9 +35,12 @@ export async function copyArchive(
   await world.store.saveCopy(row)
   try {
     const target = await openTarget(world, action.target)
-    const { stored, reading } = await pour({ archive, manifest, edition, target }, world, signal)
+    // Of this try alone: one that comes too late must not take another's object for its own.
+    const token = `${manifest.backup}.${world.newId()}`
+    const pouring = { archive, manifest, edition, target, token }
+    const { stored, reading } = await pour(pouring, world, signal)
     await lease.confirm()
-    await writeManifest({ archive, manifest, edition, reading, target }, world, signal)
+    await writeManifest({ ...pouring, reading }, world, signal)
     const { bytes, sha256 } = reading
     const takenAt = manifest.finished
     const { readback } = stored
@@ -66,7 +69,7 @@ async function newEdition(manifest: Manifest, way: Encryption | null): Promise<N
   if (encryption !== null || way === null) return { key, closing: null, layers }
   const [added = ''] = layersOf('raw', { kind: 'none' }, way).slice(1)
   const ending = extensionOf(['raw', added], '')
-  const named = key.endsWith('.sqlite') ? key : key + ending
+  const named = standsApart(key) ? key : key + ending
   return { key: named, closing: await encryptionOf(way), layers: [...layers, added] }
 }
 
@@ -91,17 +94,18 @@ interface Pouring {
   readonly manifest: Manifest
   readonly edition: NewEdition
   readonly target: Target
+  readonly token: string
 }
 
 async function pour(
-  { archive, manifest, edition, target }: Pouring,
+  { archive, manifest, edition, target, token }: Pouring,
   world: World,
   signal: AbortSignal,
 ): Promise<{ readonly stored: Stored; readonly reading: Reading }> {
   const whole = proven(await archive.open(signal), { archive, manifest }, world, signal)
   const keys = edition.closing?.keys ?? null
   const closed = keys === null ? null : reseal(whole, keys, signal)
-  const putting = { token: manifest.backup, expected: manifest.stored.bytes }
+  const putting = { token, expected: manifest.stored.bytes }
   const stored = await target.put(edition.key, closed?.body ?? whole, putting, signal)
   const reading = closed ? closed.reading() : manifest.stored
   if (!reading || stored.bytes !== reading.bytes) {
@@ -137,7 +141,7 @@ async function* proven(
 }
 
 async function writeManifest(
-  { archive, manifest, edition, reading, target }: Pouring & { readonly reading: Reading },
+  { archive, manifest, edition, reading, target, token }: Pouring & { readonly reading: Reading },
   world: World,
   signal: AbortSignal,
 ): Promise<void> {
@@ -149,11 +153,11 @@ async function writeManifest(
   const body = async function* () {
     yield Buffer.from(text)
   }
-  await target.put(manifestKey(edition.key), body(), { token: manifest.backup }, signal)
+  await target.put(manifestKey(edition.key), body(), { token }, signal)
 }
 
 async function manifestText(
-  { archive, manifest, edition }: Omit<Pouring, 'target'>,
+  { archive, manifest, edition }: Omit<Pouring, 'target' | 'token'>,
   stored: Reading,
   world: World,
 ): Promise<string> {

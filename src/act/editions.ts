@@ -1,6 +1,8 @@
 import { archiveKey } from '../core/archive-key.ts'
+import { wayOf } from '../core/encryptions.ts'
 import type { ManifestEncryption } from '../core/manifest.ts'
-import type { Backup, DesiredJob, DesiredSource, Encryption, TargetId } from '../core/model.ts'
+import type { Backup, DesiredJob, DesiredSource, TargetId } from '../core/model.ts'
+import { groupedBy } from '../core/order.ts'
 import { extensionOf, layersOf } from '../stream/archive.ts'
 import { fanOut } from '../stream/fan-out.ts'
 import { encryptionOf, type SealingKeys } from '../stream/keys.ts'
@@ -31,12 +33,11 @@ export async function editionsOf(
   job: DesiredJob,
   source: DesiredSource,
 ): Promise<readonly Edition[]> {
-  const ways = new Map<Encryption | null, TargetId[]>()
-  for (const { target, encryption } of job.targets) {
-    ways.set(encryption, [...(ways.get(encryption) ?? []), target])
-  }
+  const ways = groupedBy(job.targets, ({ encryption }) => wayOf(encryption))
   return await Promise.all(
-    [...ways].map(async ([way, targets]) => {
+    [...ways.values()].map(async (alike) => {
+      const way = alike[0]?.encryption ?? null
+      const targets = alike.map(({ target }) => target)
       const layers = layersOf(layer, job.compression, way)
       const key = archiveKey(job, source, backup.startedAt, extensionOf(layers, extension))
       const { keys, manifest } = await encryptionOf(way)

@@ -8,7 +8,6 @@ import type { ObjectRetained } from '../lib/errors.ts'
 import { openTarget, type World } from '../observe/world.ts'
 import type { JournalEntry } from '../state/store.ts'
 import type { Retentions, Target } from '../targets/target.ts'
-import { removeOne } from './remove-one.ts'
 
 /** What goes in one go: as many as a bucket takes in one request. */
 const BATCH = 1000
@@ -109,13 +108,14 @@ function keysOf(copies: readonly Copy[]): readonly string[] {
   return copies.map(({ key }) => key)
 }
 
-interface Deletion {
+/** A deletion whose intent is written down. */
+export interface Deletion {
   readonly entry: DeleteEntry
   readonly copy: Copy
 }
 
 /** Manifests first, so that no moment shows half a copy as whole; what kept its manifest keeps its archive. */
-async function removeAll(
+export async function removeAll(
   deletions: readonly Deletion[],
   { world, target }: { readonly world: World; readonly target: Target },
   signal: AbortSignal,
@@ -138,7 +138,11 @@ async function removeAll(
 }
 
 /** A lock that has an end is left alone until then. */
-async function noteRetained(copy: Copy, { until }: ObjectRetained, world: World): Promise<Copy> {
+export async function noteRetained(
+  copy: Copy,
+  { until }: ObjectRetained,
+  world: World,
+): Promise<Copy> {
   const retained =
     until === null
       ? ({ until: (world.now() + TRY_AGAIN_AFTER) as Instant, why: 'permission' } as const)
@@ -150,45 +154,30 @@ async function noteRetained(copy: Copy, { until }: ObjectRetained, world: World)
 
 export type DeleteEntry = Extract<JournalEntry, { kind: 'delete' }>
 
-/**
- * Finishes a deletion that a crash cut short. Once the manifest is gone only onward is safe; while it
- * is there nothing was done, and the next plan decides anew: the copy may have been pinned since.
- */
-export async function finishDelete(
-  entry: DeleteEntry,
-  world: World,
-  signal: AbortSignal,
-): Promise<void> {
-  const copies = await world.store.copies(entry.backup)
-  const copy = copies.find(({ target, key }) => target === entry.target && key === entry.key)
-  const target = await openTarget(world, entry.target)
-  const isWhole = copy && (await target.stat(manifestKey(copy.key), signal)) !== null
-  if (copy && !isWhole) {
-    const refusals = await removeAll([{ entry, copy }], { world, target }, signal)
-    const why = refusals.get(copy.key)
-    if (why) await noteRetained(copy, why, world)
-  } else await world.store.closeJournal(entry.id)
-}
-
-/** Removes what an attempt of ours left unfinished. */
+/** Removes what an attempt of ours left unfinished, unless the target does not let it go now. */
 export async function removeDebris(
   action: DebrisAction,
   world: World,
   signal: AbortSignal,
-): Promise<void> {
+): Promise<'removed' | 'retained'> {
   const target = await openTarget(world, action.subject)
+  let why: ObjectRetained | undefined
   if (action.object.kind === 'unfinished') {
     await target.abort(action.object.unfinished, signal)
   } else if ((await target.stat(manifestKey(action.object.key), signal)) === null) {
     // A manifest that came since the listing makes the archive count: it is left for `adopt`.
-    await removeOne(target, action.object.key, signal)
+    const { key } = action.object
+    why = (await target.remove([key], signal)).get(key)
   }
   const copy = (await world.store.copies(action.backup)).find(
     ({ target: id }) => id === action.subject,
   )
-  if (copy?.status === 'writing') {
-    await world.store.saveCopy({ ...copy, status: 'failed', error: copy.error ?? 'never finished' })
-  }
+  if (!copy) return 'removed'
+  const torn = { ...copy, error: copy.error ?? 'never finished' }
+  const over = copy.status === 'writing' ? ({ ...torn, status: 'failed' } as const) : copy
+  if (why) await noteRetained(over, why, world)
+  else if (over !== copy) await world.store.saveCopy(over)
+  return why ? 'retained' : 'removed'
 }
 
 /** Notes in the history that a copy is not on its target any more, or not as it was written. */

@@ -7,7 +7,6 @@ import { ObjectMissing } from '../lib/errors.ts'
 import { openTarget, type World } from '../observe/world.ts'
 import { readText } from '../stream/text.ts'
 import type { Target } from '../targets/target.ts'
-import { removeOne } from './remove-one.ts'
 
 /**
  * Lets go of a restore of which nothing is needed any more: the data from before it goes, and so do
@@ -70,7 +69,8 @@ async function unpinOf(
     // Other groups may stand under the same prefix: what their restores pinned is theirs.
     const isOfGroup = archives.has(archiveOfPin(key) ?? '')
     const isOwn = text.includes(JSON.stringify(`restore:${restore.id}`))
-    if (isOwn || (isOfGroup && OF_RESTORE.test(text))) await removeOne(target, key, signal)
+    // One that the target locks keeps its archive for longer, which costs space and nothing else.
+    if (isOwn || (isOfGroup && OF_RESTORE.test(text))) await target.remove([key], signal)
   }
 }
 

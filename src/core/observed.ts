@@ -24,6 +24,8 @@ export interface Observed {
   readonly postures: ReadonlyMap<TargetId, PostureSeen>
   /** Instances whose life is proven: their attempts are under way, not abandoned. */
   readonly alive: ReadonlySet<InstanceId>
+  /** True when the jobs' lease is ours: what of them looks half done is nobody's work of this moment. */
+  readonly underLease?: boolean
   /** A confirmed `backup prune`: the guards that block a large deletion are off. */
   readonly pruneConfirmed: boolean
   /** What the environment asks to restore at boot, or null. */

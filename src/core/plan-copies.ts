@@ -1,6 +1,7 @@
 import type { AdoptAction, CopyAction } from './action.ts'
-import { listPrefix } from './archive-key.ts'
-import type { BackupId, Copy, DesiredJob, DesiredSource, Encryption, JobTarget } from './model.ts'
+import { listPrefix, manifestKey } from './archive-key.ts'
+import { isClosedFor, wayOf } from './encryptions.ts'
+import type { BackupId, Copy, DesiredJob, DesiredSource, JobTarget, TargetId } from './model.ts'
 import { pinsOf, validCopies } from './plan-guards.ts'
 import { decideRetention, type Retained } from './retention.ts'
 import type { Scene } from './scene.ts'
@@ -72,15 +73,25 @@ function lackingOn(
   }))
   const { keep } = decideRetention([...shelf.valid, ...wanted], retention, scene.now)
   const newest = newestOf(shelves)
+  // What waits for its twin before it may go would wait for ever.
+  const isTwin = shelves.some((one) => one.target.prunedAfter === target)
   return keep.flatMap(({ item: from }): CopyAction[] => {
     if (candidates.get(from.backup) !== from) return []
     const there = shelf.known.get(from.backup)
-    if (!there && from.backup !== newest) return []
+    if (!there && from.backup !== newest && !isTwin) return []
+    if (stands(scene, target, there?.key ?? from.key)) return []
     const because = there
       ? ({ rule: 'copy-lost', status: there.status } as const)
       : ({ rule: 'copy-lagging' } as const)
     return [{ kind: 'copy', subject: id, target, from, because }]
   })
+}
+
+/** Whether an archive of another size stands there with its manifest: nothing is overwritten. */
+function stands(scene: Scene, target: TargetId, key: string): boolean {
+  const listing = scene.listing(target)
+  if (listing.kind !== 'listed') return false
+  return listing.objects.has(key) && listing.objects.has(manifestKey(key))
 }
 
 /** Of each backup that the shelf lacks, the copy to take: the most proven one, in the job's order of targets. */
@@ -92,10 +103,11 @@ function healthyElsewhere(
   const here = new Set(shelf.valid.map(({ item }) => item.backup))
   const found = new Map<BackupId, Copy>()
   for (const other of shelves) {
-    if (other === shelf || !fits(other.target.encryption, shelf.target.encryption)) continue
+    if (other === shelf) continue
     for (const { item, takenAt } of other.valid) {
+      if (!fits(item, other.target, shelf.target)) continue
       if (takenAt > scene.now || here.has(item.backup)) continue
-      if (!isOwed(shelf.known.get(item.backup))) continue
+      if (!isOwed(scene, shelf.known.get(item.backup))) continue
       if (scene.attempt(item.backup)?.status !== 'success') continue
       const best = found.get(item.backup)
       if (!best || (best.verify !== 'ok' && item.verify === 'ok')) found.set(item.backup, item)
@@ -105,14 +117,23 @@ function healthyElsewhere(
 }
 
 /** What was let go stays gone; what is thought to be there is asked for before it is replaced. */
-function isOwed(there: Copy | undefined): boolean {
+function isOwed({ observed, now }: Scene, there: Copy | undefined): boolean {
   if (!there) return true
+  // Nothing can be written while the target keeps what a torn one left.
+  if (there.retained !== null && there.retained.until > now) return false
+  // Without the job's lease nobody can tell whether it is being made this very moment.
+  if (there.status === 'writing') return observed.underLease === true
   return there.status !== 'complete' && there.status !== 'pruned'
 }
 
 /** As it lies there, or closed on the way: what is closed already is not opened for this. */
-function fits(from: Encryption | null, to: Encryption | null): boolean {
-  return from === to || from === null
+function fits({ encryption: closed }: Copy, from: JobTarget, to: JobTarget): boolean {
+  const known = closed !== undefined
+  if (known ? closed === null : from.encryption === null) return true
+  if (to.encryption === null) return false
+  return known && closed !== null
+    ? isClosedFor(closed, to.encryption)
+    : wayOf(from.encryption) === wayOf(to.encryption)
 }
 
 function newestOf(shelves: readonly Shelf[]): BackupId | null {

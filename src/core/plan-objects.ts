@@ -55,13 +55,18 @@ function unfinished(scene: Scene, target: TargetId, listing: Listed): readonly D
   const order = (one: UnfinishedObject) => `${one.key} ${one.token ?? ''} ${one.upload ?? ''}`
   return sortedBy(listing.unfinished, order).flatMap((one) => {
     // No two attempts ever write under one key: whose it is, it tells as well as a token.
-    const ofKey = () => scene.allCopiesOn(target).find(({ key }) => key === one.key)?.backup
-    const token = one.token ?? ofKey()
-    const attempt = token === undefined ? null : scene.attempt(token)
-    return attempt === null || isOpen(attempt.status)
+    const ofKey = () => scene.allCopiesOn(target).find(({ key }) => key === one.key)
+    const attempt = scene.attempt(one.token ?? '') ?? scene.attempt(ofKey()?.backup ?? '')
+    if (attempt === null || isOpen(attempt.status)) return []
+    return ofKey()?.status === 'writing' && isBeingCopied(scene, attempt)
       ? []
       : [debris(target, attempt, { kind: 'unfinished', unfinished: one })]
   })
+}
+
+/** A copy that is made later is nobody's leftover while another process may be at it. */
+function isBeingCopied({ observed }: Scene, { status }: Backup): boolean {
+  return status === 'success' && observed.underLease !== true
 }
 
 interface Corner {
@@ -89,6 +94,8 @@ function headless(
     const attempt = scene.attempt(copy.backup)
     const object = listing.objects.get(copy.key)
     if (attempt === null || isOpen(attempt.status) || object === undefined) return []
+    if (copy.status === 'writing' && isBeingCopied(scene, attempt)) return []
+    if (copy.retained !== null && copy.retained.until > scene.now) return []
     if (listing.objects.has(manifestKey(copy.key)) || good.has(copy.key)) return []
     // Older than the attempt: it stood there before, it is what the attempt stumbled over.
     if (object.modifiedAt + CLOCK_STEP < attempt.startedAt) return []

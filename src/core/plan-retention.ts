@@ -127,11 +127,12 @@ function* listedPlaces(scene: Scene, job: DesiredJob): Generator<Place> {
 function withTwins(scene: Scene, { after, group }: Place, decision: Decision): Decision {
   if (after === null || decision.drop.length === 0) return decision
   const twins = twinsOn(scene, after, group)
-  const waiting = decision.drop.filter(({ backup }) => !twins.has(backup))
+  const isWaiting = ({ backup }: Copy) => !twins.has(backup)
+  const waiting = decision.drop.filter(isWaiting)
   return {
     ...decision,
     keep: [...decision.keep, ...spared(waiting, 'twin-missing')],
-    drop: decision.drop.filter(({ backup }) => twins.has(backup)),
+    drop: decision.drop.filter((copy) => !isWaiting(copy)),
   }
 }
 
@@ -145,7 +146,8 @@ function judged(scene: Scene, place: Place, decision: Decision, shrunk: Shrinkag
   const isHeld = ({ retained }: Copy) => retained !== null && retained.until > scene.now
   const held = decision.drop.filter(isHeld)
   const drop = decision.drop.filter((copy) => !isHeld(copy))
-  const outcome = judgedLoose(scene, place, { ...decision, drop }, shrunk)
+  const total = decision.keep.length + decision.drop.length
+  const outcome = judgedLoose(scene, place, { ...decision, drop, total }, shrunk)
   return { ...outcome, spared: [...outcome.spared, ...held.map(keptByTarget)] }
 }
 
@@ -159,7 +161,7 @@ function keptByTarget(copy: Copy): Kept {
 function judgedLoose(
   scene: Scene,
   place: Place,
-  { keep, drop, because }: Decision,
+  { keep, drop, because, total }: Decision & { readonly total: number },
   shrunk: Shrinkage | null,
 ): Outcome {
   if (drop.length === 0) return { action: null, spared: [] }
@@ -174,7 +176,6 @@ function judgedLoose(
   if (scene.isBeingRestored(place.group)) {
     return { action: null, spared: spared(drop, 'being-restored') }
   }
-  const total = keep.length + drop.length
   const block = blockOf(scene, place, { drop: drop.length, total, shrunk })
   return block === null
     ? { action: { kind: 'prune', ...at, drop: oldestFirst(drop), keep, because }, spared: [] }

@@ -98,7 +98,10 @@ async function restoreUnlessDone(
   }
   const began = world.now()
   const { staged } = await restoreAndTell(order, world, signal)
-  await world.store.saveFact(once, new Date(world.now()).toISOString())
+  // Prepared for another program to take, it is not done yet: a start that never got there must find it again.
+  if (staged.handOver === undefined) {
+    await world.store.saveFact(once, new Date(world.now()).toISOString())
+  }
   world.report({
     event: 'restore.done',
     level: 'info',

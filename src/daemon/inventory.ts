@@ -5,7 +5,8 @@ import { groupedBy } from '../core/order.ts'
 import { ownersIn } from '../core/owner.ts'
 import { plan } from '../core/plan.ts'
 import { settingWords } from '../core/plan-posture.ts'
-import { hold } from '../leases/lease.ts'
+import { hold, type Lease } from '../leases/lease.ts'
+import { messageOf, reportOf } from '../lib/errors.ts'
 import { observe } from '../observe/observe.ts'
 import type { World } from '../observe/world.ts'
 
@@ -40,7 +41,7 @@ export async function takeInventory(world: World, signal: AbortSignal): Promise<
     for (const action of actions) {
       const owner = ownerOf(action)
       if (owner !== null && declared.has(owner)) jobs.add(owner)
-      else if (isOrphan(action)) await act(action, world, lease, held)
+      else if (isOrphan(action)) await actAlone(action, owner, { world, lease }, held)
     }
     tellDrift(actions, world)
     tellPostures(actions, world)
@@ -69,6 +70,30 @@ export async function takeInventory(world: World, signal: AbortSignal): Promise<
     return { jobs }
   })
   return turn.kind === 'busy' ? { jobs: new Set() } : turn.value
+}
+
+/** What no declared job owns, under the lease that its job would have; what fails keeps nothing else from its turn. */
+async function actAlone(
+  action: JobOwned,
+  owner: JobId | null,
+  { world, lease }: { readonly world: World; readonly lease: Lease },
+  signal: AbortSignal,
+): Promise<void> {
+  try {
+    if (owner === null) await act(action, world, lease, signal)
+    else
+      await hold(world.leases, `job:${owner}`, signal, (own, held) => act(action, world, own, held))
+  } catch (error) {
+    signal.throwIfAborted()
+    if (!world.news(`orphan ${action.kind} ${action.subject}`, messageOf(error))) return
+    world.report({
+      event: 'pass.failed',
+      level: 'error',
+      message: `${action.kind} of ${action.subject} failed: ${messageOf(error)}`,
+      error: reportOf(error),
+      detail: { action: action.kind, subject: action.subject },
+    })
+  }
 }
 
 /** Once for each change of what was found: a setting that nobody mends is no news. */

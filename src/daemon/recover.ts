@@ -1,14 +1,13 @@
 import { endOrphanedRun } from '../act/end-run.ts'
-import { finishDelete } from '../act/prune.ts'
+import { finishDeletes, openDeletes } from '../act/finish-deletes.ts'
 import { announceRestore } from '../act/restore-and-tell.ts'
 import { sweepScratch } from '../act/scratch.ts'
 import { recoverSwap } from '../act/swap.ts'
 import { sweepRestore } from '../act/sweep.ts'
 import type { Restore } from '../core/model.ts'
-import { holdPatiently } from '../leases/lease.ts'
+import { hold, holdPatiently } from '../leases/lease.ts'
 import { LeaseBusy, messageOf, reportOf } from '../lib/errors.ts'
 import { unlessAborted, withTimeLimit } from '../lib/limits.ts'
-import { unreachable } from '../lib/unreachable.ts'
 import type { World } from '../observe/world.ts'
 import type { JournalEntry } from '../state/store.ts'
 
@@ -31,26 +30,38 @@ const PATIENCE = 60_000
 async function recoverAlone(world: World, signal: AbortSignal): Promise<void> {
   await sweepScratch(world)
   await closeRuns(world)
-  for (const entry of await world.store.journal()) {
-    if (entry.kind === 'delete') await recoverEntry(entry, world, signal)
+  await recoverDeletes(world, signal)
+  await recoverRestoresAlone(world)
+}
+
+/** Whoever holds a job is at its deletions, or finishes them when it next begins a turn. */
+async function recoverDeletes(world: World, signal: AbortSignal): Promise<void> {
+  // A target that hangs must not keep the daemon from its start.
+  const limited = withTimeLimit(signal, PATIENCE, 'what a crash cut short of deletions')
+  for (const [job, entries] of await openDeletes(world)) {
+    try {
+      await hold(world.leases, `job:${job}`, limited, (_lease, held) =>
+        unlessAborted(finishDeletes(entries, world, held), held),
+      )
+    } catch (error) {
+      signal.throwIfAborted()
+      tellUnfinished({ id: `delete ${job}`, kind: 'delete' }, error, world)
+    }
   }
-  await recoverRestoresAlone(world, signal)
 }
 
 /** The part that a running daemon owes as well: restores of commands that were killed beside it. */
 export async function recoverRestores(world: World, signal: AbortSignal): Promise<void> {
   const asked = { leases: world.leases, patience: 0 }
-  await holdPatiently(asked, 'recovery', signal, (_lease, held) =>
-    recoverRestoresAlone(world, held),
-  )
+  await holdPatiently(asked, 'recovery', signal, () => recoverRestoresAlone(world))
 }
 
-async function recoverRestoresAlone(world: World, signal: AbortSignal): Promise<void> {
+async function recoverRestoresAlone(world: World): Promise<void> {
   const entries = await world.store.journal()
   const restores = await openRestores(world)
   for (const entry of entries) {
     if (entry.kind !== 'swap' || restores.alive.has(entry.restore)) continue
-    await recoverEntry(entry, world, signal)
+    await finishSwap(entry, world).catch((error: unknown) => tellUnfinished(entry, error, world))
   }
   for (const restore of restores.dead) {
     const error = 'the process that ran it ended without a word; nothing was replaced'
@@ -89,26 +100,20 @@ async function openRestores(world: World) {
   return { alive, dead: dead.filter(({ id }) => !swapped.has(id)) }
 }
 
-async function recoverEntry(entry: JournalEntry, world: World, signal: AbortSignal): Promise<void> {
-  try {
-    if (entry.kind === 'delete') {
-      // A target that hangs must not keep the daemon from its start.
-      const limited = withTimeLimit(signal, PATIENCE, `the deletion of ${entry.key}`)
-      await unlessAborted(finishDelete(entry, world, limited), limited)
-    } else if (entry.kind === 'swap') await finishSwap(entry, world)
-    // An upload is taken back by the pass that finds its attempt over.
-    else if (entry.kind !== 'upload') unreachable(entry)
-  } catch (error) {
-    // The entry stays and is tried again; until then nothing of that source is touched.
-    if (!world.news(`recovery ${entry.id}`, messageOf(error))) return
-    world.report({
-      event: 'pass.failed',
-      level: 'error',
-      message: `could not finish what a crash cut short: ${messageOf(error)}`,
-      error: reportOf(error),
-      detail: { journal: entry.id, kind: entry.kind },
-    })
-  }
+/** The entry stays and is tried again; until then nothing of that source is touched. */
+function tellUnfinished(
+  { id, kind }: Pick<JournalEntry, 'id' | 'kind'>,
+  error: unknown,
+  world: World,
+): void {
+  if (!world.news(`recovery ${id}`, messageOf(error))) return
+  world.report({
+    event: 'pass.failed',
+    level: 'error',
+    message: `could not finish what a crash cut short: ${messageOf(error)}`,
+    error: reportOf(error),
+    detail: { journal: id, kind },
+  })
 }
 
 async function finishSwap(

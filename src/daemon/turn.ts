@@ -1,10 +1,12 @@
 import { act, type Deed, type JobOwned } from '../act/act.ts'
+import { finishDeletes, openDeletes } from '../act/finish-deletes.ts'
 import type { Action, ActionKind } from '../core/action.ts'
 import type { JobId } from '../core/model.ts'
 import type { Observed } from '../core/observed.ts'
 import { ownersIn } from '../core/owner.ts'
 import { plan } from '../core/plan.ts'
 import { holdPatiently, type Lease, type Turn } from '../leases/lease.ts'
+import { messageOf, reportOf } from '../lib/errors.ts'
 import { observe } from '../observe/observe.ts'
 import type { World } from '../observe/world.ts'
 
@@ -44,6 +46,7 @@ export async function takeTurn(
   const asked = { leases: world.leases, patience: request.patience }
   return await holdPatiently(asked, `job:${request.job}`, signal, async (lease, held) => {
     tellTaken(request.job, lease, world)
+    await finishOwnDeletes(request.job, world, held)
     const outcomes: Outcome[] = []
     if (request.first) outcomes.push(await request.first(lease, held))
     for (let round = 0; round < ROUNDS && !request.giveWay.aborted; round++) {
@@ -52,6 +55,24 @@ export async function takeTurn(
     }
     return outcomes
   })
+}
+
+/** What a turn before this one began to delete and could not: under the lease nobody else is at it. */
+async function finishOwnDeletes(job: JobId, world: World, signal: AbortSignal): Promise<void> {
+  try {
+    const entries = (await openDeletes(world)).get(job)
+    if (entries) await finishDeletes(entries, world, signal)
+  } catch (error) {
+    signal.throwIfAborted()
+    if (!world.news(`deletes ${job}`, messageOf(error))) return
+    world.report({
+      event: 'pass.failed',
+      level: 'error',
+      message: `a deletion of job ${job} is begun and not finished: ${messageOf(error)}`,
+      job,
+      error: reportOf(error),
+    })
+  }
 }
 
 function tellTaken(job: JobId, { name, fence }: Lease, world: World): void {

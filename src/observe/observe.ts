@@ -38,6 +38,7 @@ export async function observe(scope: Scope, world: World, signal: AbortSignal): 
     history,
     listings,
     postures,
+    underLease: scope.underLease === true,
     alive: scope.underLease ? new Set() : await observeLife(history, world),
     pruneConfirmed: scope.pruneConfirmed,
     restoreRequested: scope.restoreRequested,

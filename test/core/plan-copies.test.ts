@@ -191,3 +191,30 @@ describe('a copy that a target lacks', () => {
     expect(copiesPlanned({ ...world, desired: { ...world.desired, jobs } })).toEqual([])
   })
 })
+
+describe('a copy that another process may be at', () => {
+  it('is neither debris nor made again by a look that does not hold its job', () => {
+    const world = lived()
+    const torn = on(world, USB)[1]
+    if (!torn) throw new Error('no copy')
+    change(world.copies, copyKey(torn), { status: 'writing' })
+    world.shelves.get(USB)?.objects.delete(`${torn.key}.manifest.json`)
+    world.shelves.get(USB)?.manifests.delete(torn.key)
+    const kinds = (underLease: boolean) =>
+      plan(world.desired, { ...observe(world), underLease }, world.now).actions.flatMap(
+        ({ kind }) => (kind === 'copy' || kind === 'debris' ? [kind] : []),
+      )
+    expect(kinds(false)).toEqual([])
+    expect(kinds(true)).toEqual(['debris', 'copy'])
+  })
+})
+
+describe('an archive of another size that stands there with its manifest', () => {
+  it('is not copied over, for nothing is overwritten', () => {
+    const world = lived()
+    const short = on(world, USB)[1]
+    if (!short) throw new Error('no copy')
+    change(world.copies, copyKey(short), { status: 'missing' })
+    expect(copiesPlanned(world)).toEqual([])
+  })
+})

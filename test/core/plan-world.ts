@@ -107,6 +107,7 @@ export function observe(world: World): Observed {
     },
     listings: new Map([...world.shelves].map(([id, one]) => [id, listingOf(world, id, one)])),
     postures: new Map(world.postures),
+    underLease: true,
     alive: new Set(world.alive),
     pruneConfirmed: world.pruneConfirmed,
     restoreRequested: null,

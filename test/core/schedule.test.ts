@@ -131,14 +131,18 @@ describe('slots over a year', () => {
       fc.assert(
         fc.property(
           anyTimes,
-          fc.array(fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true })),
+          fc.array(fc.double({ min: 0, max: 1, noNaN: true })),
           (times, moments) => {
             const schedule = { cron: cronOf(times), timezone }
             const watched = watchedSlots(walls, from, times)
             const found = slotsBetween(schedule, (from - 1) as Instant, (until - 1) as Instant, 1e6)
             expect(found).toEqual(watched)
             for (const moment of moments)
-              agree(schedule, found, Math.floor(from + moment * (until - from)))
+              agree(
+                schedule,
+                found,
+                Math.min(until - 1, Math.floor(from + moment * (until - from))),
+              )
             for (const slot of found.slice(-3)) agree(schedule, found, slot)
           },
         ),

@@ -140,7 +140,7 @@ describe('a restore from the bucket, with nothing but the config', () => {
     proxy.cutAfter('down', 25_000)
     await using daemon = started(OURS.name)
     await daemon.until('daemon.started')
-    expect(proxy.passed.down).toBeGreaterThan(25_000)
+    expect(proxy.passed('down')).toBeGreaterThan(25_000)
     expect(restoreEvents(daemon)).toEqual(RESTORED)
     expect(examine(fresh.at(DATABASE))).toMatchObject({ rows: OURS.rows, integrity: 'ok' })
     await daemon.stop()
