@@ -172,4 +172,22 @@ describe('a bucket that goes away', () => {
     await soundInBothPlaces(newest)
     await again.stop()
   })
+
+  it('in the middle of an upload leaves nothing there that Hiqlite would take for a backup', async () => {
+    await using proxy = await startProxy(ceph.port)
+    await configure({ port: proxy.port })
+    proxy.cutAfter('up', 200_000, 'stay dead')
+    const words = ['--config', 'config.toml', 'backup', 'create']
+    expect((await space.run(words)).code).toBe(3)
+    expect(await bucket.keys()).toEqual([])
+    const [name = ''] = await localNames()
+    expect(examine(space.at(LOCAL, name)).integrity).toBe('ok')
+
+    proxy.heal()
+    await using daemon = startDaemon(space, { config: 'config.toml' })
+    await daemon.until('copy.done', { fits: ({ target }) => target === 'hiqlite-s3' })
+    expect(await remoteNames()).toEqual([name])
+    await soundInBothPlaces(name)
+    await daemon.stop()
+  })
 })
