@@ -36,6 +36,12 @@ async function versioningOf(bucket: string) {
   return Status
 }
 
+/** What a process would say, in this one: three times as quick. */
+async function run(work: Workspace, words: readonly string[]) {
+  const { code, out: stdout, err: stderr } = await commandLine(words, { cwd: work.root })
+  return { code, stdout, stderr }
+}
+
 const VERSIONED = { expect: { versioning: true } }
 const DRIFT = { kind: 'posture', subject: 'far' }
 
@@ -77,15 +83,15 @@ describe('what a bucket is expected to be set to', () => {
   it('is set by apply after a yes where manage allows it, and then there is no drift', async () => {
     const bucket = await makeBucket(ceph)
     await using work = await expecting(bucket, { ...VERSIONED, manage: true })
-    expect((await work.run(['plan', '--exit-code'])).code).toBe(2)
-    const asked = await work.run(['apply'])
+    expect((await run(work, ['plan', '--exit-code'])).code).toBe(2)
+    const asked = await run(work, ['apply'])
     expect([asked.code, asked.stderr]).toEqual([1, expect.stringContaining('add --yes')])
     expect(await versioningOf(bucket)).toBeUndefined()
     const said = await work.ok(['apply', '--yes'])
     expect(said.stderr).toContain('set versioning of target far to: on')
     expect(said.stdout).toContain('done: the world is as the file says')
     expect(await versioningOf(bucket)).toBe('Enabled')
-    expect(await work.run(['plan', '--exit-code'])).toMatchObject({ code: 0 })
+    expect(await run(work, ['plan', '--exit-code'])).toMatchObject({ code: 0 })
     const { document } = await work.ok(['target', 'list', '--json'])
     expect(document.targets[0].posture).toMatchObject({ state: 'met', unmet: [], unknown: [] })
 
@@ -95,7 +101,7 @@ describe('what a bucket is expected to be set to', () => {
         VersioningConfiguration: { Status: 'Suspended' },
       }),
     )
-    expect((await work.run(['plan', '--exit-code'])).code).toBe(2)
+    expect((await run(work, ['plan', '--exit-code'])).code).toBe(2)
     expect((await work.ok(['apply', '--yes', '--json'])).document).toEqual({
       applied: [{ kind: 'posture', subject: 'far', setting: 'versioning' }],
       unmet: [],
@@ -115,7 +121,7 @@ describe('what a bucket is expected to be set to', () => {
       applied: [],
       unmet: [{ target: 'far', setting: 'object_lock', found: 'off', settable: false }],
     })
-    expect((await work.run(['plan', '--exit-code'])).code).toBe(2)
+    expect((await run(work, ['plan', '--exit-code'])).code).toBe(2)
   })
 
   it('is a warning and no drift where the key may not ask', async () => {
@@ -131,7 +137,7 @@ describe('what a bucket is expected to be set to', () => {
     await using work = await expecting(bucket, { ...VERSIONED, manage: true })
     const applied = await work.ok(['apply', '--yes'])
     expect(applied.stdout).toContain('done, but nobody could tell how far is set up')
-    const plan = await work.run(['plan', '--exit-code'])
+    const plan = await run(work, ['plan', '--exit-code'])
     expect(plan.code).toBe(0)
     expect(plan.stdout).toMatch(/warning posture-unknown far: .*access is denied/)
     expect(plan.stdout).toContain(`let the key do it: s3:GetBucketVersioning on ${bucket}`)
@@ -152,7 +158,7 @@ describe('what a bucket is expected to be set to', () => {
     )
     const wanted = { versioning: true, abort_multipart_days: 3 }
     await using work = await expecting(bucket, { expect: wanted, manage: true })
-    const applied = await work.run(['apply', '--yes'])
+    const applied = await run(work, ['apply', '--yes'])
     expect(applied.code).toBe(13)
     expect(applied.stderr).toMatch(/error: versioning of target far is not set: .*denied/)
     expect(applied.stderr).toContain(`hint: let the key do it: s3:PutBucketVersioning on ${bucket}`)
