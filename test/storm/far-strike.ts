@@ -1,20 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { poll } from '../support/daemon.ts'
 import type { KillOrder } from '../support/kill-at.ts'
-import { type Ended, type Running, run, start } from '../support/processes.ts'
-import type { Direction, FaultyLink } from '../support/proxy.ts'
+import { type Ended, type Running, start } from '../support/processes.ts'
+import type { Direction } from '../support/proxy.ts'
 import type { FarPhase, FarVerb } from './far-phases.ts'
+import { type FarScene, PARTIAL, perform } from './far-verbs.ts'
 import { LawBroken } from './laws.ts'
 import { titleOf } from './phases.ts'
-import { restoring } from './restoring.ts'
-import { type Go, type Scene, well } from './scene.ts'
-import type { Site } from './site.ts'
-
-/** A workspace two of whose targets are on a server, one of them behind a link of ours. */
-export interface FarScene extends Scene {
-  readonly site: Site
-  readonly link: FaultyLink
-}
+import { well } from './scene.ts'
 
 /** What a round is to suffer while a verb is at work. */
 export type FarStrike =
@@ -65,7 +58,7 @@ export async function carryOutFar(
   scene.tell(farTitleOf(strike))
   if (verb !== 'restore') scene.memory.settled = false
   let hit = false
-  await performances[verb](scene, async (args) => {
+  await perform[verb](scene, async (args) => {
     const blow = await fall(strike, args, { scene, tries })
     hit = blow.hit
     return blow.ended
@@ -215,8 +208,7 @@ async function over(
   return result
 }
 
-/** As the exit codes have it: a target failed, the quorum is met. */
-const PARTIAL = 3
+/** As the exit codes have it. */
 const DAMAGED = 14
 
 /** What a process may come to that was not killed itself. */
@@ -236,31 +228,3 @@ function judge(
   const isEnough = (kind !== 'crash' && kind !== 'away') || workspace.traits().require === 1
   if (isEnough && code !== 0 && code !== PARTIAL) fail('fails although enough targets are there')
 }
-
-const performances: Readonly<Record<FarVerb, (scene: FarScene, go: Go) => Promise<Ended>>> = {
-  backup: (_scene, go) => go(['backup', 'create']),
-  async prune({ workspace }, go) {
-    const { keepLast, floor } = workspace.traits()
-    await workspace.configure({ keepLast: floor })
-    const ended = await go(['backup', 'prune', '--yes'])
-    await workspace.configure({ keepLast })
-    return ended
-  },
-  async copy({ workspace, link, tell }, go) {
-    link.die()
-    const { code, signal, stderr } = await run(['backup', 'create'], { cwd: workspace.root })
-    tell(`  backup create without far → ${signal ?? code} ${stderr.trim()}`)
-    if (code !== PARTIAL)
-      throw new LawBroken(`a backup without one of three targets ended with ${code}: ${stderr}`)
-    link.heal()
-    return await go(['apply', '--yes'])
-  },
-  verify: ({ dice }, go) => go(['backup', 'verify', `main/${dice.pick(SOURCES)}@latest`]),
-  async restore(scene, go) {
-    const source = scene.dice.pick(SOURCES)
-    return await restoring(scene, source, () => go(['restore', `main/${source}`, '--yes']))
-  },
-  daemon: (_scene, go) => go(['daemon']),
-}
-
-const SOURCES = ['files', 'app.db'] as const
