@@ -19,6 +19,7 @@ export function planWarnings(desired: Desired, observed: Observed): readonly War
     ...unreachable(desired, observed),
     ...postureWarnings(desired, observed),
     ...damaged(observed),
+    ...standing(observed),
     ...observed.warnings,
   ])
 }
@@ -106,6 +107,23 @@ function damaged(observed: Observed): readonly Warning[] {
       hint: 'look at them with: holdfast backup list; take a sound one with: holdfast backup create',
     }),
   )
+}
+
+/** Copies that are lost and whose remains keep a good one from being made: nothing is overwritten. */
+function standing({ history, listings }: Observed): readonly Warning[] {
+  const inTheWay = history.copies.filter(({ target, key, status }) => {
+    const listing = status === 'missing' || status === 'failed' ? listings.get(target) : undefined
+    if (listing?.kind !== 'listed' || !listing.objects.has(key)) return false
+    return listing.manifests.get(key)?.kind === 'foreign'
+  })
+  return [...groupedBy(inTheWay, ({ target }) => target)].map(([target, copies]) => ({
+    rule: 'copy-in-the-way',
+    subject: target,
+    message:
+      `${count(copies.length, 'archive', 'archives')} of ours there, first ${copies[0]?.key}, ` +
+      'and the manifest beside do not belong together: no copy, and no place for one',
+    hint: 'remove archive and manifest by hand; the next pass copies it from another target',
+  }))
 }
 
 function unreachable(desired: Desired, observed: Observed): readonly Warning[] {

@@ -137,3 +137,22 @@ describe('an archive without a manifest', () => {
     expect(debris(listed([KEY]), [])).toEqual([])
   })
 })
+
+describe('what is left of a lost copy, with a manifest that does not fit', () => {
+  it('is a warning, and never deleted', () => {
+    const row = backup('b1', shop, TAKEN)
+    const lost = copy(row, 'nas', KEY, { status: 'missing' })
+    const foreign = { kind: 'foreign', why: 'it tells of 1000 bytes, the archive has 7' } as const
+    const left = listed([KEY, manifestKey(KEY)], { manifests: new Map([[KEY, foreign]]) })
+    const observed = nothing({
+      applied: appliedAfter(wanted, null, NOW),
+      history: { ...nothing().history, depth: 'full', backups: [row], copies: [lost] },
+      listings: new Map([[NAS, left]]),
+    })
+    const { actions, warnings } = plan(wanted, observed, NOW)
+    expect(actions.map(({ kind }) => kind)).not.toContain('debris')
+    expect(warnings).toContainEqual(
+      expect.objectContaining({ rule: 'copy-in-the-way', subject: 'nas' }),
+    )
+  })
+})
