@@ -1,7 +1,8 @@
-import { ObjectRetained } from '../../lib/errors.ts'
+import { ObjectRetained, TargetUnreachable } from '../../lib/errors.ts'
 import { NOTHING_RETAINED, type Retentions } from '../target.ts'
 import { type Bucket, reaching } from './bucket.ts'
-import { deleteAll } from './delete.ts'
+import { type Doomed, deleteAll } from './delete.ts'
+import { placeOf } from './errors.ts'
 import { isVersioned, noteVersioned, removeVersions } from './versions.ts'
 
 /** Removes the objects for good, but for those that it gives. */
@@ -20,7 +21,22 @@ async function removeAll(
   keys: readonly string[],
   signal: AbortSignal,
 ): Promise<Retentions> {
-  if (await isVersioned(bucket, signal)) return await removeVersions(bucket, keys, signal)
+  if (await isVersioned(bucket, keys, signal)) return await removeVersions(bucket, keys, signal)
+  // One ahead of the others: should the server put a marker over it after all, it hides but that one.
+  const first = await removePlainly(bucket, keys.slice(0, 1), signal)
+  const rest = keys.slice(1)
+  if (rest.length === 0) return first
+  const others = (await isVersioned(bucket, rest, signal))
+    ? await removeVersions(bucket, rest, signal)
+    : await removePlainly(bucket, rest, signal)
+  return new Map([...first, ...others])
+}
+
+async function removePlainly(
+  bucket: Bucket,
+  keys: readonly string[],
+  signal: AbortSignal,
+): Promise<Retentions> {
   const all = keys.map((key) => ({ key }))
   const { marked, refused } = await deleteAll(bucket, all, signal)
   const retained = new Map(refused.map(({ key }) => [key, new ObjectRetained(key, null)]))
@@ -28,11 +44,28 @@ async function removeAll(
   // The server put markers over them: the bucket keeps versions after all.
   noteVersioned(bucket)
   const covered = marked.map(({ key }) => key)
-  const stay = await removeVersions(bucket, covered, signal)
-  await deleteAll(
-    bucket,
-    marked.filter(({ key }) => stay.has(key)),
-    signal,
-  )
+  const stay = await removeVersions(bucket, covered, signal).catch(async (error: unknown) => {
+    await uncover(bucket, marked, signal)
+    throw error
+  })
+  const kept = marked.filter(({ key }) => stay.has(key))
+  await uncover(bucket, kept, signal)
   return new Map([...retained, ...stay])
+}
+
+/** Takes the markers off what stays. Rejects where the key may not: what is hidden is not kept. */
+async function uncover(
+  bucket: Bucket,
+  marked: readonly Required<Doomed>[],
+  signal: AbortSignal,
+): Promise<void> {
+  const { refused } = await deleteAll(bucket, marked, signal)
+  const [{ key } = { key: null }] = refused
+  if (key === null) return
+  const what = refused.length === 1 ? `${key} is` : `${key} and ${refused.length - 1} more are`
+  const place = placeOf(bucket.options)
+  throw new TargetUnreachable(`${what} hidden in ${place} by a marker that cannot be removed`, {
+    at: bucket.options.bucket,
+    hint: `let the key do it: s3:DeleteObjectVersion on ${bucket.options.bucket}/*`,
+  })
 }

@@ -15,11 +15,32 @@ const HOLDS = 5 * 60_000
 /** How many objects are looked at at once. */
 const AT_ONCE = 8
 
-/** Whether deletes leave versions behind. No, where the key may not ask: an answer to a delete may tell. */
-export async function isVersioned(bucket: Bucket, signal: AbortSignal): Promise<boolean> {
+/** Whether deletes leave versions behind. Where the key may not ask, the first of these that is there tells. */
+export async function isVersioned(
+  bucket: Bucket,
+  keys: readonly string[],
+  signal: AbortSignal,
+): Promise<boolean> {
   return await learn(bucket, 'versioned', async () => {
-    return (await versioningOf(bucket, signal)) !== 'off'
+    const asking = versioningOf(bucket, signal)
+    const told = await asking.catch((error: unknown) => {
+      if (isDenied(error)) return null
+      throw error
+    })
+    return told === null ? await haveVersions(bucket, keys, signal) : told !== 'off'
   })
+}
+
+async function haveVersions(
+  bucket: Bucket,
+  keys: readonly string[],
+  signal: AbortSignal,
+): Promise<boolean> {
+  for (const key of keys) {
+    const found = await head(bucket, key, signal)
+    if (found) return found.VersionId !== undefined
+  }
+  return false
 }
 
 /** Notes what a delete told. */
