@@ -1,7 +1,9 @@
+import { buffer } from 'node:stream/consumers'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import type { Options } from '../../src/core/model.ts'
 import { Failure, TargetUnreachable } from '../../src/lib/errors.ts'
-import { type Nature, startFakeBucket, type Version } from '../support/fake-bucket.ts'
+import type { Target } from '../../src/targets/target.ts'
+import { type Answer, type Nature, startFakeBucket, type Version } from '../support/fake-bucket.ts'
 import { blockOf, openTarget } from './s3-place.ts'
 
 const signal = new AbortController().signal
@@ -72,6 +74,59 @@ describe('a key that may not ask whether a bucket keeps versions', () => {
     bucket.versions.push(...keys.map((key) => version(key, '1')))
     expect((await target.remove(keys, signal)).size).toBe(0)
     expect(bucket.versions).toEqual([])
+  })
+})
+
+describe('a read', () => {
+  const text = '0123456789'
+  const read = async (target: Target, start: number) =>
+    (await buffer(await target.get('a', start, signal))).toString()
+  const answer = (from: number, over: Readonly<Record<string, string>> = {}): Answer => ({
+    status: from > 0 ? 206 : 200,
+    headers: {
+      etag: '"one"',
+      ...(from > 0 ? { 'content-range': `bytes ${from}-9/10` } : {}),
+      ...over,
+    },
+    body: text.slice(from),
+  })
+  /** Cut after four bytes; then comes this. */
+  const cut = (then: Answer): Nature => {
+    let gets = 0
+    return { instead: () => (gets++ === 0 ? { ...answer(0), cutAt: 4 } : then) }
+  }
+
+  it('never takes an object from its beginning for one from an offset on', async () => {
+    const { target } = await open({ instead: () => ({ ...answer(0), status: 200 }) })
+    const failure = await failureOf(read(target, 5))
+    expect(failure.message).toContain('other bytes came than those from 5 on')
+  })
+
+  it.each<readonly [string, Answer]>([
+    ['the whole object again', answer(0)],
+    ['other bytes', answer(5)],
+    ['another object', answer(4, { etag: '"other"' })],
+    ['a larger object', answer(4, { 'content-range': 'bytes 4-9/11' })],
+    ['the end', { status: 416, body: '<Error><Code>InvalidRange</Code></Error>' }],
+  ])('that was cut never goes on with %s', async (_, then) => {
+    const { target } = await open(cut(then))
+    expect(await failureOf(read(target, 0))).toBeInstanceOf(TargetUnreachable)
+  })
+
+  it('that was cut goes on with the rest', async () => {
+    const { target } = await open(cut(answer(4)))
+    expect(await read(target, 0)).toBe(text)
+  })
+
+  it('goes on where an answer brings less than it was asked for', async () => {
+    const { target } = await open({
+      instead: ({ headers }) => {
+        const from = Number(/\d+/.exec(String(headers.range))?.[0])
+        const range = { 'content-range': `bytes ${from}-${from}/10` }
+        return { ...answer(from, range), body: text.slice(from, from + 1) }
+      },
+    })
+    expect(await read(target, 7)).toBe('789')
   })
 })
 

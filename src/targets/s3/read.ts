@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream'
 import {
   GetObjectCommand,
+  type GetObjectCommandOutput,
   HeadBucketCommand,
   HeadObjectCommand,
   type HeadObjectCommandOutput,
@@ -11,6 +12,7 @@ import { ObjectMissing, TargetUnreachable } from '../../lib/errors.ts'
 import { type Bucket, customerKey, objectAt, reaching } from './bucket.ts'
 import { checkAnswer, codeOf, placeOf, statusOf, trouble } from './errors.ts'
 import { resuming } from './resuming.ts'
+import { totalOf } from './span.ts'
 
 /** How long the word of a server holds that the bucket is there, in milliseconds. */
 const SEEN_HOLDS = 60_000
@@ -118,13 +120,12 @@ export async function readObject(
 ): Promise<Readable> {
   const first = await openAt(bucket, key, { at: start, etag: null }, signal)
   if (first === null) return Readable.from([], { objectMode: false })
-  const { etag } = first
   const stream = resuming(
-    { body: first.body, start, stall: bucket.options.limits.stall },
+    { body: first.body, start, total: first.total, stall: bucket.options.limits.stall },
     {
       async reopen(at) {
-        const next = reopen(bucket, key, { at, etag }, signal)
-        return (await reaching(bucket, `read ${key}`, next))?.body ?? null
+        const next = reopen(bucket, key, { ...first, at }, signal)
+        return (await reaching(bucket, `read ${key}`, next)).body
       },
       giveUp: (error) => asError(trouble(bucket.options, `read ${key}`, error)),
     },
@@ -136,11 +137,16 @@ export async function readObject(
   return stream.once('close', () => signal.removeEventListener('abort', stop))
 }
 
-/** An object that is being read. */
-interface Reading {
-  readonly body: Readable
-  /** The very object that the first answer was about. */
+/** The very object that an answer was about. */
+interface Identity {
   readonly etag: string | null
+  /** In bytes; null where it was not told. */
+  readonly total: number | null
+}
+
+/** An object that is being read. */
+interface Reading extends Identity {
+  readonly body: Readable
 }
 
 /** Null: nothing is there from that offset on. */
@@ -161,11 +167,7 @@ async function openAt(
       (client, options) => client.send(new GetObjectCommand(asked), options),
       signal,
     )
-    checkAnswer(answer.ETag, answer.LastModified)
-    sawBucket(bucket)
-    if (!(answer.Body instanceof Readable)) throw new Error('the SDK gives its bodies as streams')
-    answer.Body.on('error', () => {})
-    return { body: answer.Body, etag: answer.ETag || null }
+    return reading(bucket, key, at, answer)
   } catch (error) {
     if (codeOf(error) === 'InvalidRange' || statusOf(error) === 416) return null
     if (codeOf(error) === 'NoSuchBucket') throw error
@@ -174,18 +176,36 @@ async function openAt(
   }
 }
 
+function reading(bucket: Bucket, key: string, at: number, answer: GetObjectCommandOutput): Reading {
+  const { Body: body, ETag, LastModified } = answer
+  if (!(body instanceof Readable)) throw new Error('the SDK gives its bodies as streams')
+  body.on('error', () => {})
+  try {
+    checkAnswer(ETag, LastModified)
+    sawBucket(bucket)
+    return { body, etag: ETag || null, total: totalOf(bucket.options, key, at, answer) }
+  } catch (error) {
+    body.destroy()
+    throw error
+  }
+}
+
+/** The rest of what was read before, and of nothing else. */
 async function reopen(
   bucket: Bucket,
   key: string,
-  from: { readonly at: number; readonly etag: string | null },
+  { at, etag, total }: Identity & { readonly at: number },
   signal: AbortSignal,
-): Promise<Reading | null> {
-  return await openAt(bucket, key, from, signal).catch((error: unknown) => {
-    if (statusOf(error) !== 412) throw error
-    throw new TargetUnreachable(
-      `${key} was replaced in ${placeOf(bucket.options)} while it was read`,
-    )
+): Promise<Reading> {
+  const next = await openAt(bucket, key, { at, etag }, signal).catch((error: unknown) => {
+    if (statusOf(error) === 412) return null
+    throw error
   })
+  // Some servers, and caches before them, do not heed the condition.
+  const isSame = next?.etag === etag && (next.total ?? total) === (total ?? next.total)
+  if (isSame) return next
+  next?.body.destroy()
+  throw new TargetUnreachable(`${key} was replaced in ${placeOf(bucket.options)} while it was read`)
 }
 
 function asError(thrown: unknown): Error {

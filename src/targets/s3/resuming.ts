@@ -16,14 +16,16 @@ export interface Begun {
   readonly body: Readable
   /** Offset of its first byte in the object. */
   readonly start: number
+  /** How large the object is; null where that was not told. */
+  readonly total: number | null
   /** Milliseconds that no byte may come for while somebody waits. */
   readonly stall: number
 }
 
 /** How to go on when an answer breaks off. */
 export interface Ways {
-  /** The same object from `at` on; null when nothing is there any more. Rejects when it cannot be had. */
-  reopen(at: number): Promise<Readable | null>
+  /** The same object from `at` on. Rejects when it cannot be had. */
+  reopen(at: number): Promise<Readable>
   /** What a read that broke off too often ends with. */
   giveUp(error: unknown): Error
 }
@@ -32,6 +34,7 @@ export interface Ways {
 interface Flow {
   readonly stream: Readable
   readonly ways: Ways
+  readonly total: number | null
   current: Readable
   /** Offset of the next byte. */
   at: number
@@ -48,7 +51,7 @@ interface Flow {
  * The bytes of an answer; cut or stalled it goes on where it was, for ever as long as it moves. They
  * pass as they come, without a promise for each piece.
  */
-export function resuming({ body, start, stall }: Begun, ways: Ways): Readable {
+export function resuming({ body, start, total, stall }: Begun, ways: Ways): Readable {
   const stream = new Readable({
     highWaterMark: AHEAD,
     read() {
@@ -63,7 +66,8 @@ export function resuming({ body, start, stall }: Begun, ways: Ways): Readable {
     },
   })
   const flow: Flow = {
-    ...{ stream, ways, current: body, at: start, resumedAt: start, resumes: 0, isWanted: false },
+    ...{ stream, ways, total, current: body, at: start, resumedAt: start, resumes: 0 },
+    isWanted: false,
     heardAt: performance.now(),
   }
   const look = () => {
@@ -93,16 +97,20 @@ function attach(flow: Flow, answer: Readable): void {
     })
     .on('error', broke)
     .once('end', () => {
+      if (flow.total !== null && flow.at < flow.total) return broke(new Error(EARLY))
       isOver = true
       flow.stream.push(null)
     })
-    .once('close', () => broke(new Error('the connection ended early')))
+    .once('close', () => broke(new Error(EARLY)))
   if (!flow.isWanted) answer.pause()
 }
+
+const EARLY = 'the connection ended early'
 
 async function takeUp(flow: Flow, error: unknown): Promise<void> {
   const { stream, ways } = flow
   if (stream.destroyed) return
+  if (flow.at === flow.total) return void stream.push(null)
   if (flow.at - flow.resumedAt >= MOVED) flow.resumes = 0
   if (flow.resumes === RESUMES) return void stream.destroy(ways.giveUp(error))
   try {
@@ -110,9 +118,8 @@ async function takeUp(flow: Flow, error: unknown): Promise<void> {
     if (stream.destroyed) return
     flow.resumedAt = flow.at
     const next = await ways.reopen(flow.at)
-    if (stream.destroyed) next?.destroy()
-    else if (next) attach(flow, next)
-    else stream.push(null)
+    if (stream.destroyed) next.destroy()
+    else attach(flow, next)
   } catch (failure) {
     stream.destroy(failure instanceof Error ? failure : ways.giveUp(failure))
   }
