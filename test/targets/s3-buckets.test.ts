@@ -350,8 +350,47 @@ describe('how a bucket is set up', () => {
     const { Rules: rules = [] } = await client.send(
       new GetBucketLifecycleConfigurationCommand({ Bucket: bucket }),
     )
-    expect(rules.map(({ ID }) => ID).sort()).toEqual(['holdfast-abort-multipart', 'theirs'])
+    expect(rules.map(({ ID }) => ID).sort()).toEqual([
+      expect.stringMatching(/^holdfast-abort-multipart-/),
+      'theirs',
+    ])
     expect(rules.find(({ ID }) => ID === 'theirs')?.Expiration?.Days).toBe(9)
+  })
+
+  it('is set for one target and stays as another in the same bucket set it', async () => {
+    const bucket = await makeBucket(ceph)
+    const client = clientOf(ceph)
+    const old = (ID: string, Prefix: string, DaysAfterInitiation: number) => ({
+      ID,
+      Status: 'Enabled' as const,
+      Filter: { Prefix },
+      AbortIncompleteMultipartUpload: { DaysAfterInitiation },
+    })
+    const Rules = [old('holdfast-abort-multipart', 'old/', 9)]
+    await client.send(
+      new PutBucketLifecycleConfigurationCommand({
+        Bucket: bucket,
+        LifecycleConfiguration: { Rules },
+      }),
+    )
+    const over = { expect: { abort_multipart_days: 3 }, manage: true }
+    const rulesNow = async () => {
+      const asked = new GetBucketLifecycleConfigurationCommand({ Bucket: bucket })
+      const { Rules: rules = [] } = await client.send(asked)
+      return rules.map(({ Filter }) => Filter?.Prefix).sort()
+    }
+    const targets = ['a', 'b'].map((prefix) =>
+      openTarget(blockOf(ceph, bucket, { ...over, prefix })),
+    )
+    for (const target of targets) await target.posture?.set('abort_multipart', signal)
+    expect(await rulesNow()).toEqual(['a/', 'b/', 'old/'])
+    for (const target of targets) {
+      expect((await states(target)).abort_multipart).toEqual(['after 3 days', true, true])
+    }
+    const renamed = openTarget(blockOf(ceph, bucket, { ...over, prefix: 'old' }))
+    await renamed.posture?.set('abort_multipart', signal)
+    expect(await rulesNow()).toEqual(['a/', 'b/', 'old/'])
+    expect((await states(renamed)).abort_multipart).toEqual(['after 3 days', true, true])
   })
 
   it('is never set to less than it was', async () => {

@@ -1,7 +1,13 @@
+import { createHash } from 'node:crypto'
 import type { LifecycleRule } from '@aws-sdk/client-s3'
 
-/** Name of our rule among others. */
+/** What the name of each rule of ours begins with; it once was the whole of it. */
 const OURS = 'holdfast-abort-multipart'
+
+/** Its own for each prefix: several targets may lie in one bucket. */
+function nameOf(prefix: string): string {
+  return `${OURS}-${createHash('sha256').update(prefix).digest('hex').slice(0, 12)}`
+}
 
 /** After how many days the rules abort an unfinished upload under `prefix`; null: never. */
 export function abortDays(rules: readonly LifecycleRule[], prefix: string): number | null {
@@ -26,10 +32,12 @@ export function withAbortRule(
   days: number,
 ): LifecycleRule[] {
   const ours: LifecycleRule = {
-    ID: OURS,
+    ID: nameOf(prefix),
     Status: 'Enabled',
     Filter: { Prefix: prefix },
     AbortIncompleteMultipartUpload: { DaysAfterInitiation: days },
   }
-  return [...rules.filter(({ ID }) => ID !== OURS), ours]
+  const isOurs = ({ ID, Filter, Prefix }: LifecycleRule) =>
+    ID === ours.ID || (ID === OURS && (Filter?.Prefix ?? Prefix ?? '') === prefix)
+  return [...rules.filter((rule) => !isOurs(rule)), ours]
 }
