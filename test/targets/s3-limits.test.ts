@@ -3,6 +3,7 @@ import { describe, expect, it, onTestFinished } from 'vitest'
 import type { Options } from '../../src/core/model.ts'
 import { Failure, TargetUnreachable } from '../../src/lib/errors.ts'
 import type { Target } from '../../src/targets/target.ts'
+import { objectsOf } from '../contract/target.ts'
 import { type Answer, type Nature, startFakeBucket, type Version } from '../support/fake-bucket.ts'
 import { blockOf, openTarget } from './s3-place.ts'
 
@@ -127,6 +128,44 @@ describe('a read', () => {
       },
     })
     expect(await read(target, 7)).toBe('789')
+  })
+})
+
+describe('a listing that breaks off', () => {
+  const truncated = '<IsTruncated>true</IsTruncated>'
+  it.each<readonly [action: string, body: string]>([
+    ['ListBucket', `<ListBucketResult><Name>b</Name>${truncated}@</ListBucketResult>`],
+    [
+      'ListBucketMultipartUploads',
+      `<ListMultipartUploadsResult>${truncated}@</ListMultipartUploadsResult>`,
+    ],
+  ])('is never taken for a whole one: %s', async (told, body) => {
+    const token = '<NextContinuationToken>same</NextContinuationToken>'
+    const marker = '<NextKeyMarker>same</NextKeyMarker><NextUploadIdMarker>1</NextUploadIdMarker>'
+    for (const next of ['', token + marker]) {
+      const { target } = await open({
+        instead({ action }) {
+          if (action === told) return { body: body.replace('@', next) }
+          return { body: '<ListBucketResult><Name>b</Name></ListBucketResult>' }
+        },
+      })
+      const failure = await failureOf(objectsOf(target, '', signal))
+      expect(failure).toBeInstanceOf(TargetUnreachable)
+      expect(failure.message).toContain('tells of more to list')
+    }
+  })
+
+  it('of versions removes nothing', async () => {
+    const { bucket, target } = await open({
+      versioned: true,
+      instead({ action }) {
+        if (action !== 'ListBucketVersions') return null
+        return { body: `<ListVersionsResult>${truncated}</ListVersionsResult>` }
+      },
+    })
+    bucket.versions.push(version('a', '1'))
+    expect(await failureOf(target.remove(['a'], signal))).toBeInstanceOf(TargetUnreachable)
+    expect(bucket.visible()).toEqual(['a'])
   })
 })
 

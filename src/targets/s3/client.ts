@@ -16,12 +16,13 @@ export interface Learnt {
   batchDeletes: boolean
   /** When the bucket was last seen, on the clock of `performance.now()`. */
   bucketSeenAt: number | null
-  versioned: Told<boolean> | null
-  lockable: Told<boolean> | null
+  versioned: Told | null
+  lockable: Told | null
 }
 
-export interface Told<T> {
-  readonly value: T
+export interface Told {
+  /** Null where the server was asked in vain. */
+  readonly value: boolean | null
   /** On the clock of `performance.now()`. */
   readonly at: number
 }

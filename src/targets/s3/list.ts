@@ -5,6 +5,7 @@ import {
   type ListObjectsV2CommandInput,
   type ListObjectsV2CommandOutput,
   ListPartsCommand,
+  type ListPartsCommandOutput,
 } from '@aws-sdk/client-s3'
 import type { Bytes } from '../../core/model.ts'
 import type { StoredObject, UnfinishedObject } from '../../core/observed.ts'
@@ -13,6 +14,7 @@ import { checkPrefix } from '../keys.ts'
 import type { Page } from '../target.ts'
 import { type Bucket, objectAt, reaching } from './bucket.ts'
 import { checkAnswer, codeOf, isDenied, isUnsupported, statusOf } from './errors.ts'
+import { turn } from './pages.ts'
 import { instantOf, sawBucket } from './read.ts'
 
 /** How many uploads are asked for their parts at once. */
@@ -27,16 +29,21 @@ export async function* listPages(
   checkPrefix(prefix)
   signal.throwIfAborted()
   const attempt = `list ${prefix || 'everything'}`
-  for (let token: string | undefined, isLast = false; !isLast; ) {
+  for (let from: string | null = null, isLast = false; !isLast; ) {
     const asked = {
       Bucket: bucket.options.bucket,
       Prefix: bucket.options.prefix + prefix,
       EncodingType: 'url' as const,
-      ...(token === undefined ? {} : { ContinuationToken: token }),
+      ...(from === null ? {} : { ContinuationToken: from }),
     }
-    const answer = await reaching(bucket, attempt, objectsAfter(bucket, asked, signal))
-    token = answer.NextContinuationToken
-    isLast = answer.IsTruncated !== true || token === undefined
+    const answer: ListObjectsV2CommandOutput = await reaching(
+      bucket,
+      attempt,
+      objectsAfter(bucket, asked, signal),
+    )
+    const next = answer.NextContinuationToken || null
+    from = turn(bucket.options, { from, next, isTruncated: answer.IsTruncated })
+    isLast = from === null
     const objects: StoredObject[] = []
     for (const { Key, Size, LastModified } of answer.Contents ?? []) {
       const key = relative(bucket, Key, answer.EncodingType)
@@ -113,13 +120,19 @@ async function uploadsOf(
 ): Promise<readonly FoundUpload[]> {
   const found: FoundUpload[] = []
   for (let marker: UploadMarker | null = {}; marker !== null; ) {
-    const answer = await uploadsAfter(bucket, prefix, marker, signal)
+    const answer: ListMultipartUploadsCommandOutput | null = await uploadsAfter(
+      bucket,
+      prefix,
+      marker,
+      signal,
+    )
     if (answer === null) return found
     for (const { Key, UploadId } of answer.Uploads ?? []) {
       const key = relative(bucket, Key, answer.EncodingType)
       if (key !== null && UploadId) found.push({ id: UploadId, key })
     }
-    marker = nextMarker(answer)
+    const next = markerIn(answer)
+    marker = turn(bucket.options, { from: marker, next, isTruncated: answer.IsTruncated })
   }
   return found
 }
@@ -148,10 +161,9 @@ async function uploadsAfter(
   }
 }
 
-/** Null: that was the last page. */
-function nextMarker(answer: ListMultipartUploadsCommandOutput): UploadMarker | null {
-  const { IsTruncated, NextKeyMarker, NextUploadIdMarker, EncodingType } = answer
-  if (IsTruncated !== true || !NextKeyMarker) return null
+function markerIn(answer: ListMultipartUploadsCommandOutput): UploadMarker | null {
+  const { NextKeyMarker, NextUploadIdMarker, EncodingType } = answer
+  if (!NextKeyMarker) return null
   return {
     KeyMarker: EncodingType === 'url' ? decoded(NextKeyMarker) : NextKeyMarker,
     ...(NextUploadIdMarker ? { UploadIdMarker: NextUploadIdMarker } : {}),
@@ -165,21 +177,19 @@ async function bytesOf(
   signal: AbortSignal,
 ): Promise<Bytes | null> {
   let bytes = 0
-  let marker: string | undefined
   try {
-    do {
-      const asked = { ...objectAt(bucket, key), UploadId: id }
-      const answer = await bucket.send(
-        (client, options) =>
-          client.send(
-            new ListPartsCommand({ ...asked, ...(marker ? { PartNumberMarker: marker } : {}) }),
-            options,
-          ),
+    for (let from: string | null = null, isLast = false; !isLast; ) {
+      const at = { ...objectAt(bucket, key), UploadId: id }
+      const asked = { ...at, ...(from === null ? {} : { PartNumberMarker: from }) }
+      const answer: ListPartsCommandOutput = await bucket.send(
+        (client, options) => client.send(new ListPartsCommand(asked), options),
         signal,
       )
       for (const { Size } of answer.Parts ?? []) bytes += Size ?? 0
-      marker = answer.IsTruncated === true ? answer.NextPartNumberMarker : undefined
-    } while (marker)
+      const next = answer.NextPartNumberMarker || null
+      from = turn(bucket.options, { from, next, isTruncated: answer.IsTruncated })
+      isLast = from === null
+    }
   } catch (error) {
     if (codeOf(error) === 'NoSuchUpload') return null
     if (!isDenied(error) && !isUnsupported(error) && statusOf(error) !== 404) throw error

@@ -21,7 +21,9 @@ async function removeAll(
   keys: readonly string[],
   signal: AbortSignal,
 ): Promise<Retentions> {
-  if (await isVersioned(bucket, keys, signal)) return await removeVersions(bucket, keys, signal)
+  const versioned = await isVersioned(bucket, keys, signal)
+  if (versioned) return await removeVersions(bucket, keys, signal)
+  if (versioned === false) return await removePlainly(bucket, keys, signal)
   // One ahead of the others: should the server put a marker over it after all, it hides but that one.
   const first = await removePlainly(bucket, keys.slice(0, 1), signal)
   const rest = keys.slice(1)

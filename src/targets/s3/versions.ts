@@ -1,4 +1,8 @@
-import { ListObjectVersionsCommand, type ListObjectVersionsCommandInput } from '@aws-sdk/client-s3'
+import {
+  ListObjectVersionsCommand,
+  type ListObjectVersionsCommandInput,
+  type ListObjectVersionsCommandOutput,
+} from '@aws-sdk/client-s3'
 import type { Instant } from '../../core/model.ts'
 import { forEachConcurrent } from '../../lib/concurrent.ts'
 import { ObjectRetained } from '../../lib/errors.ts'
@@ -8,6 +12,7 @@ import type { Learnt, Told } from './client.ts'
 import { type Doomed, deleteAll } from './delete.ts'
 import { isDenied, isUnsupported } from './errors.ts'
 import { defaultLockOf, versioningOf } from './look.ts'
+import { turn } from './pages.ts'
 import { head } from './read.ts'
 
 /** How long the server's word on a setting of the bucket holds, in milliseconds. */
@@ -15,19 +20,22 @@ const HOLDS = 5 * 60_000
 /** How many objects are looked at at once. */
 const AT_ONCE = 8
 
-/** Whether deletes leave versions behind. Where the key may not ask, the first of these that is there tells. */
+/**
+ * Whether deletes leave versions behind. Where the key may not ask, the first of these objects that
+ * is there tells, if it has versions; null: nobody told.
+ */
 export async function isVersioned(
   bucket: Bucket,
   keys: readonly string[],
   signal: AbortSignal,
-): Promise<boolean> {
+): Promise<boolean | null> {
   return await learn(bucket, 'versioned', async () => {
-    const asking = versioningOf(bucket, signal)
-    const told = await asking.catch((error: unknown) => {
-      if (isDenied(error)) return null
-      throw error
-    })
-    return told === null ? await haveVersions(bucket, keys, signal) : told !== 'off'
+    try {
+      return (await versioningOf(bucket, signal)) !== 'off'
+    } catch (error) {
+      if (!isDenied(error)) throw error
+      return await haveVersions(bucket, keys, signal)
+    }
   })
 }
 
@@ -35,12 +43,17 @@ async function haveVersions(
   bucket: Bucket,
   keys: readonly string[],
   signal: AbortSignal,
-): Promise<boolean> {
+): Promise<true | null> {
   for (const key of keys) {
-    const found = await head(bucket, key, signal)
-    if (found) return found.VersionId !== undefined
+    const found = await head(bucket, key, signal).catch((error: unknown) => {
+      if (isDenied(error)) return 'untold' as const
+      throw error
+    })
+    if (found === 'untold') return null
+    // None is no proof: an object may be older than the versions of its bucket.
+    if (found) return found.VersionId === undefined ? null : true
   }
-  return false
+  return null
 }
 
 /** Notes what a delete told. */
@@ -50,25 +63,26 @@ export function noteVersioned({ learnt }: Bucket): void {
 
 /** Whether objects can be locked. Yes, where the key may not ask: the objects themselves tell. */
 async function isLockable(bucket: Bucket, signal: AbortSignal): Promise<boolean> {
-  return await learn(bucket, 'lockable', async () => {
+  const told = await learn(bucket, 'lockable', async () => {
     const lock = await defaultLockOf(bucket, signal).catch((error: unknown) => {
       if (isDenied(error)) return 'open'
       throw error
     })
     return lock !== null
   })
+  return told === true
 }
 
 type Setting = {
-  [Key in keyof Learnt]: Learnt[Key] extends Told<boolean> | null ? Key : never
+  [Key in keyof Learnt]: Learnt[Key] extends Told | null ? Key : never
 }[keyof Learnt]
 
 /** The server's answer, or its last one. No, where it does not know the question or gives none. */
 async function learn(
   { learnt }: Bucket,
   setting: Setting,
-  ask: () => Promise<boolean>,
-): Promise<boolean> {
+  ask: () => Promise<boolean | null>,
+): Promise<boolean | null> {
   const known = learnt[setting]
   if (known && performance.now() - known.at < HOLDS) return known.value
   const value = await ask().catch((error: unknown) => {
@@ -166,7 +180,7 @@ async function versionsOf(
   const versions: Version[] = []
   for (let from: VersionMarker | null = {}; from !== null; ) {
     const asked: ListObjectVersionsCommandInput = { Bucket, Prefix, ...from }
-    const answer = await bucket.send(
+    const answer: ListObjectVersionsCommandOutput = await bucket.send(
       (client, options) => client.send(new ListObjectVersionsCommand(asked), options),
       signal,
     )
@@ -177,9 +191,10 @@ async function versionsOf(
     for (const { Key, VersionId, isMarker } of listed) {
       if (Key === Prefix && VersionId) versions.push({ key, version: VersionId, isMarker })
     }
-    const { IsTruncated, NextKeyMarker, NextVersionIdMarker } = answer
-    const isMore = IsTruncated === true && NextKeyMarker === Prefix
-    from = isMore ? { KeyMarker: NextKeyMarker, VersionIdMarker: NextVersionIdMarker } : null
+    const { IsTruncated: isTruncated, NextKeyMarker, NextVersionIdMarker } = answer
+    const next = { KeyMarker: NextKeyMarker, VersionIdMarker: NextVersionIdMarker }
+    from = turn(bucket.options, { from, next: NextKeyMarker ? next : null, isTruncated })
+    if (NextKeyMarker !== Prefix) from = null
   }
   return versions
 }
