@@ -169,6 +169,124 @@ describe('a listing that breaks off', () => {
   })
 })
 
+describe('a put', () => {
+  const lock = { object_lock: { mode: 'compliance', days: 2 } }
+  const put = (target: Target, during: AbortSignal = signal) =>
+    target.put('a', body(), { token: 't' }, during)
+
+  it('by a key that may not look counts by the proof of the server', async () => {
+    const { bucket, target } = await open({ versioned: true, denied: ['GetObject'] })
+    expect(await put(target)).toEqual({ bytes: 10, readback: 'etag' })
+    expect(bucket.visible()).toEqual(['a'])
+    await failureOf(put(target))
+    expect(bucket.versions.length).toBe(1)
+  })
+
+  it.each([true, false])(
+    'without any proof leaves nothing there: versions %s',
+    async (versioned) => {
+      const made: Version[] = []
+      const { bucket, target } = await open({
+        versioned,
+        denied: ['GetObject'],
+        instead({ action, key }) {
+          if (action !== 'PutObject') return null
+          made.push(version(key, 'new'))
+          bucket.versions.push(...made)
+          const id = versioned ? { 'x-amz-version-id': `${key}new` } : {}
+          return { headers: { etag: '"no-hash"', ...id } }
+        },
+      })
+      const failure = await failureOf(put(target))
+      expect(failure.hint).toContain('s3:GetObject')
+      expect(made.length).toBe(1)
+      expect(bucket.versions).toEqual([])
+    },
+  )
+
+  it('by a key that may not look never replaces where the server knows no conditions', async () => {
+    const { bucket, target } = await open({
+      denied: ['GetObject'],
+      instead: ({ headers }) => (headers['if-none-match'] ? { status: 501 } : null),
+    })
+    const theirs = version('a', '1')
+    bucket.versions.push(theirs)
+    for (const _ of ['unknown yet', 'learnt']) {
+      expect((await failureOf(put(target))).hint).toContain('s3:GetObject')
+    }
+    expect(bucket.versions).toEqual([theirs])
+  })
+
+  it('that is aborted takes back the version that it made, and no other', async () => {
+    const controller = new AbortController()
+    const { bucket, target } = await open({
+      versioned: true,
+      instead({ action }) {
+        if (action === 'PutObject') controller.abort(new Error('told to stop'))
+        return null
+      },
+    })
+    const before = [version('a', 'old'), { ...version('a', 'gone'), body: null }]
+    bucket.versions.push(...before)
+    await expect(put(target, controller.signal)).rejects.toThrow('told to stop')
+    expect(bucket.asked).toContain('DeleteObjectVersion a')
+    expect(bucket.versions).toEqual(before)
+  })
+
+  it('that is aborted hides what it may not delete', async () => {
+    const controller = new AbortController()
+    const { bucket, target } = await open({
+      versioned: true,
+      denied: ['DeleteObjectVersion'],
+      instead({ action }) {
+        if (action === 'PutObject') controller.abort(new Error('told to stop'))
+        return null
+      },
+    })
+    await expect(put(target, controller.signal)).rejects.toThrow('told to stop')
+    expect(bucket.visible()).toEqual([])
+  })
+
+  it.each([
+    ['PutObjectRetention alone', ['GetObjectRetention']],
+    ['neither of them', ['GetObjectRetention', 'PutObjectRetention']],
+    ['GetObjectRetention alone', ['PutObjectRetention']],
+    ['no right to ask the bucket', ['GetObjectRetention', 'GetBucketObjectLockConfiguration']],
+    ['not even the right to look', ['GetObjectRetention', 'PutObjectRetention', 'GetObject']],
+  ])('is locked by a key that has %s', async (_, denied) => {
+    const { bucket, target } = await open({ versioned: true, lockable: true, denied }, lock)
+    expect(await put(target)).toMatchObject({ bytes: 10 })
+    expect(bucket.versions.map(({ key, until }) => [key, until !== null])).toEqual([['a', true]])
+  })
+
+  it('to be locked is never sent to a bucket that locks nothing', async () => {
+    const { bucket, target } = await open({ versioned: true }, lock)
+    expect((await failureOf(put(target))).hint).toContain('object lock')
+    expect(bucket.asked).not.toContain('PutObject a')
+  })
+
+  it('whose lock the server took and dropped leaves nothing there', async () => {
+    const { bucket, target } = await open(
+      {
+        versioned: true,
+        lockable: true,
+        instead({ action }) {
+          for (const one of bucket?.versions ?? []) one.until = null
+          return action === 'PutObjectRetention' ? {} : null
+        },
+      },
+      lock,
+    )
+    expect(await failureOf(put(target))).toBeInstanceOf(TargetUnreachable)
+    expect(bucket.asked).toContain('PutObjectRetention a')
+    expect(bucket.visible()).toEqual([])
+  })
+})
+
+async function* body(): AsyncGenerator<Uint8Array> {
+  yield Buffer.alloc(10, 1)
+}
+
 function version(key: string, id: string, body = 'theirs'): Version {
   return { key, id: `${key}${id}`, body: Buffer.from(body), token: '', until: null }
 }

@@ -140,6 +140,20 @@ describe('a key that may not do everything', () => {
     expect(failure.hint).toContain('s3:ListBucket')
   })
 
+  it('puts where it may not look, in one request and in parts, and replaces nothing', async () => {
+    const target = await limited(['s3:GetObject'])
+    for (const [key, bytes] of [
+      ['one', 10],
+      ['parts', 20 * MIB],
+    ] as const) {
+      const stored = await target.put(key, body(bytes), { token: 't' }, signal)
+      expect(stored).toEqual({ bytes, readback: bytes === 10 ? 'etag' : 'checksum' })
+    }
+    await failureOf(target.put('one', body(20), { token: 'u' }, signal))
+    const sizes = (await objectsOf(target, '', signal)).map(({ bytes }) => bytes)
+    expect(sizes).toEqual([10, 20 * MIB])
+  })
+
   it('may not delete: what it was asked to remove stays, and is told', async () => {
     const target = await limited(['s3:DeleteObject'])
     for (const key of ['a', 'b']) await target.put(key, body(10), { token: 't' }, signal)

@@ -118,13 +118,16 @@ const WRONG_REGION: Explanation = [
   'set region and endpoint as the provider shows them for this bucket',
 ]
 
-const denied = ({ bucket, prefix }: S3Options, attempt: string): Explanation => {
+const denied = ({ bucket, prefix, lock }: S3Options, attempt: string): Explanation => {
   const ofBucket = SETTINGS[attempt]
+  const locking = lock !== null && attempt.startsWith('write ') ? LOCKING : ''
   const what = ofBucket
     ? `${ofBucket} on ${bucket}`
-    : `${actionsFor(attempt)} on ${bucket}/${prefix}*`
+    : `${actionsFor(attempt)}${locking} on ${bucket}/${prefix}*`
   return ['access is denied', `let the key do it: ${what}`]
 }
+
+const LOCKING = ', s3:PutObjectRetention for its lock, and s3:GetObjectRetention to look at that'
 
 /** What a policy calls the steps that concern the bucket itself. */
 const SETTINGS: Readonly<Record<string, string>> = {

@@ -5,6 +5,8 @@ export interface Answer {
   readonly ETag?: string | undefined
   readonly ServerSideEncryption?: string | undefined
   readonly SSECustomerAlgorithm?: string | undefined
+  /** Of the object that was made, where the bucket keeps versions. */
+  readonly VersionId?: string | undefined
 }
 
 /**

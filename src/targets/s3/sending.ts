@@ -19,8 +19,8 @@ export interface Sending {
   flush(): Promise<void>
   /** Whether it goes in parts: only servers of late refuse to make an object of parts over another. */
   isInParts(): boolean
-  /** Makes the object. Rejects with the server's error. */
-  commit(signal: AbortSignal): Promise<void>
+  /** Makes the object, and gives the server's answer to that. Rejects with the server's error. */
+  commit(signal: AbortSignal): Promise<Answer>
   /** How well the server proved what it has, by what it tells of the object. */
   readback(found: Answer): 'size' | 'etag' | 'checksum'
   /** Forgets the upload once there is the object. Never rejects. */
@@ -76,8 +76,8 @@ export function startSending(bucket: Bucket, goal: Goal, deadlines: Deadlines): 
     isInParts: () => lane.upload !== null,
 
     async commit(signal) {
-      if (lane.upload) await lane.upload.complete(signal)
-      else await putSingle(bucket, goal, single, signal)
+      if (lane.upload) return await lane.upload.complete(signal)
+      return await putSingle(bucket, goal, single, signal)
     },
 
     readback(found) {
@@ -104,7 +104,7 @@ async function putSingle(
   { key, token }: Goal,
   body: Buffer,
   signal: AbortSignal,
-): Promise<void> {
+): Promise<Answer> {
   const params = {
     ...objectAt(bucket, key),
     ...customerKey(bucket),
@@ -113,10 +113,15 @@ async function putSingle(
     ContentLength: body.length,
     ContentMD5: md5Of(body).toString('base64'),
   }
-  await onlyIfNew(bucket, (condition) =>
-    bucket.send(
-      (client, options) => client.send(new PutObjectCommand({ ...params, ...condition }), options),
-      signal,
-    ),
+  return await onlyIfNew(
+    bucket,
+    key,
+    (condition) =>
+      bucket.send(
+        (client, options) =>
+          client.send(new PutObjectCommand({ ...params, ...condition }), options),
+        signal,
+      ),
+    signal,
   )
 }

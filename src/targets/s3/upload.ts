@@ -9,7 +9,7 @@ import { TargetUnreachable } from '../../lib/errors.ts'
 import { type Bucket, customerKey, objectAt, reaching } from './bucket.ts'
 import { onlyIfNew } from './conditional.ts'
 import { codeOf, placeOf } from './errors.ts'
-import { md5Of, proves } from './proof.ts'
+import { type Answer, md5Of, proves } from './proof.ts'
 import { storedWith } from './stored.ts'
 
 /** A large object on its way, part by part. */
@@ -17,8 +17,8 @@ export interface MultipartUpload {
   readonly id: string
   /** Resolves once the part is with the server. Rejects with the server's error. */
   send(number: number, bytes: Buffer, signal: AbortSignal): Promise<void>
-  /** Makes the object of all parts. Rejects with the server's error. */
-  complete(signal: AbortSignal): Promise<void>
+  /** Makes the object of all parts, and gives the answer to that. Rejects with the server's error. */
+  complete(signal: AbortSignal): Promise<Answer>
   /** Whether the server proved of every part that it has what was sent. */
   isProven(): boolean
 }
@@ -68,12 +68,16 @@ export async function beginUpload(
     },
     async complete(signal) {
       const whole = { ...asked, UploadId: id, MultipartUpload: { Parts: parts } }
-      await onlyIfNew(bucket, (condition) =>
-        bucket.send(
-          (client, options) =>
-            client.send(new CompleteMultipartUploadCommand({ ...whole, ...condition }), options),
-          signal,
-        ),
+      return await onlyIfNew(
+        bucket,
+        key,
+        (condition) =>
+          bucket.send(
+            (client, options) =>
+              client.send(new CompleteMultipartUploadCommand({ ...whole, ...condition }), options),
+            signal,
+          ),
+        signal,
       )
     },
     isProven: () => proven,

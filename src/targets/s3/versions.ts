@@ -62,7 +62,7 @@ export function noteVersioned({ learnt }: Bucket): void {
 }
 
 /** Whether objects can be locked. Yes, where the key may not ask: the objects themselves tell. */
-async function isLockable(bucket: Bucket, signal: AbortSignal): Promise<boolean> {
+export async function isLockable(bucket: Bucket, signal: AbortSignal): Promise<boolean> {
   const told = await learn(bucket, 'lockable', async () => {
     const lock = await defaultLockOf(bucket, signal).catch((error: unknown) => {
       if (isDenied(error)) return 'open'
