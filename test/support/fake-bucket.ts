@@ -225,9 +225,11 @@ function deleteTogether({ body }: Asked, versions: Version[], nature: Nature): A
 }
 
 function listOf(versions: readonly Version[]): string {
-  const told = versions.map(({ key, id, body }) => {
+  const told = versions.map((version) => {
+    const { key, id, body } = version
     const name = body ? 'Version' : 'DeleteMarker'
-    return `<${name}><Key>${key}</Key><VersionId>${id}</VersionId></${name}>`
+    const latest = `<IsLatest>${newest(versions, key) === version}</IsLatest>`
+    return `<${name}><Key>${key}</Key><VersionId>${id}</VersionId>${latest}</${name}>`
   })
   return `<ListVersionsResult><IsTruncated>false</IsTruncated>${told.join('')}</ListVersionsResult>`
 }

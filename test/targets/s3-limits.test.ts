@@ -60,6 +60,15 @@ describe('a key that may not ask whether a bucket keeps versions', () => {
     expect(bucket.visible()).toEqual(['b', 'c', 'd'])
   })
 
+  it('is never told as kept what a marker hides that it may not remove', async () => {
+    const { bucket, target } = await open({ versioned: true, denied: ['DeleteObjectVersion'] })
+    const marker = { ...version('a', '2'), body: null }
+    bucket.versions.push(version('a', '1'), marker)
+    expect((await failureOf(target.remove(['a'], signal))).message).toContain('a is hidden')
+    bucket.versions.push(version('a', '3'))
+    expect([...(await target.remove(['a'], signal)).keys()]).toEqual(['a'])
+  })
+
   it('takes the marker back where it may not list what is under it', async () => {
     const { bucket, target } = await open({
       ...versioned,

@@ -72,7 +72,8 @@ async function retentionOf(
       (client, options) => client.send(new GetObjectRetentionCommand(at), options),
       signal,
     )
-    return Retention?.RetainUntilDate ? 'locked' : 'open'
+    if (Retention === undefined) return 'untold'
+    return Retention.RetainUntilDate ? 'locked' : 'open'
   } catch (error) {
     signal.throwIfAborted()
     // An object or a bucket without any lock is told as an error.

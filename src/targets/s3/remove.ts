@@ -1,9 +1,8 @@
-import { ObjectRetained, TargetUnreachable } from '../../lib/errors.ts'
+import { ObjectRetained } from '../../lib/errors.ts'
 import { NOTHING_RETAINED, type Retentions } from '../target.ts'
 import { type Bucket, reaching } from './bucket.ts'
 import { type Doomed, deleteAll } from './delete.ts'
-import { placeOf } from './errors.ts'
-import { isVersioned, noteVersioned, removeVersions } from './versions.ts'
+import { isVersioned, noteVersioned, refuseHidden, removeVersions } from './versions.ts'
 
 /** Removes the objects for good, but for those that it gives. */
 export async function removeObjects(
@@ -62,12 +61,5 @@ async function uncover(
   signal: AbortSignal,
 ): Promise<void> {
   const { refused } = await deleteAll(bucket, marked, signal)
-  const [{ key } = { key: null }] = refused
-  if (key === null) return
-  const what = refused.length === 1 ? `${key} is` : `${key} and ${refused.length - 1} more are`
-  const place = placeOf(bucket.options)
-  throw new TargetUnreachable(`${what} hidden in ${place} by a marker that cannot be removed`, {
-    at: bucket.options.bucket,
-    hint: `let the key do it: s3:DeleteObjectVersion on ${bucket.options.bucket}/*`,
-  })
+  refuseHidden(bucket, refused)
 }

@@ -5,12 +5,12 @@ import {
 } from '@aws-sdk/client-s3'
 import type { Instant } from '../../core/model.ts'
 import { forEachConcurrent } from '../../lib/concurrent.ts'
-import { ObjectRetained } from '../../lib/errors.ts'
+import { ObjectRetained, TargetUnreachable } from '../../lib/errors.ts'
 import { NOTHING_RETAINED, type Retentions } from '../target.ts'
 import { type Bucket, reaching } from './bucket.ts'
 import type { Learnt, Told } from './client.ts'
 import { type Doomed, deleteAll } from './delete.ts'
-import { isDenied, isUnsupported } from './errors.ts'
+import { isDenied, isUnsupported, placeOf } from './errors.ts'
 import { defaultLockOf, versioningOf } from './look.ts'
 import { turn } from './pages.ts'
 import { head } from './read.ts'
@@ -133,7 +133,10 @@ async function lockOf(
   return until > Date.now() ? new ObjectRetained(key, until as Instant) : null
 }
 
-/** Deletes every version and marker of the objects, none of an object that is locked in any of them. */
+/**
+ * Deletes every version and marker of the objects, none of an object that is locked in any of them.
+ * Throws where one stays that a marker hides.
+ */
 export async function removeVersions(
   bucket: Bucket,
   keys: readonly string[],
@@ -141,7 +144,7 @@ export async function removeVersions(
 ): Promise<Retentions> {
   const lockable = await isLockable(bucket, signal)
   const retained = new Map<string, ObjectRetained>()
-  const doomed: Doomed[] = []
+  const doomed: Version[] = []
   await forEachConcurrent(keys, AT_ONCE, async (key) => {
     const versions = await versionsOf(bucket, key, signal)
     const lock = lockable ? await firstLock(bucket, versions, signal) : null
@@ -149,12 +152,31 @@ export async function removeVersions(
     else doomed.push(...versions)
   })
   const { refused } = await deleteAll(bucket, doomed, signal)
+  const covers = new Set(doomed.filter((one) => one.isCover).map(({ version }) => version))
+  refuseHidden(
+    bucket,
+    refused.filter(({ version = '' }) => covers.has(version)),
+  )
   for (const { key } of refused) retained.set(key, new ObjectRetained(key, null))
   return retained
 }
 
+/** Throws for the first of these: what a marker hides is not kept, and not gone. */
+export function refuseHidden({ options }: Bucket, hidden: readonly Doomed[]): void {
+  const [{ key } = { key: null }] = hidden
+  if (key === null) return
+  const what = hidden.length === 1 ? `${key} is` : `${key} and ${hidden.length - 1} more are`
+  const where = `hidden in ${placeOf(options)} by a marker that cannot be removed`
+  throw new TargetUnreachable(`${what} ${where}`, {
+    at: options.bucket,
+    hint: `let the key do it: s3:DeleteObjectVersion on ${options.bucket}/${options.prefix}*`,
+  })
+}
+
 interface Version extends Required<Doomed> {
   readonly isMarker: boolean
+  /** A marker over what is there. */
+  readonly isCover: boolean
 }
 
 async function firstLock(
@@ -188,8 +210,9 @@ async function versionsOf(
       ...(answer.Versions ?? []).map((one) => ({ ...one, isMarker: false })),
       ...(answer.DeleteMarkers ?? []).map((one) => ({ ...one, isMarker: true })),
     ]
-    for (const { Key, VersionId, isMarker } of listed) {
-      if (Key === Prefix && VersionId) versions.push({ key, version: VersionId, isMarker })
+    for (const { Key, VersionId, IsLatest, isMarker } of listed) {
+      if (Key !== Prefix || !VersionId) continue
+      versions.push({ key, version: VersionId, isMarker, isCover: isMarker && IsLatest !== false })
     }
     const { IsTruncated: isTruncated, NextKeyMarker, NextVersionIdMarker } = answer
     const next = { KeyMarker: NextKeyMarker, VersionIdMarker: NextVersionIdMarker }
