@@ -30,8 +30,13 @@ export interface Opening {
   readonly events?: Event[]
 }
 
+/** What leads to a server. */
+export type Server = Pick<Sshd, 'port' | 'username'> & {
+  readonly keys: Pick<Sshd['keys'], 'plain'>
+}
+
 /** A target on that server, with connections of its own. */
-export function openSsh(sshd: Sshd, { path, dataDir, block, limits, events }: Opening): Target {
+export function openSsh(sshd: Server, { path, dataDir, block, limits, events }: Opening): Target {
   const options = {
     host: '127.0.0.1',
     port: sshd.port,

@@ -6,14 +6,18 @@ import { join } from 'node:path'
 import { section } from '../../src/core/section.ts'
 import { Secret } from '../../src/lib/secret.ts'
 import { ssh } from '../../src/targets/ssh/ssh.ts'
-import { targetContract } from '../contract/target.ts'
+import { type TargetUnderTest, targetContract } from '../contract/target.ts'
+import { startForeignSsh } from '../services/foreign-ssh.ts'
 import { startSshd } from '../services/sshd.ts'
 import { surroundings } from '../support/surroundings.ts'
+import type { Server } from './ssh-support.ts'
 
 const CHILD = join(import.meta.dirname, 'ssh-child.ts')
 
-targetContract('ssh', async () => {
-  const sshd = await startSshd()
+targetContract('ssh', async () => onServer(await startSshd()))
+targetContract('ssh on a server other than OpenSSH', async () => onServer(await startForeignSsh()))
+
+async function onServer(sshd: Server & AsyncDisposable): Promise<TargetUnderTest> {
   const root = await mkdtemp(join(tmpdir(), 'holdfast-ssh-'))
   const block = {
     host: '127.0.0.1',
@@ -38,4 +42,4 @@ targetContract('ssh', async () => {
       await rm(root, { recursive: true })
     },
   }
-})
+}

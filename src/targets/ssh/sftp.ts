@@ -24,7 +24,7 @@ export interface Sftp {
   size(handle: Handle): Promise<number>
   /** As many bytes from `position` on as the server gives at once; none at the end. */
   read(handle: Handle, length: number, position: number): Promise<Buffer>
-  /** Keeps nothing of `bytes` once it has returned. */
+  /** Reads `bytes` until it is answered. */
   write(handle: Handle, bytes: Uint8Array, position: number): Promise<void>
   /** Resolves at once where the server offers no sync. */
   sync(handle: Handle): Promise<void>

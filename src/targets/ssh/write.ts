@@ -13,7 +13,10 @@ import {
 import { ALREADY_EXISTS, FAILURE, isRefusal, NO_SUCH_FILE, UNSUPPORTED } from './refusal.ts'
 import type { Handle, Sftp } from './sftp.ts'
 
-/** A piece is sent in one request: the largest that OpenSSH takes; ssh2 splits it for other servers. */
+/**
+ * A piece is sent in one request: the largest that OpenSSH takes. For other servers ssh2 splits it,
+ * and sends each part once the one before was answered.
+ */
 const PIECE = 254 * 1024
 /** Pieces that have not been answered yet. */
 const AT_ONCE = 16
@@ -78,8 +81,9 @@ export interface RemoteWriter {
 
 /** Sends on while answers are still to come: a round trip for each piece would be slow. */
 export function remoteWriter(sftp: Sftp, handle: Handle): RemoteWriter {
-  // One for all pieces: whatever is sent has been copied once.
-  const piece = Buffer.allocUnsafeSlow(PIECE)
+  // A piece is another's again only once it was answered: until then ssh2 may still send parts of it.
+  const free: Buffer[] = []
+  let piece: Buffer = Buffer.allocUnsafeSlow(PIECE)
   const underWay = new Set<Promise<void>>()
   let failure: { readonly error: unknown } | null = null
   let used = 0
@@ -88,13 +92,18 @@ export function remoteWriter(sftp: Sftp, handle: Handle): RemoteWriter {
   const send = async () => {
     while (underWay.size >= AT_ONCE && !failure) await Promise.race(underWay)
     if (failure) throw failure.error
+    const sending = piece
     const sent: Promise<void> = sftp
-      .write(handle, piece.subarray(0, used), written)
+      .write(handle, sending.subarray(0, used), written)
       .catch((error: unknown) => {
         failure ??= { error }
       })
-      .finally(() => underWay.delete(sent))
+      .finally(() => {
+        underWay.delete(sent)
+        free.push(sending)
+      })
     underWay.add(sent)
+    piece = free.pop() ?? Buffer.allocUnsafeSlow(PIECE)
     written += used
     used = 0
   }
