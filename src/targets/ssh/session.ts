@@ -145,8 +145,13 @@ function watchOver(client: Client, socket: Socket, limits: SshLimits, watched: W
     if (patience !== null) {
       return watched.lose(`its SFTP server has not answered for ${formatSeconds(patience)}`)
     }
-    // Every server must answer it, if only with a no. A keepalive of ssh2's own would hold the process.
-    client.openssh_noMoreSessions(() => {})
+    try {
+      // Every server must answer it, if only with a no. A keepalive of ssh2's own would hold the process.
+      client.openssh_noMoreSessions(() => {})
+    } catch {
+      // The host has said goodbye, and its end of the connection is still to come, or lost on the way.
+      watched.lose('the host closed the connection')
+    }
   }
   const timer = setInterval(look, limits.silence / 4).unref()
   return {
