@@ -1,8 +1,12 @@
 import { once } from 'node:events'
+import { writeFile } from 'node:fs/promises'
 import { connect, createServer, type Socket } from 'node:net'
+import { join } from 'node:path'
+import { buffer } from 'node:stream/consumers'
 import { expect, it } from 'vitest'
 import { TargetUnreachable } from '../../src/lib/errors.ts'
-import { type ForeignSsh, LSTAT, startForeignSsh } from '../services/foreign-ssh.ts'
+import { LIMITS } from '../../src/targets/ssh/limits.ts'
+import { type ForeignSsh, LSTAT, READ, startForeignSsh } from '../services/foreign-ssh.ts'
 import { folder, type Opening, openSsh } from './ssh-support.ts'
 
 const signal = new AbortController().signal
@@ -25,6 +29,31 @@ it('ends what waits when the host says goodbye and the network loses the end', a
   const error = await target.stat('object', signal).catch((error: unknown) => error)
   expect(error).toBeInstanceOf(TargetUnreachable)
   expect(error).toMatchObject({ message: expect.stringContaining('the host closed the connection') })
+})
+
+it('ends a reading at once when it is aborted, or destroyed, while the server hangs', async () => {
+  await using server = await startForeignSsh()
+  const { path, target } = await place(server, { limits: LIMITS })
+  await writeFile(join(path, 'object'), 'content')
+  for (const way of ['abort', 'destroy'] as const) {
+    const stopped = new AbortController()
+    const reason = new Error('told to stop')
+    const asked = Promise.withResolvers<void>()
+    server.meddle((request) => {
+      if (request[0] !== READ) return request
+      asked.resolve()
+      return null
+    })
+    const stream = await target.get('object', 0, stopped.signal)
+    const reading = buffer(stream)
+    reading.catch(() => {})
+    await asked.promise
+    const began = performance.now()
+    if (way === 'abort') stopped.abort(reason)
+    else stream.destroy(reason)
+    await expect(reading, way).rejects.toBe(reason)
+    expect(performance.now() - began, way).toBeLessThan(2_000)
+  }
 })
 
 /** A way to a server on which no connection ends. */

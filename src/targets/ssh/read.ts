@@ -1,4 +1,5 @@
 import { Readable } from 'node:stream'
+import { unlessAborted } from '../../lib/limits.ts'
 import { ConnectionLost, type SftpRefusal } from './refusal.ts'
 import type { Handle, Sftp } from './sftp.ts'
 
@@ -21,10 +22,24 @@ interface Reading {
   readonly over: (closing: Promise<void>) => void
 }
 
-/** The bytes of an open file from `start` on. */
+/** The bytes of an open file from `start` on. Ends at once when it is destroyed or aborted. */
 export function readFrom(reading: Reading, signal: AbortSignal): Readable {
   const { sftp, handle, over } = reading
-  const stream = Readable.from(piecesOf(reading), { objectMode: false, highWaterMark: PIECE })
+  const ending = new AbortController()
+  const pieces = piecesOf(reading, ending.signal)
+  const stream = new Readable({
+    highWaterMark: PIECE,
+    read: () =>
+      void pieces.next().then(
+        ({ done, value }) => stream.push(done ? null : value),
+        (error) => stream.destroy(error),
+      ),
+    destroy(error, done) {
+      // A server that hangs must not hold whoever gives the reading up.
+      ending.abort(error)
+      done(error)
+    },
+  })
   // Whoever reads hears of an error; one that comes before anybody does must not end the process.
   stream.on('error', () => {})
   const stop = () => stream.destroy(signal.reason)
@@ -35,9 +50,12 @@ export function readFrom(reading: Reading, signal: AbortSignal): Readable {
   })
 }
 
-async function* piecesOf({ sftp, handle, start, meant }: Reading): AsyncGenerator<Buffer> {
+async function* piecesOf(
+  { sftp, handle, start, meant }: Reading,
+  ending: AbortSignal,
+): AsyncGenerator<Buffer> {
   try {
-    const size = await sftp.size(handle)
+    const size = await unlessAborted(sftp.size(handle), ending)
     const pieces: Promise<Buffer>[] = []
     let asked = start
     let given = start
@@ -49,10 +67,11 @@ async function* piecesOf({ sftp, handle, start, meant }: Reading): AsyncGenerato
         pieces.push(piece)
         asked += length
       }
-      const piece = await pieces.shift()
+      const piece = pieces.shift()
       if (!piece) return
-      given += piece.length
-      yield piece
+      const bytes = await unlessAborted(piece, ending)
+      given += bytes.length
+      yield bytes
     }
   } catch (error) {
     throw await meant(error)
