@@ -7,7 +7,7 @@ import { expect, it } from 'vitest'
 import { TargetUnreachable } from '../../src/lib/errors.ts'
 import { LIMITS } from '../../src/targets/ssh/limits.ts'
 import { type ForeignSsh, LSTAT, READ, startForeignSsh } from '../services/foreign-ssh.ts'
-import { folder, type Opening, openSsh } from './ssh-support.ts'
+import { folder, HASTY, type Opening, openSsh } from './ssh-support.ts'
 
 const signal = new AbortController().signal
 
@@ -28,7 +28,9 @@ it('ends what waits when the host says goodbye and the network loses the end', a
   })
   const error = await target.stat('object', signal).catch((error: unknown) => error)
   expect(error).toBeInstanceOf(TargetUnreachable)
-  expect(error).toMatchObject({ message: expect.stringContaining('the host closed the connection') })
+  expect(error).toMatchObject({
+    message: expect.stringContaining('the host closed the connection'),
+  })
 })
 
 it('ends a reading at once when it is aborted, or destroyed, while the server hangs', async () => {
@@ -53,6 +55,28 @@ it('ends a reading at once when it is aborted, or destroyed, while the server ha
     else stream.destroy(reason)
     await expect(reading, way).rejects.toBe(reason)
     expect(performance.now() - began, way).toBeLessThan(2_000)
+  }
+})
+
+it('never waits for ever for one request that is forgotten while others are answered', async () => {
+  await using server = await startForeignSsh()
+  const { path, target } = await place(server, { limits: { ...HASTY, answer: 200 } })
+  await writeFile(join(path, 'other'), 'content')
+  server.meddle((request) => (request.includes('forgotten') ? null : request))
+  const forgotten = Array.from({ length: 4 }, () => target.stat('forgotten', signal))
+  let isOver = false
+  const ends = Promise.allSettled(forgotten).then((ends) => {
+    isOver = true
+    return ends
+  })
+  // Each of them has one of the four connections, on which others go on.
+  const goOn = async () => {
+    while (!isOver) await target.stat('other', signal).catch(() => {})
+  }
+  await Promise.all(Array.from({ length: 4 }, goOn))
+  for (const end of await ends) {
+    expect(end).toMatchObject({ status: 'rejected', reason: expect.any(TargetUnreachable) })
+    expect(String(end)).not.toContain('the host has not answered')
   }
 })
 

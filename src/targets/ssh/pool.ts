@@ -8,7 +8,7 @@ const MOST = 4
 /** A session for one piece of work; shared with others when there are many. */
 export interface Lease extends Disposable {
   readonly session: Session
-  /** It is in doubt: ends it, unless others work on it, who will find out themselves. */
+  /** Leaves it in doubt: nobody gets it any more, and it ends with the last of its other users. */
   abandon(): void
 }
 
@@ -21,6 +21,7 @@ export interface Pool {
 interface Connection {
   readonly opening: Promise<Session>
   users: number
+  isDoubtful: boolean
   idle: Timer | null
 }
 
@@ -29,7 +30,7 @@ export function makePool({ idle }: Pick<SshLimits, 'idle'>): Pool {
   const all = new Map<string, Set<Connection>>()
 
   function add(name: string, open: () => Promise<Session>): Connection {
-    const connection: Connection = { opening: open(), users: 0, idle: null }
+    const connection: Connection = { opening: open(), users: 0, isDoubtful: false, idle: null }
     const siblings = all.get(name) ?? new Set()
     all.set(name, siblings.add(connection))
     const forget = () => {
@@ -42,8 +43,8 @@ export function makePool({ idle }: Pick<SshLimits, 'idle'>): Pool {
 
   return {
     async lease(name, open) {
-      const siblings = [...(all.get(name) ?? [])].sort((a, b) => a.users - b.users)
-      const [least] = siblings
+      const siblings = [...(all.get(name) ?? [])].filter(({ isDoubtful }) => !isDoubtful)
+      const [least] = siblings.sort((a, b) => a.users - b.users)
       const connection =
         least && (least.users === 0 || siblings.length >= MOST) ? least : add(name, open)
       connection.users++
@@ -51,18 +52,21 @@ export function makePool({ idle }: Pick<SshLimits, 'idle'>): Pool {
       const release = (session: Session | null) => {
         connection.users--
         if (connection.users > 0 || !session || session.lost()) return
+        if (connection.isDoubtful) return session.end()
         session.rest()
         connection.idle = startTimer(idle, () => session.end()).unref()
       }
       try {
         const session = await connection.opening
         session.wake()
+        const leave = once(() => release(session))
         return {
           session,
           abandon: () => {
-            if (connection.users === 1) session.end()
+            connection.isDoubtful = true
+            leave()
           },
-          [Symbol.dispose]: once(() => release(session)),
+          [Symbol.dispose]: leave,
         }
       } catch (error) {
         release(null)

@@ -27,7 +27,15 @@ interface Waiting {
   readonly reject: (error: Error) => void
   readonly since: number
   readonly patience: number
+  /** When a request that was sent after it was answered first; null before that. */
+  overtakenAt: number | null
 }
+
+/**
+ * So many times its patience a request waits once a later one was answered. A large read or write
+ * takes several packets in turn, which others pass on a slow link.
+ */
+const OVERTAKEN = 5
 
 /** A session on a connection that is ready. From here on the session watches over it. */
 export function openSession(
@@ -66,11 +74,12 @@ export function openSession(
       new Promise((resolve, reject) => {
         if (gone) return reject(gone)
         if (waiting.size === 0) watch.begin()
-        const one: Waiting = { reject, since: performance.now(), patience }
+        const one: Waiting = { reject, since: performance.now(), patience, overtakenAt: null }
         waiting.add(one)
         const answer: Answer<never> = (error, value) => {
-          waiting.delete(one)
           answeredAt = performance.now()
+          overtake(waiting, one, answeredAt)
+          waiting.delete(one)
           if (error) reject(told(error))
           else resolve(value)
         }
@@ -96,13 +105,30 @@ export function openSession(
   }
 }
 
-/** The patience of all that waits is used up: nothing was answered for that long. */
+/** Marks those that were sent before `one`, which is answered. */
+function overtake(waiting: ReadonlySet<Waiting>, one: Waiting, at: number): void {
+  for (const other of waiting) {
+    if (other === one) return
+    other.overtakenAt ??= at
+  }
+}
+
+/**
+ * The patience that is used up: of all that waits, when nothing was answered for that long; or of
+ * one that was forgotten while others are answered. A link that is slow, but moves, makes neither.
+ */
 function overdue(waiting: ReadonlySet<Waiting>, answeredAt: number): number | null {
   if (waiting.size === 0) return null
   const all = [...waiting]
+  const now = performance.now()
+  for (const { overtakenAt, patience } of all) {
+    if (overtakenAt !== null && now - overtakenAt > OVERTAKEN * patience) {
+      return OVERTAKEN * patience
+    }
+  }
   const patience = Math.max(...all.map((one) => one.patience))
   const since = Math.max(answeredAt, Math.min(...all.map((one) => one.since)))
-  return performance.now() - since > patience ? patience : null
+  return now - since > patience ? patience : null
 }
 
 function told(error: Error): Error {
