@@ -10,8 +10,9 @@ const SFTP_SERVER = '/usr/lib/openssh/sftp-server'
 /** Types of requests of SFTP. */
 export const READ = 5
 export const LSTAT = 7
-export const RENAME = 18
-export const EXTENDED = 200
+export const REMOVE = 13
+const RENAME = 18
+const EXTENDED = 200
 
 /** What becomes of a request, from its type byte on: itself, another one, or nothing at all. */
 export type Meddling = (request: Buffer) => Buffer | null

@@ -1,13 +1,23 @@
 import { once } from 'node:events'
-import { writeFile } from 'node:fs/promises'
+import { writeFileSync } from 'node:fs'
+import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { connect, createServer, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { buffer } from 'node:stream/consumers'
 import { expect, it } from 'vitest'
-import { TargetUnreachable } from '../../src/lib/errors.ts'
+import { ObjectExists, TargetUnreachable } from '../../src/lib/errors.ts'
 import { LIMITS } from '../../src/targets/ssh/limits.ts'
-import { type ForeignSsh, LSTAT, READ, startForeignSsh } from '../services/foreign-ssh.ts'
-import { folder, HASTY, type Opening, openSsh } from './ssh-support.ts'
+import { objectsOf, unfinishedOf } from '../contract/target.ts'
+import {
+  type ForeignSsh,
+  LSTAT,
+  type Meddling,
+  READ,
+  REMOVE,
+  replacing,
+  startForeignSsh,
+} from '../services/foreign-ssh.ts'
+import { body, folder, HASTY, type Opening, openSsh } from './ssh-support.ts'
 
 const signal = new AbortController().signal
 
@@ -16,6 +26,63 @@ async function place(server: ForeignSsh, over: Partial<Opening> = {}) {
   const path = await folder()
   return { path, target: openSsh(server, { path, dataDir: await folder(), ...over }) }
 }
+
+it('never replaces what got the name during an upload, with hard links or without', async () => {
+  for (const without of [[], ['hardlink']]) {
+    await using server = await startForeignSsh({ without: ['limits', ...without] })
+    server.meddle(replacing)
+    const { path, target } = await place(server)
+    async function* overtaken() {
+      yield Buffer.from('ours')
+      await writeFile(join(path, 'object'), 'theirs')
+    }
+    const putting = target.put('object', overtaken(), { token: 't' }, signal)
+    await expect(putting).rejects.toBeInstanceOf(ObjectExists)
+    expect(await readFile(join(path, 'object'), 'utf8')).toBe('theirs')
+    expect(await readdir(path)).toEqual(['object'])
+    await target.put('free', body(3), { token: 't' }, signal)
+    expect(await readFile(join(path, 'free'), 'utf8')).toBe('xxx')
+    expect((await readdir(path)).sort()).toEqual(['free', 'object'])
+  }
+})
+
+it('knows an object by its second name when the answer to the link was lost', async () => {
+  await using server = await startForeignSsh()
+  const { path, target } = await place(server)
+  server.meddle(losing(server, (request) => request[0] === REMOVE))
+  await target.put('object', body(3), { token: 't' }, signal)
+  expect(await readFile(join(path, 'object'), 'utf8')).toBe('xxx')
+  expect(await readdir(path)).toEqual(['object'])
+
+  // And never takes one of the same size for its own.
+  server.meddle(
+    losing(server, (request) => {
+      if (!request.includes('hardlink@openssh.com')) return false
+      writeFileSync(join(path, 'other'), 'yyy')
+      return true
+    }),
+  )
+  const putting = target.put('other', body(3), { token: 't' }, signal)
+  await expect(putting).rejects.toBeInstanceOf(TargetUnreachable)
+  expect(await readFile(join(path, 'other'), 'utf8')).toBe('yyy')
+  expect((await readdir(path)).sort()).toEqual(['object', 'other'])
+})
+
+it('has the whole object when it dies between the link and the end of the first name', async () => {
+  await using server = await startForeignSsh()
+  const { path, target } = await place(server)
+  server.meddle((request) => (request[0] === REMOVE ? null : request))
+  await target.put('object', body(3), { token: 't' }, signal).catch(() => {})
+  server.meddle((request) => request)
+
+  const after = openSsh(server, { path, dataDir: await folder() })
+  expect(await objectsOf(after, '', signal)).toMatchObject([{ key: 'object', bytes: 3 }])
+  const unfinished = await unfinishedOf(after, '', signal)
+  expect(unfinished).toMatchObject([{ key: 'object', token: 't' }])
+  for (const one of unfinished) await after.abort(one, signal)
+  expect(await readdir(path)).toEqual(['object'])
+  expect(await readFile(join(path, 'object'), 'utf8')).toBe('xxx')
+})
 
 it('ends what waits when the host says goodbye and the network loses the end', async () => {
   await using server = await startForeignSsh()
@@ -79,6 +146,17 @@ it('never waits for ever for one request that is forgotten while others are answ
     expect(String(end)).not.toContain('the host has not answered')
   }
 })
+
+/** Loses the connection instead of the first such request. */
+function losing(server: ForeignSsh, isIt: (request: Buffer) => boolean): Meddling {
+  let isLost = false
+  return (request) => {
+    if (isLost || !isIt(request)) return request
+    isLost = true
+    server.disconnect()
+    return null
+  }
+}
 
 /** A way to a server on which no connection ends. */
 async function startEndless(port: number) {

@@ -8,6 +8,7 @@ async function open(): Promise<Session> {
   const tellers: (() => void)[] = []
   let gone: ConnectionLost | null = null
   return {
+    isOpenSsh: true,
     ask: () => Promise.reject(new Error('nothing is asked')),
     lost: () => gone,
     onLost: (tell) => void tellers.push(tell),

@@ -5,7 +5,7 @@ import type { Putting, Stored } from '../target.ts'
 import { erase, type Place, partOf, removeEmptyFolders } from './place.ts'
 import { ConnectionLost, isRefusal, NO_SUCH_FILE } from './refusal.ts'
 import type { Stay, Visits } from './visit.ts'
-import { begin, checkSpace, publish, remoteWriter, seal } from './write.ts'
+import { begin, checkSpace, isLinked, publish, remoteWriter, seal } from './write.ts'
 
 export interface Delivery {
   readonly key: string
@@ -85,8 +85,8 @@ async function putObject(
 }
 
 /**
- * Takes back what a put began, on a new connection when its own is gone, and finds out whether its
- * rename was done before the answer to it was lost: nobody else gives our unfinished file a name.
+ * Takes back what a put began, on a new connection when its own is gone, and finds out whether it
+ * got its name before the answer was lost: nobody else gives our unfinished file a name.
  */
 async function settle(
   visits: Visits,
@@ -108,7 +108,9 @@ async function takeBack(
   { key, token, sealed }: Begun,
 ): Promise<'published' | 'taken back'> {
   const part = partOf(place.root, key, token)
+  const isNamed = sealed !== null && (await isLinked(place, key, part))
   const refusal = await place.sftp.unlink(part).catch((error: unknown) => error)
+  if (isNamed) return 'published'
   if (isRefusal(refusal, NO_SUCH_FILE) && sealed !== null) {
     const found = await place.sftp.lstat(`${place.root}/${key}`)
     if (found?.isFile() && found.size === sealed) return 'published'

@@ -8,6 +8,8 @@ export type Answer<T> = (error: Error | null | undefined, value: T) => void
 
 /** One connection with its one SFTP channel, shared by whoever works on it. */
 export interface Session {
+  /** Whether the server says that it is OpenSSH, or dropbear, which has the SFTP of OpenSSH. */
+  readonly isOpenSsh: boolean
   /**
    * The answer to what `send` asks. Rejects with `SftpRefusal` for the server's no, and with
    * `ConnectionLost` when none will come: the connection ended, or has been silent too long.
@@ -70,6 +72,7 @@ export function openSession(
   sftp.on('close', () => lose('the SFTP server ended'))
 
   return {
+    isOpenSsh: (sftp as { readonly _isOpenSSH?: unknown })._isOpenSSH === true,
     ask: (send, patience = limits.answer) =>
       new Promise((resolve, reject) => {
         if (gone) return reject(gone)

@@ -28,8 +28,13 @@ export interface Sftp {
   write(handle: Handle, bytes: Uint8Array, position: number): Promise<void>
   /** Resolves at once where the server offers no sync. */
   sync(handle: Handle): Promise<void>
-  /** Refused when something is at `to`. */
+  /** Whether `rename` refuses a name that is taken; other servers may replace what has it. */
+  readonly renameRefuses: boolean
   rename(from: string, to: string): Promise<void>
+  /** Gives the file a second name. Refused when something is at `to`, and without hard links. */
+  link(from: string, to: string): Promise<void>
+  /** Sets when it was read and changed last, in seconds. */
+  touch(path: string, readAt: number, changedAt: number): Promise<void>
   unlink(path: string): Promise<void>
   makeFolder(path: string): Promise<void>
   removeFolder(path: string): Promise<void>
@@ -40,7 +45,7 @@ export interface Sftp {
   space(path: string): Promise<Space | null>
 }
 
-export function sftpOf({ ask }: Session, syncPatience: number): Sftp {
+export function sftpOf({ ask, isOpenSsh }: Session, syncPatience: number): Sftp {
   const unless =
     <T>(status: number, otherwise: T) =>
     (error: unknown): T => {
@@ -74,7 +79,12 @@ export function sftpOf({ ask }: Session, syncPatience: number): Sftp {
       ask<void>((sftp, answer) => sftp.ext_openssh_fsync(handle, bare(answer)), syncPatience).catch(
         unless(UNSUPPORTED, undefined),
       ),
+    renameRefuses: isOpenSsh,
     rename: (from, to) => ask<void>((sftp, answer) => sftp.rename(from, to, bare(answer))),
+    link: (from, to) =>
+      ask<void>((sftp, answer) => sftp.ext_openssh_hardlink(from, to, bare(answer))),
+    touch: (path, readAt, changedAt) =>
+      ask<void>((sftp, answer) => sftp.utimes(path, readAt, changedAt, bare(answer))),
     unlink: (path) => ask<void>((sftp, answer) => sftp.unlink(path, bare(answer))),
     makeFolder: (path) =>
       ask<void>((sftp, answer) => sftp.mkdir(path, { mode: FOLDER_MODE }, bare(answer))),

@@ -1,3 +1,4 @@
+import { randomInt } from 'node:crypto'
 import { ObjectExists, Refused, TargetUnreachable } from '../../lib/errors.ts'
 import { formatBytes } from '../../lib/size.ts'
 import { FREE_SOME } from './errors.ts'
@@ -10,7 +11,14 @@ import {
   type Place,
   refuseDetours,
 } from './place.ts'
-import { ALREADY_EXISTS, FAILURE, isRefusal, NO_SUCH_FILE, UNSUPPORTED } from './refusal.ts'
+import {
+  ALREADY_EXISTS,
+  FAILURE,
+  isRefusal,
+  NO_SUCH_FILE,
+  type SftpRefusal,
+  UNSUPPORTED,
+} from './refusal.ts'
 import type { Handle, Sftp } from './sftp.ts'
 
 /**
@@ -21,6 +29,8 @@ const PIECE = 254 * 1024
 /** Pieces that have not been answered yet. */
 const AT_ONCE = 16
 const TRIES = 100
+/** Times that a file can have been read at, for any server, in seconds. */
+const MARKS = 2 ** 31
 
 /** Opens the file that the object grows in, beside its final name. */
 export async function begin(place: Place, key: string, part: string): Promise<Handle> {
@@ -138,15 +148,48 @@ export async function seal(sftp: Sftp, handle: Handle, bytes: number): Promise<v
 }
 
 /**
- * Gives the sealed file its final name. The rename of SFTP, other than that of POSIX, refuses a name
- * that is taken; OpenSSH makes it of a hard link, so that one of two at once wins.
+ * Gives the sealed file its final name, unless that is taken. The rename of OpenSSH refuses then; that
+ * of others may replace what is there, so they make a hard link: of two at once, one wins. Without
+ * hard links a look just before must do.
  */
 export async function publish({ root, sftp }: Place, key: string, part: string): Promise<void> {
-  await sftp.rename(part, `${root}/${key}`).catch(async (cause: unknown) => {
-    if (!isRefusal(cause, FAILURE, ALREADY_EXISTS, UNSUPPORTED)) throw cause
-    throw (await sftp.lstat(`${root}/${key}`)) ? new ObjectExists(key, { cause }) : cause
-  })
+  const path = `${root}/${key}`
+  const refuseTaken = async (cause: unknown) => {
+    if (await sftp.lstat(path)) throw new ObjectExists(key, { cause })
+  }
+  const refusal = sftp.renameRefuses ? null : await refusalOf(sftp.link(part, path))
+  if (refusal !== null) await refuseTaken(refusal)
+  if (sftp.renameRefuses || refusal !== null) {
+    await sftp.rename(part, path).catch(async (cause: unknown) => {
+      if (isRefusal(cause, FAILURE, ALREADY_EXISTS, UNSUPPORTED)) await refuseTaken(cause)
+      throw cause
+    })
+  } else await sftp.unlink(part).catch(unlessRefused) // the object is whole, with a second name or without
   await syncFolder(sftp, folderPath(root, folderOf(key)))
+}
+
+/**
+ * Whether the unfinished file and the object are one file with two names. SFTP does not tell, but what
+ * is changed of one shows on the other: when it was read, which nobody asks of an object.
+ */
+export async function isLinked({ root, sftp }: Place, key: string, part: string): Promise<boolean> {
+  const path = `${root}/${key}`
+  const [one, other] = await Promise.all([sftp.lstat(part), sftp.lstat(path)])
+  if (!one?.isFile() || !other?.isFile() || one.size !== other.size) return false
+  const mark = randomInt(MARKS)
+  await sftp.touch(part, mark, one.mtime)
+  return (await sftp.lstat(path))?.atime === mark
+}
+
+/** Null when the server does it. */
+async function refusalOf(work: Promise<void>): Promise<SftpRefusal | null> {
+  try {
+    await work
+    return null
+  } catch (error) {
+    if (isRefusal(error)) return error
+    throw error
+  }
 }
 
 /** Brings the names of a folder to the disk, where the server lets a folder be opened and synced. */
