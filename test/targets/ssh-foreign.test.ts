@@ -17,6 +17,7 @@ import {
   replacing,
   startForeignSsh,
 } from '../services/foreign-ssh.ts'
+import { type Direction, startProxy } from '../support/proxy.ts'
 import { body, folder, HASTY, type Opening, openSsh } from './ssh-support.ts'
 
 const signal = new AbortController().signal
@@ -84,6 +85,27 @@ it('has the whole object when it dies between the link and the end of the first 
   expect(await readFile(join(path, 'object'), 'utf8')).toBe('xxx')
 })
 
+it('never has half an object or a forgotten one, wherever the giving of its name is cut', async () => {
+  await using server = await startForeignSsh()
+  const ends = new Set<string>()
+  for (const direction of ['up', 'down'] as const) {
+    const whole = await passing(server, direction)
+    for (let back = 1; back < 700; back += 58) {
+      await using proxy = await startProxy(server.port)
+      const { path, target } = await place(server, { block: { port: proxy.port } })
+      proxy.cutAfter(direction, whole - back)
+      const end = await target.put('acme/db', body(100), { token: 't' }, signal).then(
+        () => 'done',
+        () => 'failed',
+      )
+      ends.add(end)
+      const left = (await readdir(path, { recursive: true })).sort()
+      expect(left, `${direction} ${back}`).toEqual(end === 'done' ? ['acme', 'acme/db'] : [])
+    }
+  }
+  expect(ends).toEqual(new Set(['done', 'failed']))
+})
+
 it('ends what waits when the host says goodbye and the network loses the end', async () => {
   await using server = await startForeignSsh()
   await using proxy = await startEndless(server.port)
@@ -146,6 +168,14 @@ it('never waits for ever for one request that is forgotten while others are answ
     expect(String(end)).not.toContain('the host has not answered')
   }
 })
+
+/** Bytes that a whole put takes that way. */
+async function passing(server: ForeignSsh, direction: Direction): Promise<number> {
+  await using proxy = await startProxy(server.port)
+  const { target } = await place(server, { block: { port: proxy.port } })
+  await target.put('acme/db', body(100), { token: 't' }, signal)
+  return proxy.passed(direction)
+}
 
 /** Loses the connection instead of the first such request. */
 function losing(server: ForeignSsh, isIt: (request: Buffer) => boolean): Meddling {
