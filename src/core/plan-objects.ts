@@ -1,5 +1,5 @@
 import type { CopyAction, DebrisAction, MissingAction } from './action.ts'
-import { manifestKey } from './archive-key.ts'
+import { archiveOfManifest, archiveOfPin, manifestKey } from './archive-key.ts'
 import type { Backup, Copy, TargetId } from './model.ts'
 import type { Listing, UnfinishedObject } from './observed.ts'
 import { byText, sortedBy } from './order.ts'
@@ -55,13 +55,18 @@ function unfinished(scene: Scene, target: TargetId, listing: Listed): readonly D
   const order = (one: UnfinishedObject) => `${one.key} ${one.token ?? ''} ${one.upload ?? ''}`
   return sortedBy(listing.unfinished, order).flatMap((one) => {
     // No two attempts ever write under one key: whose it is, it tells as well as a token.
-    const ofKey = () => scene.allCopiesOn(target).find(({ key }) => key === one.key)
+    const ofKey = () => scene.allCopiesOn(target).find(({ key }) => key === archiveOf(one.key))
     const attempt = scene.attempt(one.token ?? '') ?? scene.attempt(ofKey()?.backup ?? '')
     if (attempt === null || isOpen(attempt.status)) return []
     return ofKey()?.status === 'writing' && isBeingCopied(scene, attempt)
       ? []
       : [debris(target, attempt, { kind: 'unfinished', unfinished: one })]
   })
+}
+
+/** The archive that an object is, or belongs to. */
+function archiveOf(key: string): string {
+  return archiveOfManifest(key) ?? archiveOfPin(key) ?? key
 }
 
 /** A copy that is made later is nobody's leftover while another process may be at it. */

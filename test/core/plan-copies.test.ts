@@ -1,6 +1,13 @@
 import { describe, expect, it } from 'vitest'
 import type { CopyAction } from '../../src/core/action.ts'
-import type { Copy, DesiredJob, Encryption, Retention, TargetId } from '../../src/core/model.ts'
+import type {
+  Bytes,
+  Copy,
+  DesiredJob,
+  Encryption,
+  Retention,
+  TargetId,
+} from '../../src/core/model.ts'
 import { plan } from '../../src/core/plan.ts'
 import { at, desired, GONE, job, target } from './plan-nouns.ts'
 import { act, change, copyKey, createWorld, drop, observe, type World } from './plan-world.ts'
@@ -216,5 +223,22 @@ describe('an archive of another size that stands there with its manifest', () =>
     if (!short) throw new Error('no copy')
     change(world.copies, copyKey(short), { status: 'missing' })
     expect(copiesPlanned(world)).toEqual([])
+  })
+})
+
+describe('what a killed copy left unfinished', () => {
+  it('is found by its key, its manifest too: the token is of that try alone', () => {
+    const world = lived()
+    const [first] = on(world, USB)
+    if (!first) throw new Error('no copy')
+    for (const key of [first.key, `${first.key}.manifest.json`]) {
+      const upload = { key, token: `${first.backup}.sometry`, bytes: 7 as Bytes }
+      world.shelves.get(USB)?.unfinished.set(key, upload)
+    }
+    const { actions } = plan(world.desired, observe(world), world.now)
+    const swept = actions.flatMap((one) =>
+      one.kind === 'debris' && one.object.kind === 'unfinished' ? [one.object.unfinished.key] : [],
+    )
+    expect(swept).toEqual([first.key, `${first.key}.manifest.json`])
   })
 })
