@@ -54,6 +54,7 @@ const REQUEST = /^(GET|HEAD|PUT|POST|DELETE) (\S+) HTTP\/1\.1\r\n/
 /** Starts one before a server on the loopback. */
 export async function startProxy(port: number): Promise<FaultyLink> {
   const sockets = new Set<Socket>()
+  const over = new WeakSet<Socket>()
   const requests: string[] = []
   const passed = { up: 0, down: 0 }
   let cut: Cut | null = null
@@ -65,6 +66,7 @@ export async function startProxy(port: number): Promise<FaultyLink> {
 
   const join = (from: Socket, to: Socket, direction: Direction) => {
     from.on('data', (bytes: Buffer) => {
+      if (over.has(from)) return
       const [, method, path] = REQUEST.exec(bytes.subarray(0, 4096).toString('latin1')) ?? []
       if (direction === 'up' && method) {
         requests.push(`${method} ${path}`)
@@ -92,6 +94,8 @@ export async function startProxy(port: number): Promise<FaultyLink> {
       isDead = cut.then === 'stay dead'
       cut = null
       const ending = isDead ? [...sockets] : [from, to]
+      // What comes after the cut never passes, while its last bytes are still on their way.
+      for (const socket of ending) over.add(socket)
       const end = () => {
         for (const socket of ending) socket.destroy()
       }
