@@ -52,6 +52,10 @@ export async function stuck(workspace: Workspace, memory: Memory): Promise<reado
     ...rows.runs.filter(({ status }) => open.includes(status)).map(({ id }) => `run ${id}`),
     ...rows.backups.filter(({ status }) => open.includes(status)).map(({ id }) => `backup ${id}`),
     ...rows.restores.filter(({ status }) => open.includes(status)).map(({ id }) => `restore ${id}`),
+    // A daemon that still lets go of one is not at rest, though another's pins may be owed.
+    ...rows.restores
+      .filter((one) => one.status === 'failed' && one.in_place === 1 && one.released === 0)
+      .map(({ id }) => `failed restore not let go ${id}`),
     ...rows.copies.filter(({ status }) => status === 'writing').map(({ key }) => `writing ${key}`),
     ...rows.journal.map((body) => `journal ${body}`),
     ...objects
