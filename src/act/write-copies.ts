@@ -1,7 +1,5 @@
 import type { Backup, Bytes, Copy, DesiredJob, DesiredSource, TargetId } from '../core/model.ts'
 import { Failure, Interrupted, messageOf, TargetUnreachable } from '../lib/errors.ts'
-import { startTimer, type Timer } from '../lib/limits.ts'
-import { formatDuration } from '../lib/time.ts'
 import { openTarget, type World } from '../observe/world.ts'
 import type { Dump, SourceReport } from '../sources/source.ts'
 import { fanOut, type Stalls } from '../stream/fan-out.ts'
@@ -16,9 +14,7 @@ import {
   editionsOf,
   sharedKeys,
 } from './editions.ts'
-
-/** What the slowest target gets to finish once another holds it all: a sync may have gigabytes to write. */
-const LAST_LIMIT = 30 * 60_000
+import { stopsFor } from './stops.ts'
 
 export interface Writing {
   readonly backup: Backup
@@ -142,32 +138,6 @@ async function finished(
 }
 
 const NOTHING: Reading = { bytes: 0 as Bytes, sha256: '' }
-
-/** Ends the writes to targets that keep the others waiting. */
-interface Stops extends Stalls, Disposable {
-  signalOf(index: number, signal: AbortSignal): AbortSignal
-  onStored(): void
-}
-
-function stopsFor(count: number): Stops {
-  const stops = Array.from({ length: count }, () => new AbortController())
-  let last: Timer | null = null
-  const stopTheRest = () => {
-    const why = `the target did not finish within ${formatDuration(LAST_LIMIT)} of another`
-    for (const stop of stops) stop.abort(new TargetUnreachable(why))
-  }
-  return {
-    signalOf(index, signal) {
-      const stop = stops[index]
-      return stop ? AbortSignal.any([signal, stop.signal]) : signal
-    },
-    onStall: (index, error) => stops[index]?.abort(error),
-    onStored() {
-      last ??= startTimer(LAST_LIMIT, stopTheRest).unref()
-    },
-    [Symbol.dispose]: () => last?.cancel(),
-  }
-}
 
 /** What the newest success of the same source came to: the best guess at what is to come. */
 async function lastSize({ job, group }: Backup, world: World): Promise<number | null> {
