@@ -7,7 +7,7 @@
  */
 import { execFile } from 'node:child_process'
 import { createReadStream } from 'node:fs'
-import { mkdtemp, open, rm } from 'node:fs/promises'
+import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Readable, Writable } from 'node:stream'
@@ -23,6 +23,7 @@ import { startCeph } from '../test/services/ceph.ts'
 import { clientOf, makeBucket, type S3Server } from '../test/services/s3-server.ts'
 import { surroundings } from '../test/support/surroundings.ts'
 import { median } from './measure.ts'
+import { writeNoise } from './noise.ts'
 
 const LEAST_RATIO = 0.9
 const MOST_MEMORY = 250_000_000
@@ -153,14 +154,6 @@ function source(file: string): Readable {
 
 function nowhere(): Writable {
   return new Writable({ write: (_chunk, _encoding, done) => done() })
-}
-
-async function writeNoise(path: string, bytes: number): Promise<void> {
-  await using file = await open(path, 'wx')
-  const noise = crypto.getRandomValues(Buffer.alloc(65_536))
-  const piece = Buffer.concat(Array.from({ length: 16 }, () => noise))
-  for (let left = bytes; left > 0; left -= piece.length) await file.write(piece.subarray(0, left))
-  await file.sync()
 }
 
 /** Prints the table; whether ours is fast and small enough. */

@@ -18,6 +18,7 @@ import { sshKind } from '../src/targets/ssh/ssh.ts'
 import { type Sshd, startSshd } from '../test/services/sshd.ts'
 import { surroundings } from '../test/support/surroundings.ts'
 import { median } from './measure.ts'
+import { writeNoise } from './noise.ts'
 
 const LEAST_RATIO = 0.8
 const MIB = 2 ** 20
@@ -127,14 +128,6 @@ async function* contentOf(path: string): AsyncGenerator<Uint8Array> {
     if (bytesRead === 0) return
     yield buffer.subarray(0, bytesRead)
   }
-}
-
-async function writeNoise(path: string, bytes: number): Promise<void> {
-  await using file = await open(path, 'wx')
-  const noise = crypto.getRandomValues(Buffer.alloc(65_536))
-  const piece = Buffer.concat(Array.from({ length: 16 }, () => noise))
-  for (let left = bytes; left > 0; left -= piece.length) await file.write(piece.subarray(0, left))
-  await file.sync()
 }
 
 async function timed(work: () => Promise<unknown>): Promise<number> {

@@ -1,9 +1,10 @@
 import { buffer } from 'node:stream/consumers'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import type { Options } from '../../src/core/model.ts'
-import { Failure, TargetUnreachable } from '../../src/lib/errors.ts'
+import { TargetUnreachable } from '../../src/lib/errors.ts'
 import type { Target } from '../../src/targets/target.ts'
 import { objectsOf } from '../contract/target.ts'
+import { failureOf } from '../support/failures.ts'
 import { type Answer, type Nature, startFakeBucket, type Version } from '../support/fake-bucket.ts'
 import { blockOf, openTarget } from './s3-place.ts'
 
@@ -298,14 +299,4 @@ async function* body(): AsyncGenerator<Uint8Array> {
 
 function version(key: string, id: string, body = 'theirs'): Version {
   return { key, id: `${key}${id}`, body: Buffer.from(body), token: '', until: null }
-}
-
-async function failureOf(work: Promise<unknown>): Promise<Failure> {
-  const error = await work.then(
-    () => null,
-    (cause: unknown) => cause,
-  )
-  if (!(error instanceof Failure))
-    throw new Error(`no failure but ${String(error)}`, { cause: error })
-  return error
 }

@@ -10,12 +10,18 @@ import {
 } from '@aws-sdk/client-s3'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest'
 import type { Options } from '../../src/core/model.ts'
-import { Failure, ObjectExists, ObjectRetained, TargetUnreachable } from '../../src/lib/errors.ts'
+import {
+  type Failure,
+  ObjectExists,
+  ObjectRetained,
+  TargetUnreachable,
+} from '../../src/lib/errors.ts'
 import { Secret } from '../../src/lib/secret.ts'
 import type { Target } from '../../src/targets/target.ts'
 import { objectsOf, unfinishedOf } from '../contract/target.ts'
 import { type Ceph, startCeph } from '../services/ceph.ts'
 import { clientOf, makeBucket } from '../services/s3-server.ts'
+import { failureOf } from '../support/failures.ts'
 import { type FaultyLink, startProxy } from '../support/proxy.ts'
 import { blockOf, openTarget } from './s3-place.ts'
 
@@ -342,16 +348,6 @@ async function expectEach(
     ['remove object', () => target.remove(['object'], signal)],
   ]
   await Promise.all(verbs.map(async ([step, verb]) => check(await failureOf(verb()), step)))
-}
-
-async function failureOf(work: Promise<unknown>): Promise<Failure> {
-  const error = await work.then(
-    () => null,
-    (cause: unknown) => cause,
-  )
-  if (!(error instanceof Failure))
-    throw new Error(`no failure but ${String(error)}`, { cause: error })
-  return error
 }
 
 async function keysOf(target: Target): Promise<readonly string[]> {
