@@ -1,18 +1,18 @@
 /*
  * How fast the ssh target is beside `scp`: `node bench/ssh.ts [--size 1GiB] [--rounds 3]`. A private
- * sshd on loopback, one file of noise, each way in turn, each with a connection of its own; uploads
- * end with the file on the disk. Medians. Ends with 1 when ours is slower than 0.8 times scp.
+ * sshd on loopback, one file of noise, each way in turn, each with a connection of its own; both
+ * directions end with the file on the disk, downloads as `backup download` writes them. Medians. Ends with 1 when ours is slower than 0.8 times scp.
  */
 import { execFile } from 'node:child_process'
-import { createWriteStream } from 'node:fs'
 import { mkdtemp, open, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { pipeline } from 'node:stream/promises'
 import { parseArgs, promisify } from 'node:util'
 import { section } from '../src/core/section.ts'
 import { Secret } from '../src/lib/secret.ts'
 import { parseSize } from '../src/lib/size.ts'
+import { directWriter } from '../src/platform/direct.ts'
+import { pour } from '../src/platform/pour.ts'
 import { LIMITS } from '../src/targets/ssh/limits.ts'
 import { sshKind } from '../src/targets/ssh/ssh.ts'
 import { type Sshd, startSshd } from '../test/services/sshd.ts'
@@ -97,7 +97,10 @@ function scp(
       await copy(file, far)
       await run('sync', [there])
     },
-    down: () => copy(far, back),
+    down: async () => {
+      await copy(far, back)
+      await run('sync', [back])
+    },
   }
 }
 
@@ -115,7 +118,13 @@ function ours(
   )
   return {
     up: () => target.put('acme/db', contentOf(file), { token: 'bench' }, signal),
-    down: async () => pipeline(await target.get('acme/db', 0, signal), createWriteStream(back)),
+    down: async () => {
+      await using file = await open(back, 'w')
+      await using writer = directWriter(file, back)
+      await pour(await target.get('acme/db', 0, signal), writer.write, signal)
+      await writer.end()
+      await file.sync()
+    },
   }
 }
 

@@ -5,8 +5,9 @@ import { proveStored } from '../act/verify.ts'
 import { manifestKey } from '../core/archive-key.ts'
 import { messageOf, Refused } from '../lib/errors.ts'
 import { formatBytes } from '../lib/size.ts'
+import { directWriter } from '../platform/direct.ts'
 import { codeOf } from '../platform/files.ts'
-import { pour, writeAll } from '../platform/pour.ts'
+import { pour } from '../platform/pour.ts'
 import { meter } from '../stream/meter.ts'
 import { tellLink } from './backup-link.ts'
 import { archiveOf } from './backup-show.ts'
@@ -58,14 +59,16 @@ async function save(archive: Archive, path: string, signal: AbortSignal): Promis
   try {
     const gauge = meter()
     const body = await archive.open(signal)
+    await using writer = directWriter(file, path)
     await pour(
       body,
       async (batch) => {
         for (const piece of batch) gauge.push(piece)
-        await writeAll(file, batch)
+        await writer.write(batch)
       },
       signal,
     )
+    await writer.end()
     await file.sync()
     const { name, copy, sha256, bytes } = archive
     if (copy) {

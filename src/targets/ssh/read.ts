@@ -8,8 +8,8 @@ import type { Handle, Sftp } from './sftp.ts'
  * takes half as much processor time again.
  */
 const PIECE = 254 * 1024
-/** Pieces under way, each of them in memory. */
-const AT_ONCE = 16
+/** Pieces under way, each of them in memory: together they fill the window that ssh2 opens. */
+const AT_ONCE = 8
 
 interface Reading {
   readonly sftp: Sftp
