@@ -2,7 +2,6 @@ import { resolve } from 'node:path'
 import { messageOf } from '../lib/errors.ts'
 import { readTextFile } from '../platform/files.ts'
 import { complain, type HiqliteContext } from './hiqlite-context.ts'
-import { parseToml } from './toml.ts'
 import type { MapTree, Place, Tree } from './tree.ts'
 import { hiddenScalar, joinPath, withEntry } from './tree.ts'
 
@@ -64,6 +63,7 @@ async function readSecretsFile(
   context.read(file)
   try {
     const text = await readTextFile(file, LARGEST_FILE)
+    const { parseToml } = await import('./toml.ts')
     const root = parseToml(text, file, context.faults)
     if (root === null) return null
     const found = root.kind === 'map' ? root.entries.get(name)?.value : undefined

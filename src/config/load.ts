@@ -85,7 +85,7 @@ async function load(request: Loading): Promise<Desired> {
   const notice = (text: string) => notices.push(text)
 
   const context = { env, unset, faults, folder, notice, read: (file: string) => files.push(file) }
-  const written = withKeysOfRauthy(parseAll(request, faults), faults)
+  const written = withKeysOfRauthy(await parseAll(request, faults), faults)
   const hosted = await withHiqliteSettings(withoutHostSections(written, notice), {
     ...context,
     hostname: request.hostname ?? hostname(),
@@ -112,14 +112,14 @@ async function load(request: Loading): Promise<Desired> {
 }
 
 /** The config and its secrets file as one. Throws when one of them does not parse. */
-function parseAll({ path, bytes, secrets, cwd }: Loading, faults: Faults): MapTree {
+async function parseAll({ path, bytes, secrets, cwd }: Loading, faults: Faults): Promise<MapTree> {
   const place = { file: shownPath(path, cwd), line: 1, col: 1 }
-  const config = parseConfig(bytes, place.file, faults)
+  const config = await parseConfig(bytes, place.file, faults)
   const secretsFile = shownPath(join(dirname(path), SECRETS), cwd)
   const secret =
     typeof secrets === 'string' || secrets === null
       ? emptyMap(place)
-      : parseConfig(secrets, secretsFile, faults)
+      : await parseConfig(secrets, secretsFile, faults)
   if (config === null || secret === null) faults.raise()
   const own = withoutVardoSecrets(secret ?? emptyMap(place))
   return mergeSecrets(config ?? emptyMap(place), own, (key) => ALIASES[key]?.means ?? key)
