@@ -135,7 +135,7 @@ async function untilIdle(daemon: ChildProcess, begin: number): Promise<number> {
 }
 
 function megabytes(bytes: number): string {
-  return (bytes / 1e6).toFixed(0)
+  return (bytes / 1e6).toFixed(1)
 }
 
 await main()
