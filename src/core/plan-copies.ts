@@ -2,6 +2,7 @@ import type { AdoptAction, CopyAction } from './action.ts'
 import { listPrefix, manifestKey } from './archive-key.ts'
 import { isClosedFor, wayOf } from './encryptions.ts'
 import type { BackupId, Copy, DesiredJob, DesiredSource, JobTarget, TargetId } from './model.ts'
+import { sortedBy } from './order.ts'
 import { pinsOf, validCopies } from './plan-guards.ts'
 import { decideRetention, type Retained } from './retention.ts'
 import type { Scene } from './scene.ts'
@@ -22,7 +23,7 @@ export function planCopies(scene: Scene, adoptions: readonly AdoptAction[]): rea
     return job.sources.flatMap((source) => {
       if (scene.isBeingRestored(source.group)) return []
       const shelves = job.targets.flatMap((target) => shelfOf(scene, { job, source, target }, pins))
-      return shelves
+      return sortedBy(shelves, ({ target }) => target.target)
         .flatMap((shelf) => lackingOn(scene, job, shelf, shelves))
         .filter(({ target, from }) => !found.has(`${target} ${from.backup}`))
     })
@@ -139,7 +140,11 @@ function fits({ encryption: closed }: Copy, from: JobTarget, to: JobTarget): boo
 function newestOf(shelves: readonly Shelf[]): BackupId | null {
   let newest: Copy | null = null
   for (const { valid } of shelves) {
-    for (const { item } of valid) if (!newest || item.takenAt > newest.takenAt) newest = item
+    for (const { item } of valid) if (!newest || isNewer(item, newest)) newest = item
   }
   return newest?.backup ?? null
+}
+
+function isNewer(one: Copy, other: Copy): boolean {
+  return one.takenAt !== other.takenAt ? one.takenAt > other.takenAt : one.backup > other.backup
 }
