@@ -2,7 +2,6 @@ import { loadConfig } from '../config/load.ts'
 import type { Event } from '../core/event.ts'
 import type { Desired } from '../core/model.ts'
 import { recover } from '../daemon/recover.ts'
-import { refuseBlindness } from '../daemon/reload.ts'
 import { type Ambient, openSession, type Session } from '../daemon/session.ts'
 import type { World } from '../observe/world.ts'
 import type { Context, GlobalFlags } from './context.ts'
@@ -44,13 +43,12 @@ export async function open(
 }
 
 /**
- * The same for a verb that changes things: what a crash cut short is finished first. A history or
- * leases that are kept elsewhere are refused, for to act without them would be to act blindly.
+ * The same for a verb that changes things: what a crash cut short is finished first.
  */
 export async function openForWork(
   flags: GlobalFlags,
   context: Context,
-  check: (desired: Desired) => void = refuseBlindness,
+  check: (desired: Desired) => void = () => {},
 ): Promise<Opened> {
   const opened = await open(flags, context, check)
   await recover(opened.world, context.interrupted)

@@ -3,7 +3,6 @@ import { constants } from 'node:os'
 import { sayFarewell } from '../act/announce.ts'
 import { bootRestore, HIQLITES_OWN, RESTORE_VARIABLES, requestedRestore } from '../daemon/boot.ts'
 import { recover } from '../daemon/recover.ts'
-import { refuseBlindness } from '../daemon/reload.ts'
 import { openSession } from '../daemon/session.ts'
 import { Refused } from '../lib/errors.ts'
 import type { Context, GlobalFlags } from './context.ts'
@@ -33,7 +32,6 @@ export async function bootAndBecome(
   let handOver: string | null = null
   if (request) {
     const desired = await load(flags, context)
-    refuseBlindness(desired)
     const { env, cwd, now, version, plugins } = context
     const report = createLog(context, flags)
     await using session = await openSession(desired, {

@@ -137,6 +137,12 @@ export function strings(block: Block, key: string): readonly string[] {
   return Array.isArray(value) ? value.filter((one) => typeof one === 'string') : []
 }
 
+/** A list, or the one text that stands for a list of one. */
+export function oneOrMore(block: Block, key: string): readonly string[] {
+  const one = text(block, key)
+  return one === null ? strings(block, key) : [one]
+}
+
 /** Every key of the block but `except`, converted, defaults filled in: what a plug-in is given. */
 export function options(block: Block, except: readonly string[]): Options {
   const declared = Object.keys(block.shape.properties ?? {})

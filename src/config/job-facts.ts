@@ -29,6 +29,8 @@ export function jobFacts(job: Declared): Facts {
     ['path', job.path],
     ['shrink guard', shareWords(job.shrinkGuard)],
     ['max delete', shareWords(job.maxDelete)],
+    ['on', job.on.join(', ') || null],
+    ['vardo job id', job.vardoJobId],
     ['max duration', job.maxDuration === null ? null : exactDuration(job.maxDuration)],
   ])
 }

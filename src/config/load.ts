@@ -131,13 +131,24 @@ function withSettings(tree: MapTree, env: Environment): MapTree {
     ['state', 'HOLDFAST_STATE'],
     ['redis', 'HOLDFAST_REDIS_URL'],
   ] as const
+  const own = withInstance(tree, env)
   return settings.reduce((map, [key, variable]) => {
     const value = env[variable]
     if (value === undefined || value === '') return map
     const place = { file: variable, line: 0, col: 0 }
     const rest = withoutKeys(map, (other) => other === `${key}_file`)
     return withEntry(rest, key, { place, value: hiddenScalar(value, place) })
-  }, tree)
+  }, own)
+}
+
+function withInstance(tree: MapTree, env: Environment): MapTree {
+  const value = env.HOLDFAST_INSTANCE
+  if (value === undefined || value === '') return tree
+  const place = { file: 'HOLDFAST_INSTANCE', line: 0, col: 0 }
+  const written = tree.entries.get('instance')?.value
+  const block = written?.kind === 'map' ? written : emptyMap(place)
+  const id = { place, value: hiddenScalar(value, place) }
+  return withEntry(tree, 'instance', { place, value: withEntry(block, 'id', id) })
 }
 
 function asMap(tree: Tree): MapTree {

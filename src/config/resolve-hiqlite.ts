@@ -104,6 +104,8 @@ function jobOf(
     app: null,
     shrinkGuard: 0.5,
     maxDelete: 0.5,
+    on: [],
+    vardoJobId: null,
   }
   const facts = jobFacts(declared)
   const job = { ...declared, facts, fingerprint: fingerprintOf(facts) }

@@ -13,7 +13,7 @@ import type {
 import { scheduleFault } from '../core/schedule.ts'
 import { zoneFault } from '../core/zone.ts'
 import type { Block } from './block.ts'
-import { child, fault, flag, millis, named, number, read, text } from './block.ts'
+import { child, fault, flag, millis, named, number, oneOrMore, read, text } from './block.ts'
 import { jobFacts } from './job-facts.ts'
 import { requireOf, resolveJobTargets } from './job-targets.ts'
 import { resolveSubscriptions } from './resolve-channels.ts'
@@ -89,6 +89,8 @@ function resolveJob(
     app,
     shrinkGuard: number(block, 'shrink_guard') ?? 0.5,
     maxDelete: number(block, 'max_delete') ?? 0.5,
+    on: oneOrMore(block, 'on'),
+    vardoJobId: text(block, 'vardo_job_id'),
   }
   const facts = jobFacts(declared)
   return { block, sources, job: { ...declared, facts, fingerprint: fingerprintOf(facts) } }

@@ -1,7 +1,7 @@
-import type { DesiredTarget, Facts, Options, Retention, TargetId } from '../core/model.ts'
+import type { DesiredTarget, Facts, Options, TargetId } from '../core/model.ts'
 import { suggest } from '../lib/suggest.ts'
 import type { Block } from './block.ts'
-import { child, fault, flag, named, options, text } from './block.ts'
+import { child, fault, flag, named, number, options, text } from './block.ts'
 import { retentionIn, retentionWords } from './retention.ts'
 import { factsOf, fingerprintOf, optionWords } from './words.ts'
 
@@ -9,7 +9,7 @@ import { factsOf, fingerprintOf, optionWords } from './words.ts'
 const SYSTEM_DEFAULT = { id: 'system-default', name: 'System default' }
 
 /** Keys that are read by us, not by the plug-in. */
-const OURS = ['type', 'default', 'retention']
+const OURS = ['type', 'default', 'retention', 'concurrency']
 
 /** The targets of one level: the system's, or an organization's. */
 export function resolveTargets(
@@ -48,7 +48,8 @@ export function targetOf(block: Block, identity: TargetIdentity): DesiredTarget 
   const own = options(block, OURS)
   if (kind === 'local' && own.path === '/') fault(block, 'path', 'must be below /')
   const retention = retentionIn(block, 'UTC')
-  const facts = targetFacts(kind, own, identity.isDefault ? 'yes' : null, retention)
+  const concurrency = number(block, 'concurrency')
+  const facts = targetFacts(kind, own, { isDefault: identity.isDefault, retention, concurrency })
   const fingerprint = fingerprintOf(facts)
   return {
     ...identity,
@@ -56,6 +57,7 @@ export function targetOf(block: Block, identity: TargetIdentity): DesiredTarget 
     kind,
     options: own,
     retention,
+    concurrency,
     fingerprint,
     facts,
   }
@@ -64,15 +66,16 @@ export function targetOf(block: Block, identity: TargetIdentity): DesiredTarget 
 function targetFacts(
   kind: string,
   own: Options,
-  isDefault: string | null,
-  retention: Retention | null,
+  ours: Pick<DesiredTarget, 'isDefault' | 'retention' | 'concurrency'>,
 ): Facts {
+  const { isDefault, retention, concurrency } = ours
   return factsOf([
     ['type', kind],
     ...Object.entries(own)
       .filter(([, value]) => value !== false && value !== '')
       .map(([key, value]) => [key, optionWords(value)] as const),
-    ['default', isDefault],
+    ['default', isDefault ? 'yes' : null],
+    ['concurrency', concurrency === null ? null : String(concurrency)],
     ['retention', retention === null ? null : retentionWords(retention)],
   ])
 }

@@ -1,11 +1,12 @@
 import { join } from 'node:path'
-import type { Bytes, Desired, Instant, Limits, Millis, Origin, Unavailable } from '../core/model.ts'
+import type { Bytes, Desired, Instant, Limits, Millis, Origin } from '../core/model.ts'
 import type { Block } from './block.ts'
-import { child, fault, flag, millis, named, number, text } from './block.ts'
+import { child, flag, millis, named, number, text } from './block.ts'
 import { checkConflicts } from './conflicts.ts'
 import type { Faults } from './faults.ts'
 import type { HiqliteMachine } from './hiqlite-settings.ts'
 import { resolveChannels } from './resolve-channels.ts'
+import { resolveFleet } from './resolve-fleet.ts'
 import { resolveHiqlite } from './resolve-hiqlite.ts'
 import { resolveJobs } from './resolve-jobs.ts'
 import { resolveEncryption, resolveSigning } from './resolve-sealing.ts'
@@ -65,6 +66,7 @@ export function resolveConfig(tree: MapTree, context: ResolveContext): Desired {
     deployment: text(root, 'deployment') ?? 'default',
     dataDir,
     scratchDir: text(root, 'scratch_dir') ?? join(dataDir, 'scratch'),
+    ...resolveFleet(root),
     encryption,
     signing: resolveSigning(root),
     limits: resolveLimits(root),
@@ -73,7 +75,7 @@ export function resolveConfig(tree: MapTree, context: ResolveContext): Desired {
     targets,
     jobs: jobs.map(({ job }) => job),
     channels,
-    unavailable: [...stateUnavailable(root), ...findUnavailable(tree, readSchema())],
+    unavailable: findUnavailable(tree, readSchema()),
     notices: noticesOf(tree, context.notices),
     origin: context.origin,
   }
@@ -104,17 +106,6 @@ function resolveLimits(root: Block): Limits {
 function onceIn(root: Block): boolean {
   const block = child(root, 'restore')
   return block !== null && flag(block, 'once') === true
-}
-
-/** History lives in SQLite here; another place for it is understood by name. */
-function stateUnavailable(root: Block): readonly Unavailable[] {
-  const value = root.tree.entries.get('state')?.value
-  if (value?.kind !== 'scalar' || typeof value.value !== 'string' || value.value === 'sqlite')
-    return []
-  if (/^postgres(ql)?:\/\//.test(value.value))
-    return [{ path: 'state', what: 'state in PostgreSQL' }]
-  fault(root, 'state', 'must be "sqlite", or an address that begins with postgres://')
-  return []
 }
 
 function noticesOf(tree: MapTree, notices: readonly string[]): readonly string[] {

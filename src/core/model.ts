@@ -1,6 +1,7 @@
 // The nouns of the whole program on one page, longer than others because they are read together.
 import type { Brand, Bytes, Instant, Millis } from '../lib/brand.ts'
 import type { Secret } from '../lib/secret.ts'
+import type { Http, Identity, StateAddress } from './fleet.ts'
 import type { ManifestEncryption } from './manifest.ts'
 
 export type { Bytes, Instant, Millis } from '../lib/brand.ts'
@@ -35,6 +36,14 @@ export interface Desired {
   readonly dataDir: string
   /** Absolute. */
   readonly scratchDir: string
+  readonly state: StateAddress
+  /** Address of Redis, or null. */
+  readonly redis: Secret | null
+  readonly identity: Identity
+  /** How many instances are expected to run. */
+  readonly instances: number
+  /** Null: nothing is listened on but the socket in data_dir. */
+  readonly http: Http | null
   readonly encryption: Encryption | null
   readonly signing: Signing | null
   readonly limits: Limits
@@ -78,6 +87,8 @@ export interface DesiredTarget {
   readonly options: Options
   readonly isDefault: boolean
   readonly retention: Retention | null
+  /** How many jobs may write there at once, or null. */
+  readonly concurrency: number | null
   /** Hash of everything declared, secrets left out: equal means nothing to apply. */
   readonly fingerprint: string
   /** The declared facts in words, for the diff of an update: `path` → `/srv/backups`. */
@@ -117,6 +128,10 @@ export interface DesiredJob {
   readonly shrinkGuard: number
   /** Share of a group that one pass may delete. 0..1 */
   readonly maxDelete: number
+  /** Ids and labels of instances that may run it; none: those that can see its sources. */
+  readonly on: readonly string[]
+  /** Id of the same job in a Vardo on the same Redis, or null. */
+  readonly vardoJobId: string | null
   readonly fingerprint: string
   readonly facts: Facts
 }

@@ -90,12 +90,6 @@ export function refuseUnavailable(
   if (faults.length > 0) throw new ConfigError(faults)
 }
 
-/** The part of it that holds for every verb that changes something. Throws `ConfigError`. */
-export function refuseBlindness(desired: Desired): void {
-  const blind = desired.unavailable.filter(({ path }) => path === 'state' || path === 'redis')
-  refuseUnavailable({ ...desired, unavailable: blind }, {})
-}
-
 function refuseMoved(running: Desired, desired: Desired): void {
   if (running.dataDir === desired.dataDir && running.deployment === desired.deployment) return
   const moved = running.dataDir === desired.dataDir ? 'deployment' : 'data_dir'

@@ -1,10 +1,12 @@
-import type { CompiledQuery, Kysely, Transaction } from 'kysely'
+import type { CompiledQuery, Kysely, RawBuilder, Transaction } from 'kysely'
 import type { Row } from './rows.ts'
 import type { Tables } from './tables.ts'
 
 /** The database under a store, and the little that differs between SQLite and PostgreSQL. */
 export interface Engine {
   readonly db: Kysely<Tables>
+  /** Milliseconds since 1970 by the database's own clock, at the moment of the statement. */
+  readonly clock: RawBuilder<number>
   /**
    * What `read` makes of each row of a select, which it gets as an array in the order of the columns:
    * half the cost of objects on a long history. Within the transaction given; lets other work of this

@@ -4,6 +4,7 @@ import { type Engine, reading } from './engine.ts'
 import { readHistory } from './history.ts'
 import type { Store } from './store.ts'
 import { backupMethods } from './store-backups.ts'
+import { fleetMethods } from './store-fleet.ts'
 import { journalMethods } from './store-journal.ts'
 import { messageMethods } from './store-messages.ts'
 import { restoreMethods } from './store-restores.ts'
@@ -25,6 +26,7 @@ export function kyselyStore(engine: Engine, program: number): Store {
     ...messageMethods(engine, write),
     ...trimMethods(write),
     ...pinMethods(engine, write),
+    ...fleetMethods(engine, write),
 
     takeFence: (lease, instance) =>
       write(`take the fence of ${lease}`, async (tx) => {

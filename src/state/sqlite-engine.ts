@@ -10,6 +10,7 @@ import {
   SqliteDriver,
   SqliteIntrospector,
   SqliteQueryCompiler,
+  sql,
   type TransactionSettings,
 } from 'kysely'
 import { isBusy } from '../platform/sqlite-error.ts'
@@ -29,6 +30,7 @@ const ROWS_AT_ONCE = 4000
 export function sqliteEngine(sqlite: DatabaseSync, path: string): Engine {
   return {
     db: new Kysely<Tables>({ dialect: dialect(sqlite) }),
+    clock: sql<number>`cast(unixepoch('subsec') * 1000 as integer)`,
     async rows<T>(_within: unknown, query: CompiledQuery, read: (row: Row) => T) {
       const statement = sqlite.prepare(query.sql)
       statement.setReturnArrays(true)

@@ -18,6 +18,7 @@ import type {
   TargetId,
 } from '../core/model.ts'
 import type { History } from '../core/observed.ts'
+import type { FleetStore } from './fleet.ts'
 
 /**
  * What Holdfast remembers. The targets are the truth; losing this loses no backup.
@@ -25,7 +26,7 @@ import type { History } from '../core/observed.ts'
  * Every method is one transaction that is durable when it resolves. Throws `StateRefused` when the
  * state cannot be used.
  */
-export interface Store {
+export interface Store extends FleetStore {
   /** Instants and sizes are as in the model; `recent` is enough for schedules, not for retention. */
   history(query: HistoryQuery): Promise<History>
   applied(): Promise<Applied | null>

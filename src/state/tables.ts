@@ -13,6 +13,9 @@ export interface Tables {
   readonly fences: { readonly lease: string; readonly number: number; readonly instance: string }
   readonly journal: JournalRow
   readonly outbox: OutboxRow
+  readonly instances: { readonly id: string; readonly body: string; readonly until: number }
+  readonly leases: LeaseRow
+  readonly pauses: PauseRow
   readonly facts: { readonly key: string; readonly value: string }
 }
 
@@ -113,4 +116,18 @@ export interface OutboxRow {
   readonly attempts: number
   readonly next_at: number
   readonly created_at: number
+}
+
+export interface LeaseRow {
+  readonly name: string
+  readonly instance: string
+  readonly fence: number
+  readonly until: number
+}
+
+export interface PauseRow {
+  readonly subject: string
+  readonly reason: string
+  readonly author: string
+  readonly paused_at: number
 }
