@@ -1,3 +1,4 @@
+import type { Pause } from './fleet.ts'
 import type { Manifest } from './manifest.ts'
 import type {
   Applied,
@@ -26,6 +27,8 @@ export interface Observed {
   readonly alive: ReadonlySet<InstanceId>
   /** True when the jobs' lease is ours: what of them looks half done is nobody's work of this moment. */
   readonly underLease?: boolean
+  /** What takes no slots until it is resumed. */
+  readonly pauses: readonly Pause[]
   /** A confirmed `backup prune`: the guards that block a large deletion are off. */
   readonly pruneConfirmed: boolean
   /** What the environment asks to restore at boot, or null. */

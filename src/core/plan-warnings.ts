@@ -2,6 +2,7 @@ import { count } from '../lib/count.ts'
 import type { Desired, DesiredJob, Encryption, TargetId } from './model.ts'
 import type { Observed, Warning } from './observed.ts'
 import { byText, groupedBy } from './order.ts'
+import { pauseWarnings } from './pauses.ts'
 import { postureWarnings } from './plan-posture.ts'
 
 /** What deserves a look although nothing has to be done: by rule, then by subject. */
@@ -20,6 +21,7 @@ export function planWarnings(desired: Desired, observed: Observed): readonly War
     ...postureWarnings(desired, observed),
     ...damaged(observed),
     ...standing(observed),
+    ...pauseWarnings(observed),
     ...observed.warnings,
   ])
 }

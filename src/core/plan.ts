@@ -1,6 +1,7 @@
 import type { Action, ActionKind, Plan } from './action.ts'
 import type { Desired, Instant, JobId } from './model.ts'
 import type { Observed } from './observed.ts'
+import { withoutPaused } from './pauses.ts'
 import { planAdoptions } from './plan-adopt.ts'
 import { settleAttempts } from './plan-attempts.ts'
 import { planBackups } from './plan-backups.ts'
@@ -53,7 +54,11 @@ export function plan(desired: Desired, observed: Observed, now: Instant): Plan {
     ...pruning.actions,
     ...planReleases(scene),
   ]
-  return { actions, warnings: inOrder([...warnings, ...pruning.warnings]), kept: pruning.kept }
+  return {
+    actions: withoutPaused(actions, observed),
+    warnings: inOrder([...warnings, ...pruning.warnings]),
+    kept: pruning.kept,
+  }
 }
 
 /**

@@ -29,6 +29,7 @@ export async function observe(scope: Scope, world: World, signal: AbortSignal): 
     groups: groupsOf(scope.jobs, world),
   })
   const applied = await store.applied()
+  const pauses = await store.pauses()
   const [listings, postures] = await Promise.all([
     observeTargets(scope, history, world, signal),
     scope.depth === 'all' ? observePostures(world, signal) : new Map(),
@@ -40,6 +41,7 @@ export async function observe(scope: Scope, world: World, signal: AbortSignal): 
     postures,
     underLease: scope.underLease === true,
     alive: scope.underLease ? new Set() : await observeLife(history, world),
+    pauses,
     pruneConfirmed: scope.pruneConfirmed,
     restoreRequested: scope.restoreRequested,
     warnings: scope.depth === 'all' ? await observeWarnings(world, history) : [],

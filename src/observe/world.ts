@@ -6,6 +6,7 @@ import type {
   DesiredTarget,
   InstanceId,
   Instant,
+  JobId,
   TargetId,
 } from '../core/model.ts'
 import { section } from '../core/section.ts'
@@ -20,6 +21,8 @@ import { uploadLog } from './uploads.ts'
 /** All that the executors may touch. One parameter, so that nothing is ambient. */
 export interface World {
   readonly desired: Desired
+  /** The part of the config that decides about these jobs: what a plan of them alone needs. */
+  readonly part: (jobs: ReadonlySet<JobId>) => Desired
   readonly now: () => Instant
   readonly newId: () => string
   readonly instance: InstanceId

@@ -19,6 +19,7 @@ export const command: SourceKind = {
     return {
       layer: collect === null ? 'raw' : 'tar',
       extension: collect === null ? settings.extension : '.tar',
+      path: null,
       dump: (context, signal) =>
         collect === null
           ? dumpOutput(settings, context, signal)

@@ -18,6 +18,7 @@ export const directory: SourceKind = {
     return {
       layer: 'tar',
       extension: '.tar',
+      path: settings.path,
       dump: (context, signal) => dumpDirectory(settings, context, signal),
       describe: (task, signal) => describeDirectory(settings, task, signal),
       stage: (task, context, signal) => stageDirectory(settings, task, context, signal),

@@ -15,6 +15,7 @@ export const hiqlite: SourceKind = {
     return {
       layer: 'sqlite',
       extension: '.sqlite',
+      path: settings.dataDir,
       dump: (context, signal) => dumpNode(settings, context, signal),
       describe: (task, signal) => describeNode(settings, task, signal),
       stage: (task, context, signal) => stageNode(settings, task, context, signal),

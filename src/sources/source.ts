@@ -14,6 +14,8 @@ export interface Source {
   readonly layer: string
   /** Extension of the content, with its dot, before compression: `.tar`, `.sqlite`, or ``. */
   readonly extension: string
+  /** The absolute path on one host where it lies; null for what any host reaches alike. */
+  readonly path: string | null
 
   /**
    * Makes one consistent copy ready to be read, as of some moment after the call. Throws

@@ -20,6 +20,7 @@ export const sqlite: SourceKind = {
     return {
       layer: 'sqlite',
       extension: '.sqlite',
+      path: settings.path,
       dump: (context, signal) => dumpDatabase(settings, context, signal),
       describe: (task, signal) => describeDatabase(settings, task, signal),
       stage: (task, context, signal) => stageDatabase(settings, task, context, signal),

@@ -1,12 +1,14 @@
 import { sql } from 'kysely'
-import type { Applied, Pin, TargetId } from '../core/model.ts'
+import type { Pin, TargetId } from '../core/model.ts'
 import { type Engine, reading } from './engine.ts'
 import { readHistory } from './history.ts'
 import type { Store } from './store.ts'
+import { appliedMethods } from './store-applied.ts'
 import { backupMethods } from './store-backups.ts'
 import { fleetMethods } from './store-fleet.ts'
 import { journalMethods } from './store-journal.ts'
 import { messageMethods } from './store-messages.ts'
+import { pulseMethods } from './store-pulse.ts'
 import { restoreMethods } from './store-restores.ts'
 import { trimMethods } from './store-trim.ts'
 import { guardedWrite, type Write } from './write.ts'
@@ -27,6 +29,7 @@ export function kyselyStore(engine: Engine, program: number): Store {
     ...trimMethods(write),
     ...pinMethods(engine, write),
     ...fleetMethods(engine, write),
+    ...pulseMethods(engine),
 
     takeFence: (lease, instance) =>
       write(`take the fence of ${lease}`, async (tx) => {
@@ -51,33 +54,6 @@ export function kyselyStore(engine: Engine, program: number): Store {
       }),
 
     close: () => engine.db.destroy(),
-  }
-}
-
-function appliedMethods(engine: Engine, write: Write): Pick<Store, 'applied' | 'saveApplied'> {
-  return {
-    applied: () =>
-      reading(engine, 'read what was applied', async (tx) => {
-        const rows = await tx.selectFrom('applied').selectAll().execute()
-        const part = (kind: 'targets' | 'jobs') => rows.find((row) => row.kind === kind)?.body
-        const [targets, jobs] = [part('targets'), part('jobs')]
-        if (targets === undefined || jobs === undefined) return null
-        return {
-          targets: JSON.parse(targets) as Applied['targets'],
-          jobs: JSON.parse(jobs) as Applied['jobs'],
-        }
-      }),
-    saveApplied: (applied) =>
-      write('save what was applied', async (tx) => {
-        await tx.deleteFrom('applied').execute()
-        await tx
-          .insertInto('applied')
-          .values([
-            { kind: 'targets', body: JSON.stringify(applied.targets) },
-            { kind: 'jobs', body: JSON.stringify(applied.jobs) },
-          ])
-          .execute()
-      }),
   }
 }
 

@@ -29,6 +29,8 @@ import type { FleetStore } from './fleet.ts'
 export interface Store extends FleetStore {
   /** Instants and sizes are as in the model; `recent` is enough for schedules, not for retention. */
   history(query: HistoryQuery): Promise<History>
+  /** What tells a loop that something may have changed; its cost does not grow with the history. */
+  pulse(): Promise<Pulse>
   applied(): Promise<Applied | null>
   saveApplied(applied: Applied): Promise<void>
   /** Carries runs, backups, copies and restores of a job over to its new name. Groups keep theirs. */
@@ -95,6 +97,19 @@ export interface Store extends FleetStore {
 
   /** Brings an older schema up to this program's; refuses one too far apart. Called once at open. */
   close(): Promise<void>
+}
+
+export interface Pulse {
+  /** Another one whenever something else was applied; empty where nothing was. */
+  readonly applied: string
+  readonly open: readonly OpenWork[]
+}
+
+/** Something that somebody has begun and not ended. */
+export interface OpenWork {
+  readonly kind: 'run' | 'backup' | 'restore'
+  readonly job: JobId | null
+  readonly instance: InstanceId
 }
 
 export interface HistoryQuery {

@@ -9,7 +9,7 @@ export interface Tables {
   readonly copies: CopyRow
   readonly restores: RestoreRow
   readonly pins: PinRow
-  readonly applied: { readonly kind: 'targets' | 'jobs'; readonly body: string }
+  readonly applied: { readonly kind: 'targets' | 'jobs' | 'mark'; readonly body: string }
   readonly fences: { readonly lease: string; readonly number: number; readonly instance: string }
   readonly journal: JournalRow
   readonly outbox: OutboxRow
