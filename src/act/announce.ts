@@ -67,13 +67,19 @@ export async function announceOther(
 export async function deliverNotifications(world: World, signal: AbortSignal): Promise<void> {
   const channels = await openChannels(world.desired.channels, CHANNEL_KINDS)
   for (const delivery of await deliver(world.store, channels, world.now, signal)) {
-    if (delivery.kind === 'sent') continue
+    const { channel, attempts, type } = delivery
+    const detail = { channel, attempts }
+    if (delivery.kind === 'sent') {
+      const message = `told ${channel} of ${type}`
+      world.report({ event: 'notify.done', level: 'debug', message, detail })
+      continue
+    }
     const then = delivery.kind === 'failed' ? `tried again at ${iso(delivery.nextAt)}` : 'given up'
     world.report({
       event: 'notify.failed',
       level: delivery.kind === 'failed' ? 'warn' : 'error',
-      message: `could not tell ${delivery.channel} of ${delivery.type}: ${delivery.error}; ${then}`,
-      detail: { channel: delivery.channel, attempts: delivery.attempts },
+      message: `could not tell ${channel} of ${type}: ${delivery.error}; ${then}`,
+      detail,
     })
   }
 }

@@ -1,4 +1,5 @@
 import { runDaemon } from '../daemon/daemon.ts'
+import { openFace } from '../http/face.ts'
 import type { Context, GlobalFlags } from './context.ts'
 import { createLog } from './log.ts'
 import { listenToSignals } from './signals.ts'
@@ -14,7 +15,7 @@ export async function daemon(
   const signals = listenToSignals()
   try {
     const ambient = { env, cwd, now, version, plugins, report, progress: () => {} }
-    const how = await runDaemon(flags.config ?? null, ambient, signals.orders)
+    const how = await runDaemon(flags.config ?? null, ambient, signals.orders, openFace)
     return how === 'drained' ? 0 : signals.exitCode()
   } finally {
     signals.close()

@@ -125,7 +125,7 @@ function messageFor(problem: Problem): string {
       )
     case 'minLength':
     case 'minItems':
-      return 'must not be empty'
+      return Number(params.limit) > 1 && own !== undefined ? own : 'must not be empty'
     case 'uniqueItems':
       return 'names the same thing twice'
     default:

@@ -131,7 +131,7 @@ function withSettings(tree: MapTree, env: Environment): MapTree {
     ['state', 'HOLDFAST_STATE'],
     ['redis', 'HOLDFAST_REDIS_URL'],
   ] as const
-  const own = withInstance(tree, env)
+  const own = withHttp(withInstance(tree, env), env)
   return settings.reduce((map, [key, variable]) => {
     const value = env[variable]
     if (value === undefined || value === '') return map
@@ -149,6 +149,20 @@ function withInstance(tree: MapTree, env: Environment): MapTree {
   const block = written?.kind === 'map' ? written : emptyMap(place)
   const id = { place, value: hiddenScalar(value, place) }
   return withEntry(tree, 'instance', { place, value: withEntry(block, 'id', id) })
+}
+
+/** HOLDFAST_HTTP: `off`, or the address to listen on. */
+function withHttp(tree: MapTree, env: Environment): MapTree {
+  const value = env.HOLDFAST_HTTP
+  if (value === undefined || value === '') return tree
+  const place = { file: 'HOLDFAST_HTTP', line: 0, col: 0 }
+  const written = tree.entries.get('http')?.value
+  const block = written?.kind === 'map' ? written : emptyMap(place)
+  const enabled = { place, value: hiddenScalar(value === 'off' ? 'false' : 'true', place) }
+  const switched = withEntry(block, 'enabled', enabled)
+  const listen = { place, value: hiddenScalar(value, place) }
+  const own = value === 'off' ? switched : withEntry(switched, 'listen', listen)
+  return withEntry(tree, 'http', { place, value: own })
 }
 
 function asMap(tree: Tree): MapTree {

@@ -8,6 +8,8 @@ export type EventName =
   | 'daemon.started'
   | 'daemon.draining'
   | 'daemon.stopped'
+  | 'http.listening'
+  | 'http.unavailable'
   | 'plan.made'
   | 'backup.started'
   | 'backup.done'
@@ -39,6 +41,7 @@ export type EventName =
   | 'restore.skipped'
   | 'restore.failed'
   | 'restore.released'
+  | 'notify.done'
   | 'notify.failed'
   | 'pass.failed'
 

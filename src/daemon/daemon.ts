@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import type { Desired } from '../core/model.ts'
 import type { RestoreRequest } from '../core/observed.ts'
 import { lockDaemon } from '../leases/machine.ts'
 import { count } from '../lib/count.ts'
@@ -6,12 +7,15 @@ import { ConfigError, messageOf, reportOf } from '../lib/errors.ts'
 import type { World } from '../observe/world.ts'
 import { applyConfig } from './apply.ts'
 import { bootRestore, requestedRestore } from './boot.ts'
+import { createControl } from './controls.ts'
 import { createDispatch, type Dispatch } from './dispatch.ts'
 import { drain } from './drain.ts'
+import type { Face } from './face.ts'
 import { recover } from './recover.ts'
 import { firstGeneration, type Generation, refuseUnavailable, reload } from './reload.ts'
 import { type Ambient, openSession, type Session } from './session.ts'
 import { createPost, createReminder, type Post, waking } from './side-work.ts'
+import { createVitals, type Vitals } from './vitals.ts'
 import { createWake, type Wake } from './wake.ts'
 import { watchFiles } from './watch.ts'
 
@@ -29,8 +33,9 @@ export interface Orders {
 }
 
 /**
- * Keeps the world as the file says until told to drain. Resolves with `drained` when all under way
- * ended by itself, with `aborted` when it had to be cut short.
+ * Keeps the world as the file says until told to drain; `face` is open from before the first deed
+ * to after the last. Resolves with `drained` when all under way ended by itself, with `aborted` when
+ * it had to be cut short.
  *
  * Throws before anything is scheduled: `ConfigError`, `StateRefused` (another daemon on this
  * data_dir among it), `RestoreFailed` for a boot restore that did not succeed.
@@ -39,6 +44,25 @@ export async function runDaemon(
   configPath: string | null,
   ambient: Ambient,
   orders: Orders,
+  face: Face,
+): Promise<'drained' | 'aborted'> {
+  const vitals = createVitals(ambient.report, ambient.now)
+  return await runInside(configPath, { ...ambient, report: vitals.report }, orders, {
+    face,
+    vitals,
+  })
+}
+
+interface Shown {
+  readonly face: Face
+  readonly vitals: Vitals
+}
+
+async function runInside(
+  configPath: string | null,
+  ambient: Ambient,
+  orders: Orders,
+  { face, vitals }: Shown,
 ): Promise<'drained' | 'aborted'> {
   const first = await firstGeneration(configPath, ambient)
   refuseUnavailable(first.desired, ambient.env)
@@ -47,13 +71,42 @@ export async function runDaemon(
   const wake = createWake()
   await using session = await openSession(first.desired, waking(ambient, wake))
   using _lock = lockDaemon(join(first.desired.dataDir, 'leases'), session.instance)
-  const running = { generation: first, world: session.world(first.desired) }
+  const running = { generation: first, world: worldOf(session, first.desired, vitals) }
+  const world = () => running.world
   const lifetime = AbortSignal.any([orders.drain, orders.stop])
+  const cut = new AbortController()
+  const stop = AbortSignal.any([orders.stop, cut.signal])
+  const dispatch = createDispatch({ world, wake, stop, vitals })
+  const control = createControl(world, dispatch)
+  await using _open = await face({
+    world,
+    vitals,
+    control,
+    isDraining: dispatch.isDraining,
+    restoreVariable: request?.variable ?? null,
+  })
   await prepare(running.world, request, orders.stop)
   running.world.news('config.rejected', '')
-  const life: Life = { running, session, ambient, orders, request, lifetime, wake }
+  const life: Life = {
+    running,
+    session,
+    ambient,
+    orders,
+    request,
+    lifetime,
+    wake,
+    vitals,
+    dispatch,
+    cut,
+  }
   tellStarted(life)
   return await live(life)
+}
+
+/** The world as this config wants it, under leases that are counted. */
+function worldOf(session: Session, desired: Desired, vitals: Vitals): World {
+  const world = session.world(desired)
+  return { ...world, leases: vitals.counting(world.leases) }
 }
 
 /** All that a daemon's life needs to know, of which only `running` ever changes. */
@@ -66,6 +119,10 @@ interface Life {
   /** Aborts at a drain as at a stop: the end of taking on work. */
   readonly lifetime: AbortSignal
   readonly wake: Wake
+  readonly vitals: Vitals
+  readonly dispatch: Dispatch
+  /** Aborts what runs. */
+  readonly cut: AbortController
 }
 
 /** Everything that comes before the first slot may be looked at. */
@@ -92,11 +149,8 @@ async function apply(world: World, signal: AbortSignal): Promise<void> {
 }
 
 async function live(life: Life): Promise<'drained' | 'aborted'> {
-  const { running, orders, lifetime, request, wake } = life
+  const { running, orders, lifetime, request, wake, vitals, dispatch, cut } = life
   const world = () => running.world
-  const cut = new AbortController()
-  const stop = AbortSignal.any([orders.stop, cut.signal])
-  const dispatch = createDispatch({ world, wake, stop })
   // The file may have changed between its reading and the begin of the watch.
   let changed = true
   const lookAtConfig = () => {
@@ -108,13 +162,17 @@ async function live(life: Life): Promise<'drained' | 'aborted'> {
   watchFiles(() => running.generation.desired.origin.files, lookAtConfig, lifetime)
   const reminder = createReminder(request, world)
   const post = createPost(world, lifetime)
+  vitals.enter('working')
   while (!lifetime.aborted) {
     const reloading = changed
     changed = false
+    vitals.turn()
     const how = await pass(life, { dispatch, reloading, reminder, post })
+    vitals.turn()
     if (reloading && how === 'again') changed = true
     if (!lifetime.aborted) await dispatch.pause(changed ? SOON : null)
   }
+  vitals.enter('draining')
   return await drain({ world: running.world, dispatch, stop: orders.stop, cut })
 }
 
@@ -152,7 +210,7 @@ async function pass(
 
 /** `taken`: another config runs now. */
 async function takeReload(life: Life): Promise<'taken' | 'kept' | 'unsettled'> {
-  const { running, session, ambient, lifetime } = life
+  const { running, session, ambient, lifetime, vitals } = life
   const found = await reload(running.generation, ambient, lifetime)
   if (found.kind === 'unsettled') return 'unsettled'
   if (found.kind === 'unchanged') {
@@ -179,7 +237,7 @@ async function takeReload(life: Life): Promise<'taken' | 'kept' | 'unsettled'> {
     // It may name a secret file that is not there yet, and that nobody watches.
     return 'unsettled'
   }
-  const world = session.world(found.generation.desired)
+  const world = worldOf(session, found.generation.desired, vitals)
   await apply(world, lifetime)
   running.generation = found.generation
   running.world = world

@@ -1,6 +1,6 @@
 import { skip } from '../act/skip.ts'
 import type { Action, ActionKind } from '../core/action.ts'
-import type { Instant, JobId } from '../core/model.ts'
+import type { Instant, JobId, Millis } from '../core/model.ts'
 import type { Observed } from '../core/observed.ts'
 import { ownersIn } from '../core/owner.ts'
 import { plan } from '../core/plan.ts'
@@ -8,13 +8,16 @@ import { backoff } from '../core/retry.ts'
 import { nextSlot } from '../core/schedule.ts'
 import { count } from '../lib/count.ts'
 import { Interrupted, LeaseLost, messageOf, reportOf } from '../lib/errors.ts'
+import { startTimer } from '../lib/limits.ts'
+import { formatDuration } from '../lib/time.ts'
 import { observe } from '../observe/observe.ts'
 import type { World } from '../observe/world.ts'
 import { applyConfig, isConfigAction } from './apply.ts'
 import { type Cooling, cooled, isCooling, type TurnResult } from './cooling.ts'
 import { recoverRestores } from './recover.ts'
-import { createStock, type Surroundings, tellBroken } from './stock.ts'
+import { createStock, type Stock, type Surroundings, tellBroken } from './stock.ts'
 import { EVERY_KIND, type Outcome, PATIENT, type TurnRequest, takeTurn } from './turn.ts'
+import type { Wake } from './wake.ts'
 
 /** A clock that was set is noticed after this long at the latest. */
 const LONGEST_SLEEP = 15_000
@@ -39,6 +42,14 @@ export interface Dispatch {
   askInventory(): void
   /** Ends what can wait and resolves when all under way has ended. */
   settle(): Promise<void>
+  /**
+   * Starts no more turns, ends what can wait, and aborts what runs after `timeout`. Resolves once
+   * nothing runs. A second one while draining joins the first.
+   */
+  drain(timeout: Millis): Promise<'drained' | 'handed-over'>
+  /** Starts turns again. */
+  undrain(): void
+  isDraining(): boolean
 }
 
 /**
@@ -47,11 +58,11 @@ export interface Dispatch {
  * A job is idle, or has a worker; a failed turn makes it `cooling` until an instant, so that the
  * loop never spins on what it cannot do.
  */
-export function createDispatch({ world, wake, stop }: Surroundings): Dispatch {
+export function createDispatch({ world, wake, stop, vitals }: Surroundings): Dispatch {
   const workers = new Map<JobId, Worker>()
   const cooling = new Map<JobId, Cooling>()
   const wanted = new Set<JobId>()
-  const stock = createStock({ world, wake, stop }, wanted)
+  const stock = createStock({ world, wake, stop, ...(vitals ? { vitals } : {}) }, wanted)
 
   const start = (job: JobId, actions: readonly Action[]): void => {
     const giveWay = new AbortController()
@@ -60,7 +71,7 @@ export function createDispatch({ world, wake, stop }: Surroundings): Dispatch {
       doing = kind
     }
     const asked = { job, giveWay: giveWay.signal, onBegin, owed: actions.length }
-    const done = turn(asked, world(), stop)
+    const done = turn(asked, world(), AbortSignal.any([stop, draining.cut()]))
       .then((result) => {
         if (result === 'well') cooling.delete(job)
         else cooling.set(job, cooled(cooling.get(job), result))
@@ -72,10 +83,16 @@ export function createDispatch({ world, wake, stop }: Surroundings): Dispatch {
     workers.set(job, { done, giveWay, isPatient: () => doing !== null && PATIENT.has(doing) })
   }
 
+  const draining = createDraining(workers, stock, wake)
+
   return {
+    ...draining,
     async pass() {
+      if (draining.isDraining()) return
       stock.takeWhenDue()
-      const owed = await look(world(), { workers, wanted }, stop)
+      const owed = await look(world(), { workers, wanted, vitals }, stop)
+      // Told to drain while it looked: nothing is begun any more.
+      if (draining.isDraining()) return
       for (const [job, actions] of urgentFirst(owed)) {
         const urgency = isUrgent(actions) ? 'urgent' : 'patient'
         const worker = workers.get(job)
@@ -91,12 +108,44 @@ export function createDispatch({ world, wake, stop }: Surroundings): Dispatch {
     },
     pause: (limit) => wake.wait(Math.min(limit ?? LONGEST_SLEEP, untilNext(world())), stop),
     askInventory: stock.ask,
-    async settle() {
-      for (const { giveWay } of workers.values())
-        giveWay.abort(new Interrupted('the daemon drains'))
-      await Promise.all([...workers.values()].map(({ done }) => done))
-      await stock.taken()
+  }
+}
+
+/** The end of work, for a while or for good. */
+function createDraining(
+  workers: ReadonlyMap<JobId, Worker>,
+  stock: Stock,
+  { wake }: Wake,
+): Pick<Dispatch, 'settle' | 'drain' | 'undrain' | 'isDraining'> & { cut(): AbortSignal } {
+  let draining: Promise<'drained' | 'handed-over'> | null = null
+  let cut = new AbortController()
+  const settle = async (): Promise<void> => {
+    for (const { giveWay } of workers.values()) giveWay.abort(new Interrupted('the daemon drains'))
+    await Promise.all([...workers.values()].map(({ done }) => done))
+    await stock.taken()
+  }
+  const empty = async (timeout: Millis) => {
+    const { signal } = cut
+    const timer = startTimer(timeout, () =>
+      cut.abort(new Interrupted(`the drain took longer than ${formatDuration(timeout)}`)),
+    )
+    await settle()
+    timer.cancel()
+    return signal.aborted ? 'handed-over' : 'drained'
+  }
+  return {
+    settle,
+    cut: () => cut.signal,
+    drain(timeout) {
+      draining ??= empty(timeout)
+      return draining
     },
+    undrain() {
+      draining = null
+      cut = new AbortController()
+      wake()
+    },
+    isDraining: () => draining !== null,
   }
 }
 
@@ -113,10 +162,16 @@ async function look(
   {
     workers,
     wanted,
-  }: { readonly workers: ReadonlyMap<JobId, Worker>; readonly wanted: Iterable<JobId> },
+    vitals,
+  }: {
+    readonly workers: ReadonlyMap<JobId, Worker>
+    readonly wanted: Iterable<JobId>
+    readonly vitals: Surroundings['vitals'] | undefined
+  },
   signal: AbortSignal,
 ): Promise<ReadonlyMap<JobId, readonly Action[]>> {
   const observed = await observe(HISTORY, world, signal)
+  vitals?.looked(observed.history)
   if (hasOrphans(observed)) await recoverRestores(world, signal)
   const owed = new Map<JobId, Action[]>([...wanted].map((job) => [job, []]))
   const { actions } = plan(world.desired, observed, world.now())

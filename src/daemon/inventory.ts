@@ -1,6 +1,7 @@
 import { act, type JobOwned } from '../act/act.ts'
 import type { Action } from '../core/action.ts'
-import type { JobId } from '../core/model.ts'
+import type { Instant, JobId, TargetId } from '../core/model.ts'
+import type { Observed } from '../core/observed.ts'
 import { groupedBy } from '../core/order.ts'
 import { ownersIn } from '../core/owner.ts'
 import { plan } from '../core/plan.ts'
@@ -13,19 +14,30 @@ import type { World } from '../observe/world.ts'
 /** Ended attempts of each source that are remembered although nothing is left of them. */
 const REMEMBERED = 1000
 
-const DRIFT: ReadonlySet<Action['kind']> = new Set(['adopt', 'missing', 'debris', 'prune-blocked'])
+/** Kinds of differences between the targets and what we know and want. */
+export const DRIFT: ReadonlySet<string> = new Set(['adopt', 'missing', 'debris', 'prune-blocked'])
 
-/** Jobs that an inventory found work for. */
+/** What an inventory found. */
 export interface Inventory {
+  /** Jobs that it found work for. */
   readonly jobs: ReadonlySet<JobId>
+  readonly targets: ReadonlyMap<TargetId, TargetSeen>
+  /** How many differences of each kind. */
+  readonly drift: Readonly<Record<string, number>>
+  readonly at: Instant
+}
+
+export interface TargetSeen {
+  /** Why it could not be looked at, or null. */
+  readonly error: string | null
 }
 
 /**
  * Looks at whole targets: what of the history is missing there, what is there that the history does
  * not know. Declared jobs get a turn for it; what belongs to no declared job is dealt with here,
- * because nobody else acts on it.
+ * because nobody else acts on it. Null: somebody else is at it.
  */
-export async function takeInventory(world: World, signal: AbortSignal): Promise<Inventory> {
+export async function takeInventory(world: World, signal: AbortSignal): Promise<Inventory | null> {
   const turn = await hold(world.leases, 'inventory', signal, async (lease, held) => {
     const scope = {
       jobs: null,
@@ -43,7 +55,8 @@ export async function takeInventory(world: World, signal: AbortSignal): Promise<
       if (owner !== null && declared.has(owner)) jobs.add(owner)
       else if (isOrphan(action)) await actAlone(action, owner, { world, lease }, held)
     }
-    tellDrift(actions, world)
+    const drift = driftOf(actions)
+    tellDrift(drift, world)
     tellPostures(actions, world)
     for (const warning of warnings) {
       if (!world.news(`warning ${warning.rule} ${warning.subject}`, warning.message)) continue
@@ -55,21 +68,34 @@ export async function takeInventory(world: World, signal: AbortSignal): Promise<
         detail: { rule, subject, hint },
       })
     }
-    for (const [id, listing] of observed.listings) {
-      const state = listing.kind === 'unreachable' ? listing.error : 'listed'
-      if (!world.news(`target ${id}`, state) || listing.kind !== 'unreachable') continue
-      world.report({
-        event: 'drift.found',
-        level: 'error',
-        message: `target ${id} cannot be looked at: ${listing.error}`,
-        target: id,
-      })
-    }
+    const targets = targetsSeen(observed)
+    tellTargets(targets, world)
     // A job that runs each minute would else have half a million rows to read in a year.
     await world.store.trim(REMEMBERED)
-    return { jobs }
+    return { jobs, targets, drift, at: world.now() }
   })
-  return turn.kind === 'busy' ? { jobs: new Set() } : turn.value
+  return turn.kind === 'busy' ? null : turn.value
+}
+
+function targetsSeen({ listings }: Observed): ReadonlyMap<TargetId, TargetSeen> {
+  return new Map(
+    [...listings].map(([id, listing]) => [
+      id,
+      { error: listing.kind === 'unreachable' ? listing.error : null },
+    ]),
+  )
+}
+
+function tellTargets(targets: ReadonlyMap<TargetId, TargetSeen>, world: World): void {
+  for (const [id, { error }] of targets) {
+    if (!world.news(`target ${id}`, error ?? 'listed') || error === null) continue
+    world.report({
+      event: 'drift.found',
+      level: 'error',
+      message: `target ${id} cannot be looked at: ${error}`,
+      target: id,
+    })
+  }
 }
 
 /** What no declared job owns, under the lease that its job would have; what fails keeps nothing else from its turn. */
@@ -126,11 +152,14 @@ function isOrphan(action: Action): action is JobOwned {
   return action.kind === 'adopt' || action.kind === 'missing' || action.kind === 'debris'
 }
 
-function tellDrift(actions: readonly Action[], world: World): void {
-  const drift = actions.filter(({ kind }) => DRIFT.has(kind))
+function driftOf(actions: readonly Action[]): Readonly<Record<string, number>> {
   const counts: Record<string, number> = {}
-  for (const { kind } of drift) counts[kind] = (counts[kind] ?? 0) + 1
-  if (drift.length === 0 || !world.news('drift', JSON.stringify(counts))) return
+  for (const { kind } of actions) if (DRIFT.has(kind)) counts[kind] = (counts[kind] ?? 0) + 1
+  return counts
+}
+
+function tellDrift(counts: Readonly<Record<string, number>>, world: World): void {
+  if (Object.keys(counts).length === 0 || !world.news('drift', JSON.stringify(counts))) return
   const words = Object.entries(counts).map(([kind, count]) => `${count} ${kind}`)
   world.report({
     event: 'drift.found',

@@ -91,8 +91,13 @@ export function refuseUnavailable(
 }
 
 function refuseMoved(running: Desired, desired: Desired): void {
-  if (running.dataDir === desired.dataDir && running.deployment === desired.deployment) return
-  const moved = running.dataDir === desired.dataDir ? 'deployment' : 'data_dir'
+  const fixed = [
+    ['data_dir', ({ dataDir }: Desired) => dataDir],
+    ['deployment', ({ deployment }: Desired) => deployment],
+    ['http.listen', ({ http }: Desired) => http && `${http.host} ${http.port}`],
+  ] as const
+  const moved = fixed.find(([, read]) => read(running) !== read(desired))?.[0]
+  if (moved === undefined) return
   throw new ConfigError([
     {
       at: desired.origin.path,

@@ -2,6 +2,7 @@ import type { JobId } from '../core/model.ts'
 import { messageOf, reportOf } from '../lib/errors.ts'
 import type { World } from '../observe/world.ts'
 import { takeInventory } from './inventory.ts'
+import type { Vitals } from './vitals.ts'
 import type { Wake } from './wake.ts'
 
 /** Whole targets are looked at this often, and at each start and reload. */
@@ -15,6 +16,8 @@ export interface Surroundings {
   readonly world: () => World
   readonly wake: Wake
   readonly stop: AbortSignal
+  /** Hears of what a pass and an inventory saw. */
+  readonly vitals?: Pick<Vitals, 'looked' | 'tookInventory'>
 }
 
 /** The look at whole targets, beside the passes, so that a slow target delays no backup. */
@@ -25,13 +28,18 @@ export interface Stock {
 }
 
 /** Puts every job that an inventory finds work for into `wanted`. */
-export function createStock({ world, wake, stop }: Surroundings, wanted: Set<JobId>): Stock {
+export function createStock(
+  { world, wake, stop, vitals }: Surroundings,
+  wanted: Set<JobId>,
+): Stock {
   let dueAt = 0
   let underWay: Promise<void> | null = null
   const take = async (): Promise<void> => {
     try {
       const found = await takeInventory(world(), stop)
+      if (found === null) return
       for (const job of found.jobs) wanted.add(job)
+      vitals?.tookInventory(found)
     } catch (error) {
       dueAt = performance.now() + INVENTORY_AGAIN
       if (!stop.aborted) tellBroken('the inventory', error, world())

@@ -34,7 +34,7 @@ export async function makeFolder(): Promise<AsyncDisposable & { readonly path: s
 export async function holdfast(args: readonly string[], { cwd, env }: Place): Promise<Ended> {
   return await outcome(join(ROOT, 'bin', 'holdfast'), args, {
     cwd,
-    env: { PATH: process.env.PATH ?? '', HOME: cwd, ...env },
+    env: { PATH: process.env.PATH ?? '', HOME: cwd, HOLDFAST_HTTP: 'off', ...env },
   })
 }
 

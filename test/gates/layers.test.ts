@@ -28,7 +28,8 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   observe: [...BASE, 'stream', 'state', 'leases', ...PLUGINS],
   act: [...WORLD, 'observe'],
   daemon: [...WORLD, 'observe', 'act', 'config'],
-  cli: [...WORLD, 'observe', 'act', 'config', 'daemon', 'view'],
+  http: [...WORLD, 'observe', 'act', 'config', 'daemon', 'view'],
+  cli: [...WORLD, 'observe', 'act', 'config', 'daemon', 'view', 'http'],
 }
 
 /** These decide or tell, and so do no I/O. */

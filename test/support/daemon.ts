@@ -60,7 +60,15 @@ export function startDaemon(workspace: Workspace, options: DaemonOptions = {}): 
   const { config = 'holdfast.yml', env = {}, args = ['daemon'] } = options
   const child = spawn(PROGRAM, ['--config', workspace.at(config), ...args], {
     cwd: workspace.root,
-    env: { PATH: process.env.PATH, HOME: '/nonexistent', TZ: 'UTC', LANG: 'C.UTF-8', ...env },
+    // Two daemons of two tests cannot both have the usual address: a test that wants one says so.
+    env: {
+      PATH: process.env.PATH,
+      HOME: '/nonexistent',
+      TZ: 'UTC',
+      LANG: 'C.UTF-8',
+      HOLDFAST_HTTP: 'off',
+      ...env,
+    },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   const lines: Line[] = []

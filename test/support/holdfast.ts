@@ -122,7 +122,14 @@ function start(args: readonly string[], { env = {}, cwd, through = [] }: RunOpti
   const child = spawn(program, rest, {
     cwd,
     // Nothing of ours leaks in: what the tests' own environment declares must not decide.
-    env: { PATH: process.env.PATH, HOME: '/nonexistent', TZ: 'UTC', LANG: 'C.UTF-8', ...env },
+    env: {
+      PATH: process.env.PATH,
+      HOME: '/nonexistent',
+      TZ: 'UTC',
+      LANG: 'C.UTF-8',
+      HOLDFAST_HTTP: 'off',
+      ...env,
+    },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   const said = { stdout: '', stderr: '' }

@@ -45,6 +45,7 @@ export function start(args: readonly string[], options: Start): Running {
     env: {
       PATH: process.env.PATH ?? '',
       HOME: cwd,
+      HOLDFAST_HTTP: 'off',
       ...env,
       ...(killAt ? { NODE_OPTIONS: `--import ${PRELOAD}`, KILL_AT: JSON.stringify(killAt) } : {}),
     },
