@@ -7,9 +7,8 @@ import type { Context, GlobalFlags, Verb } from './context.ts'
 
 /** Verbs of the design that this version does not build, by group: refused by name, never as a typing error. */
 const LATER: Readonly<Record<string, readonly string[]>> = {
-  '': ['drill', 'system'],
-  config: ['alerts'],
-  job: ['pause', 'resume'],
+  '': ['drill'],
+  system: ['verify'],
   state: ['export', 'import'],
 }
 
@@ -108,6 +107,10 @@ function addConfigVerbs(program: Command, run: Run, context: Context): void {
     .command('schema')
     .description('the JSON Schema of the config')
     .action(run(async () => (await import('./config.ts')).configSchema))
+  config
+    .command('alerts')
+    .description('alerting rules for Prometheus')
+    .action(run(async () => (await import('./config.ts')).configAlerts))
   program
     .command('completion')
     .argument('<shell>', 'bash, zsh or fish')
@@ -207,11 +210,43 @@ function addOtherVerbs(program: Command, run: Run): void {
     .description('the same as backup create')
     .option('--name <name>', 'a name for the run')
     .action(run(async () => (await import('./backup-create.ts')).backupCreate))
+  addPauseVerbs(job, run)
+  addSystemVerbs(program, run)
   const state = program.command('state').description('what Holdfast remembers')
   state
     .command('adopt')
     .description('rebuild the history from the manifests on the targets')
     .action(run(async () => (await import('./state-adopt.ts')).stateAdopt))
+}
+
+function addPauseVerbs(job: Command, run: Run): void {
+  job
+    .command('pause')
+    .argument('[job...]')
+    .description('take no more of their slots until they are resumed')
+    .option('--all', 'every job')
+    .requiredOption('--reason <text>', 'why')
+    .option('--author <name>', 'who; else $USER and the name of the host')
+    .action(run(async () => (await import('./job-pause.ts')).jobPause))
+  job
+    .command('resume')
+    .argument('[job...]')
+    .description('take their slots again')
+    .option('--all', 'what was paused with --all')
+    .action(run(async () => (await import('./job-pause.ts')).jobResume))
+}
+
+function addSystemVerbs(program: Command, run: Run): void {
+  const system = program.command('system').description('the running daemon')
+  system
+    .command('drain')
+    .description('take no more slots; ends once nothing runs')
+    .option('--timeout <duration>', 'cut short what runs longer; else drain_timeout')
+    .action(run(async () => (await import('./system.ts')).systemDrain))
+  system
+    .command('undrain')
+    .description('take slots again')
+    .action(run(async () => (await import('./system.ts')).systemUndrain))
 }
 
 function addTargetVerbs(program: Command, run: Run): void {

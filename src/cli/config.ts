@@ -1,9 +1,11 @@
 import { writeFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
+import { stringify } from 'yaml'
 import { initialConfig } from '../config/init.ts'
 import { readSchema } from '../config/schema.ts'
 import { showConfig } from '../config/show.ts'
 import { messageOf, Refused } from '../lib/errors.ts'
+import { alertRules } from '../view/alerts.ts'
 import type { Context, GlobalFlags } from './context.ts'
 import { load } from './opened.ts'
 
@@ -24,6 +26,19 @@ export async function configSchema(
   context: Context,
 ): Promise<number> {
   context.out(JSON.stringify(await readSchema(), null, 2))
+  return 0
+}
+
+/** `config alerts`: rules for Prometheus that fit the config, as YAML. */
+export async function configAlerts(
+  _words: readonly string[],
+  flags: GlobalFlags,
+  context: Context,
+): Promise<number> {
+  const rules = alertRules(await load(flags, context))
+  context.out(
+    flags.json ? JSON.stringify(rules, null, 2) : stringify(rules, { lineWidth: 0 }).trimEnd(),
+  )
   return 0
 }
 

@@ -73,6 +73,10 @@ export const METRICS = {
     'job_id',
     'target',
   ),
+  verify_last_timestamp_seconds: gauge('When that verify ended.', 'job_id', 'target'),
+  inventory_last_timestamp_seconds: gauge(
+    'When the newest inventory of this instance ended; absent before one.',
+  ),
   target_up: gauge(
     'Whether the newest inventory of this instance could look at the target; absent before one.',
     'target',
@@ -90,6 +94,7 @@ export const METRICS = {
     'Whether the newest try of this instance got through; absent before one.',
     'channel',
   ),
+  notifications_last_timestamp_seconds: gauge('When that try was made.', 'channel'),
 } as const satisfies Readonly<Record<string, Metric>>
 
 export type MetricName = keyof typeof METRICS

@@ -10,14 +10,20 @@ export interface Tally {
   readonly running: ReadonlySet<string>
   /** Read-throughs of copies by target, then by result. */
   readonly verifies: Counts
-  /** Whether the newest verify was well, by job, then by target. */
-  readonly verified: ReadonlyMap<string, ReadonlyMap<string, boolean>>
+  /** The newest verify, by job, then by target. */
+  readonly verified: ReadonlyMap<string, ReadonlyMap<string, Outcome>>
   /** Notifications by channel, then by result. */
   readonly notifications: Counts
-  /** Whether the newest try got through, by channel. */
-  readonly channels: ReadonlyMap<string, boolean>
+  /** The newest try, by channel. */
+  readonly channels: ReadonlyMap<string, Outcome>
   /** Null: no event told of it. */
   readonly redis: { readonly isThere: boolean; readonly losses: number } | null
+}
+
+/** How something went, and when. */
+export interface Outcome {
+  readonly isWell: boolean
+  readonly at: Instant
 }
 
 export interface ConfigSeen {
@@ -38,9 +44,9 @@ interface Sheet {
   readonly backups: Map<string, Map<string, number>>
   readonly running: Set<string>
   readonly verifies: Map<string, Map<string, number>>
-  readonly verified: Map<string, Map<string, boolean>>
+  readonly verified: Map<string, Map<string, Outcome>>
   readonly notifications: Map<string, Map<string, number>>
-  readonly channels: Map<string, boolean>
+  readonly channels: Map<string, Outcome>
   redis: Tally['redis']
 }
 
@@ -49,7 +55,7 @@ export interface Tallying {
   readonly tally: Tally
   hear(event: Event): void
   /** How the newest verify of before this process went; what it heard itself stands. */
-  remember(job: string, target: string, isWell: boolean): void
+  remember(job: string, target: string, outcome: Outcome): void
 }
 
 /** An empty tally. */
@@ -67,8 +73,8 @@ export function createTally(now: () => Instant): Tallying {
   return {
     tally: sheet,
     hear: (event) => LESSONS[event.event]?.(sheet, event, now()),
-    remember(job, target, isWell) {
-      if (!sheet.verified.get(job)?.has(target)) tellVerified(sheet, { job, target, isWell })
+    remember(job, target, outcome) {
+      if (!sheet.verified.get(job)?.has(target)) tellVerified(sheet, { job, target }, outcome)
     },
   }
 }
@@ -111,26 +117,27 @@ function ended(result: (typeof BACKUP_RESULTS)[number]): Lesson {
 }
 
 function verified(result: (typeof RESULTS)[number]): Lesson {
-  return (sheet, { job = '', target = '' }) => {
+  return (sheet, { job = '', target = '' }, at) => {
     count(sheet.verifies, target, result)
-    tellVerified(sheet, { job, target, isWell: result === 'success' })
+    tellVerified(sheet, { job, target }, { isWell: result === 'success', at })
   }
 }
 
 function tellVerified(
   { verified }: Sheet,
-  { job, target, isWell }: { job: string; target: string; isWell: boolean },
+  { job, target }: { readonly job: string; readonly target: string },
+  outcome: Outcome,
 ): void {
-  const targets = verified.get(job) ?? new Map<string, boolean>()
-  verified.set(job, targets.set(target, isWell))
+  const targets = verified.get(job) ?? new Map<string, Outcome>()
+  verified.set(job, targets.set(target, outcome))
 }
 
 function notified(result: (typeof RESULTS)[number]): Lesson {
-  return (sheet, { detail }) => {
+  return (sheet, { detail }, at) => {
     // One that could not even be noted was for no channel in particular.
     const channel = typeof detail?.channel === 'string' ? detail.channel : ''
     count(sheet.notifications, channel, result)
-    if (channel !== '') sheet.channels.set(channel, result === 'success')
+    if (channel !== '') sheet.channels.set(channel, { isWell: result === 'success', at })
   }
 }
 

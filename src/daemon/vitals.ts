@@ -146,10 +146,10 @@ function learnVerified(
 ): void {
   const owners = new Map(jobs.flatMap(({ id, sources }) => sources.map(({ group }) => [group, id])))
   const newestFirst = copies.toSorted((one, other) => other.takenAt - one.takenAt)
-  for (const { group, target, status, verify } of newestFirst) {
+  for (const { group, target, status, verify, verifiedAt, takenAt } of newestFirst) {
     const job = owners.get(group)
     if (job === undefined || status !== 'complete' || verify === 'never') continue
-    remember(job, target, verify === 'ok')
+    remember(job, target, { isWell: verify === 'ok', at: verifiedAt ?? takenAt })
   }
 }
 

@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path'
 import type { Http } from '../core/fleet.ts'
 import type { Face, Inside } from '../daemon/face.ts'
 import { Failure, messageOf } from '../lib/errors.ts'
-import { type Listening, serve } from './server.ts'
+import { type Listening, listenAt } from './listening.ts'
 
 /** In data_dir; whoever may open it may do what the command line may. */
 export const SOCKET = 'holdfast.sock'
@@ -52,7 +52,7 @@ async function bindPrivately(inside: Inside, path: string): Promise<Listening> {
   const folder = await mkdtemp(join(dirname(path), '.h-'))
   const unfinished = join(folder, 's')
   try {
-    const listening = await serve(inside, 'socket', { path: unfinished })
+    const listening = await listenAt(inside, 'socket', { path: unfinished })
     await chmod(unfinished, 0o600)
     await rename(unfinished, path)
     return listening
@@ -75,7 +75,7 @@ async function openAddress(inside: Inside, http: Http): Promise<Listening | null
 }
 
 async function listen(inside: Inside, { host, port }: Http): Promise<Listening> {
-  const listening = await serve(inside, 'tcp', { ...(host === '' ? {} : { host }), port })
+  const listening = await listenAt(inside, 'tcp', { ...(host === '' ? {} : { host }), port })
   const address = listening.server.address()
   if (typeof address === 'object' && address !== null) {
     const { address: name, port: taken, family } = address

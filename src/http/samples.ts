@@ -1,6 +1,6 @@
 import type { MetricName } from '../core/metrics.ts'
 import { DRIFT } from '../daemon/inventory.ts'
-import { BACKUP_RESULTS, type Counts, RESULTS } from '../daemon/tally.ts'
+import { BACKUP_RESULTS, type Counts, type Outcome, RESULTS } from '../daemon/tally.ts'
 import { instanceName } from './health.ts'
 import type { JobSeen, Seen } from './seen.ts'
 
@@ -82,13 +82,10 @@ function ofWork() {
       const names = inside.world().desired.targets.map(({ id }) => id)
       return counted(inside.vitals.tally.verifies, { names, label: 'target', results: RESULTS })
     },
-    verify_last_successful: ({ inside }: Seen) =>
-      [...inside.vitals.tally.verified].flatMap(([job_id, targets]) =>
-        [...targets].map(([target, isWell]) => ({
-          value: Number(isWell),
-          labels: { job_id, target },
-        })),
-      ),
+    verify_last_successful: verified(({ isWell }) => Number(isWell)),
+    verify_last_timestamp_seconds: verified(({ at }) => at / 1000),
+    inventory_last_timestamp_seconds: ({ inside }: Seen) =>
+      seconds(inside.vitals.inventory()?.at ?? null),
     target_up: targetsUp,
     drift: drifted,
     notifications_total: ({ inside }: Seen) => {
@@ -96,11 +93,8 @@ function ofWork() {
       const { notifications } = inside.vitals.tally
       return counted(notifications, { names, label: 'channel', results: RESULTS })
     },
-    notifications_last_successful: ({ inside }: Seen) =>
-      [...inside.vitals.tally.channels].map(([channel, isWell]) => ({
-        value: Number(isWell),
-        labels: { channel },
-      })),
+    notifications_last_successful: notified(({ isWell }) => Number(isWell)),
+    notifications_last_timestamp_seconds: notified(({ at }) => at / 1000),
   }
 }
 
@@ -128,6 +122,24 @@ function perJob(read: (job: JobSeen) => number | null): Reading {
       const value = read(seen)
       return value === null ? [] : [{ value, labels: { job_id: seen.job.id } }]
     })
+}
+
+function verified(read: (outcome: Outcome) => number): Reading {
+  return ({ inside }) =>
+    [...inside.vitals.tally.verified].flatMap(([job_id, targets]) =>
+      [...targets].map(([target, outcome]) => ({
+        value: read(outcome),
+        labels: { job_id, target },
+      })),
+    )
+}
+
+function notified(read: (outcome: Outcome) => number): Reading {
+  return ({ inside }) =>
+    [...inside.vitals.tally.channels].map(([channel, outcome]) => ({
+      value: read(outcome),
+      labels: { channel },
+    }))
 }
 
 interface Counting {

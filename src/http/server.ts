@@ -1,15 +1,10 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import type { ListenOptions } from 'node:net'
+import type { Socket } from 'node:net'
 import type { Inside } from '../daemon/face.ts'
 import { reportOf } from '../lib/errors.ts'
 import { answerOf, send } from './answer.ts'
 import { askedOf } from './request.ts'
 import { route } from './routes.ts'
-
-/*
- * Node's own server and a table of routes: with fastify an idle daemon that nobody asks anything
- * would hold several megabytes more, for a dozen routes without a schema between them.
- */
 
 /** Nobody of ours sends slowly; who does must not keep a connection from others. */
 const LIMITS = {
@@ -19,30 +14,32 @@ const LIMITS = {
   connectionsCheckingInterval: 5_000,
   maxHeaderSize: 8 * 1024,
 } as const
-const CONNECTIONS = 256
 /** What is being answered at the end gets this long. */
 const LAST_SECOND = 1_000
 
-/** A server that listens; disposing of it ends it in bounded time. */
-export interface Listening extends AsyncDisposable {
-  readonly server: Server
+/** Speaks HTTP on connections that somebody else accepts. */
+export interface Answering {
+  take(socket: Socket): void
+  /** Lets what is being answered end within a second. */
+  end(): Promise<void>
 }
 
-/** Serves the routes at a place. Throws what `listen` of Node meets. */
-export async function serve(
-  inside: Inside,
-  way: 'socket' | 'tcp',
-  place: ListenOptions,
-): Promise<Listening> {
+/** Serves the routes: Node's own server, as there are a dozen and no schema between them. */
+export function answerConnections(inside: Inside, way: 'socket' | 'tcp'): Answering {
   const server = createServer(LIMITS, (request, response) => {
     void answer(inside, way, request, response)
   })
-  server.maxConnections = CONNECTIONS
-  const { promise, resolve, reject } = Promise.withResolvers<void>()
-  server.once('error', reject).listen(place, resolve)
-  await promise
-  server.off('error', reject).on('error', (error) => tell(inside, error))
-  return { server, [Symbol.asyncDispose]: () => close(server) }
+  const sockets = new Set<Socket>()
+  // Its limits begin to be watched when it listens, which this one never does itself.
+  server.emit('listening')
+  return {
+    take(socket) {
+      sockets.add(socket.once('close', () => sockets.delete(socket)))
+      server.emit('connection', socket)
+      socket.resume()
+    },
+    end: () => end(server, sockets),
+  }
 }
 
 async function answer(
@@ -59,6 +56,7 @@ async function answer(
     if (response.destroyed || request.errored) return
     const refused = answerOf(error)
     if (refused.status === 500) tell(inside, error)
+    // The rest of a body that nobody reads must not be taken for the next request.
     if (refused.status === 413) response.setHeader('connection', 'close')
     send(response, refused, method)
   }
@@ -73,11 +71,13 @@ function tell(inside: Inside, error: unknown): void {
   })
 }
 
-async function close(server: Server): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>()
-  const timer = setTimeout(() => server.closeAllConnections(), LAST_SECOND)
-  server.close(() => resolve())
-  server.closeIdleConnections()
-  await promise
+async function end(server: Server, sockets: ReadonlySet<Socket>): Promise<void> {
+  // Closes what is idle and asks the others to be the last; it never listened, which is no news.
+  server.close(() => {})
+  const gone = [...sockets].map((one) => new Promise((resolve) => one.once('close', resolve)))
+  const timer = setTimeout(() => {
+    for (const socket of sockets) socket.destroy()
+  }, LAST_SECOND)
+  await Promise.all(gone)
   clearTimeout(timer)
 }
