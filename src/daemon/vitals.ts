@@ -29,8 +29,8 @@ export interface Vitals {
   /** The loop has come to the next phase of its life. */
   enter(phase: Phase): void
   readonly phase: () => Phase
-  /** The loop begins or ends a pass, or goes on waiting. */
-  turn(): void
+  /** The loop begins or ends a pass, or goes on waiting: now, unless told when. */
+  turn(at?: number): void
   /** Whether the loop gave a sign lately; one that starts or drains need not. */
   isTurning(): boolean
 
@@ -75,8 +75,8 @@ export function createVitals(report: Report, now: () => Instant): Vitals {
       turnedAt = performance.now()
     },
     phase: () => phase,
-    turn() {
-      turnedAt = performance.now()
+    turn(at = performance.now()) {
+      turnedAt = at
     },
     isTurning: () => phase !== 'working' || performance.now() - turnedAt < LONGEST_SILENCE,
     looked(history) {

@@ -15,6 +15,7 @@ const BUDGETS: Readonly<Record<string, number>> = {
   act: 120,
   observe: 60,
   daemon: 240,
+  http: 120,
   cli: 240,
   view: 30,
   docs: 180,
