@@ -1,5 +1,6 @@
 import type { Http, Identity, StateAddress } from '../core/fleet.ts'
 import type { Desired } from '../core/model.ts'
+import { parseRedisAddress } from '../core/redis-address.ts'
 import { Secret } from '../lib/secret.ts'
 import { type Block, child, fault, flag, number, read, strings, text } from './block.ts'
 
@@ -8,7 +9,7 @@ type Fleet = Pick<Desired, 'state' | 'redis' | 'identity' | 'instances' | 'http'
 /** What several instances share, and who this one is. */
 export function resolveFleet(root: Block): Fleet {
   const state = stateOf(root)
-  const redis = secret(root, 'redis')
+  const redis = redisOf(root)
   const instances = number(root, 'instances') ?? 1
   checkShared(root, { state, redis, instances })
   return { state, redis, identity: identityOf(root), instances, http: httpOf(root) }
@@ -23,6 +24,15 @@ function stateOf(root: Block): StateAddress {
     return { kind: 'sqlite' }
   }
   return { kind: 'postgres', url, direct: secret(root, 'state_direct') }
+}
+
+function redisOf(root: Block): Secret | null {
+  const url = secret(root, 'redis')
+  // With another scheme the schema has its fault already.
+  if (url === null || !/^(rediss?|sentinel):/.test(url.reveal())) return url
+  const address = parseRedisAddress(url.reveal())
+  if (address.kind === 'bad') fault(root, 'redis', `is no address of Redis: ${address.why}`)
+  return url
 }
 
 /** Leases decide who acts; a history of its own lets each instance act in ignorance of the others. */
