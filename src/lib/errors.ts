@@ -184,8 +184,8 @@ export class LeaseBusy extends Failure {
 
 /** Our lease can no longer be proven ours: the work under it must stop. */
 export class LeaseLost extends Failure {
-  constructor(lease: string, options: FailureOptions = {}) {
-    super('lease_lost', `the lease on ${lease} was lost`, options)
+  constructor(lease: string, { why, ...options }: FailureOptions & { why?: string } = {}) {
+    super('lease_lost', `the lease on ${lease} was lost${why ? `: ${why}` : ''}`, options)
   }
 }
 
