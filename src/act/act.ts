@@ -1,10 +1,10 @@
-import type { Action } from '../core/action.ts'
+import type { Action, BackupAction, SkipAction } from '../core/action.ts'
 import type { Backup, Copy, Instant, Run } from '../core/model.ts'
 import type { Lease } from '../leases/lease.ts'
 import { formatBytes } from '../lib/size.ts'
 import { iso } from '../lib/time.ts'
 import { unreachable } from '../lib/unreachable.ts'
-import type { World } from '../observe/world.ts'
+import { declaredJob, type World } from '../observe/world.ts'
 import { abandon, adopt } from './adopt.ts'
 import { announceRun, type RunNews } from './announce.ts'
 import { backup, type RunOutcome } from './backup.ts'
@@ -44,11 +44,26 @@ export async function act(
   signal: AbortSignal,
 ): Promise<Deed> {
   if (action.kind === 'backup') {
+    const taken = await takenByVardo(action, world)
+    if (taken !== null) {
+      await skip(taken, world)
+      return { kind: 'done' }
+    }
     const outcome = await backup({ ...action, runName: null }, world, lease, signal)
     return { kind: 'ran', outcome }
   }
   await actQuietly(action, world, lease, signal)
   return { kind: 'done' }
+}
+
+/** Asked once, as a slot begins: what is tried again or taken over was ours from then on. */
+async function takenByVardo(action: BackupAction, world: World): Promise<SkipAction | null> {
+  const { subject, slot, because } = action
+  if (slot === null || (because.rule !== 'slot-due' && because.rule !== 'missed-slots')) return null
+  const { id, vardoJobId } = declaredJob(world.desired, subject)
+  const taken = await world.slots?.takeSlot({ job: vardoJobId ?? id, at: slot })
+  if (taken !== 'vardo') return null
+  return { kind: 'skip', subject, slot, because: { rule: 'taken-by-vardo' } }
 }
 
 /** The deeds that have nothing to hand back. */

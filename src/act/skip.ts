@@ -9,7 +9,7 @@ import { newBackup, newRun } from './rows.ts'
 export async function skip(action: SkipAction, world: World): Promise<void> {
   const { slot, because } = action
   const job = declaredJob(world.desired, action.subject)
-  const why = because.rule === 'no-target' ? because.why : 'the run before it was still going on'
+  const why = whyOf(because)
   const started = newRun(job, { name: null, slot, trigger: 'schedule' }, world)
   const run: Run = { ...started, status: 'skipped', finishedAt: started.startedAt }
   await world.store.openRun(run)
@@ -29,4 +29,15 @@ export async function skip(action: SkipAction, world: World): Promise<void> {
     run: run.id,
     detail: { slot: iso(slot), rule: because.rule },
   })
+}
+
+function whyOf(because: SkipAction['because']): string {
+  switch (because.rule) {
+    case 'still-running':
+      return 'the run before it was still going on'
+    case 'no-target':
+      return because.why
+    case 'taken-by-vardo':
+      return 'a Vardo on the same Redis has fired it'
+  }
 }

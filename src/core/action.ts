@@ -138,6 +138,8 @@ export interface SkipAction {
   readonly because:
     | { readonly rule: 'still-running'; readonly since: Instant }
     | { readonly rule: 'no-target'; readonly why: string }
+    /** A Vardo on the same Redis has fired it. Never planned: it shows when the backup is to begin. */
+    | { readonly rule: 'taken-by-vardo' }
 }
 
 /** An attempt whose owner is gone and whose manifest does not prove it complete. */

@@ -11,6 +11,7 @@ import type {
 } from '../core/model.ts'
 import { section } from '../core/section.ts'
 import type { Leases } from '../leases/lease.ts'
+import type { SlotLock } from '../leases/slot-lock.ts'
 import { Failure, NotAvailable } from '../lib/errors.ts'
 import type { Source, SourceKind } from '../sources/source.ts'
 import type { Store } from '../state/store.ts'
@@ -30,6 +31,8 @@ export interface World {
   readonly version: string
   readonly store: Store
   readonly leases: Leases
+  /** Where a Vardo may be on the same Redis. */
+  readonly slots?: SlotLock
   readonly plugins: Plugins
   /** Bounds what all streams together move, or null. */
   readonly throttle: Throttle | null

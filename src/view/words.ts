@@ -76,6 +76,7 @@ const REASONS: { readonly [R in Reason['rule']]: (because: By<R>) => string } = 
   requested: ({ by }) => `asked for by ${by}`,
   'still-running': ({ since }) => `the job still runs since ${when(since)}`,
   'no-target': ({ why }) => why,
+  'taken-by-vardo': () => 'a Vardo on the same Redis has fired the slot',
   'owner-gone': ({ instance }) =>
     `its instance ${instance} is gone, and no manifest proves it complete`,
   'manifest-found': () => 'its manifest is ours, and the history does not know it',
