@@ -14,12 +14,13 @@ export type AskDatabase = <T>(
 /** Notes at each question whether the database is there. */
 export function databaseAsker(database: Reach, limit: number): AskDatabase {
   return async (what, question, late) => {
+    const askedAt = performance.now()
     try {
       const value = await within(question(), limit, 'the database', late)
       database.reached()
       return value
     } catch (error) {
-      database.away(error)
+      database.away(error, askedAt)
       if (error instanceof StateRefused) throw error
       throw new StateRefused(`cannot ${what}: ${messageOf(error)}`, { cause: error })
     }

@@ -120,9 +120,7 @@ async function acquire(name: string, core: Core): Promise<Lease | Busy> {
 async function take(name: string, core: Core): Promise<Lease | Busy> {
   const { store, votes, instance, limits, ask, words } = core
   const voted = (await votes?.take(name)) ?? { kind: 'away' }
-  // A lock of our own that we do not know of is what an answer that came too late has left.
-  if (voted.kind === 'held' && voted.instance !== instance)
-    return { kind: 'busy', holder: await words(voted.instance) }
+  if (voted.kind === 'held') return { kind: 'busy', holder: await words(voted.instance) }
   const vote = voted.kind === 'taken' ? voted.vote : null
   const askedAt = performance.now()
   let isGranted = false

@@ -62,7 +62,7 @@ export function heartbeat(options: HeartbeatOptions): Heartbeat {
       database.reached()
       return true
     } catch (error) {
-      database.away(error)
+      database.away(error, askedAt)
       return false
     }
   }

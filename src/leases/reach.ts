@@ -9,7 +9,8 @@ export type Reached =
 /** Whether a server answers, by what became of each question; its loss and its return are told once. */
 export interface Reach {
   reached(): void
-  away(error: unknown): void
+  /** Says nothing when the server answered since `askedAt`, by `performance.now()`. */
+  away(error: unknown, askedAt?: number): void
   state(): Reached
 }
 
@@ -32,14 +33,17 @@ interface Telling {
 export function watchReach({ report, now, lost, back, settle }: ReachOptions): Reach {
   let since: Instant | null = null
   let failedAt = 0
+  let reachedAt = 0
   return {
     reached() {
+      reachedAt = performance.now()
       if (since === null || performance.now() - failedAt < settle) return
       const durationMs = Math.max(0, now() - since)
       since = null
       report({ ...back, durationMs })
     },
-    away(error) {
+    away(error, askedAt = Number.POSITIVE_INFINITY) {
+      if (askedAt < reachedAt) return
       failedAt = performance.now()
       if (since !== null) return
       since = now()

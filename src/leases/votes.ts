@@ -6,7 +6,10 @@ import type { InstanceId } from '../core/model.ts'
  * nothing here throws: what cannot be had is `away`.
  */
 export interface Votes {
-  /** Takes the lock of `name` for the time of a lease. */
+  /**
+   * Takes the lock of `name` for the time of a lease, also one that this instance has there already:
+   * it asks only for what it does not hold.
+   */
   take(name: string): Promise<VoteTaken | VoteHeld | VoteAway>
   /** This instance lives for the time of a lease more; false when it could not be said. */
   live(): Promise<boolean>

@@ -7,7 +7,7 @@ import { type Reach, watchReach } from '../reach.ts'
 import type { KeyHeld, KeyTaken, Vote, VoteAway, VoteHeld, Votes, VoteTaken } from '../votes.ts'
 import { type Ask, askNoting } from './ask.ts'
 import { openClient, type RedisClient } from './client.ts'
-import { openLocks } from './locks.ts'
+import { openLocks, ownerIn } from './locks.ts'
 import { tellUnacknowledged } from './replicas.ts'
 
 export interface RedisVotesOptions {
@@ -70,7 +70,7 @@ async function lockTaker({ client, ask, instance, report, ttl }: Taking) {
   const locks = await openLocks(client.driver, instance)
   return async (key: string, name: string): Promise<VoteTaken | VoteHeld | VoteAway> => {
     const lock = await ask(
-      () => locks.acquire([key], ttl),
+      () => locks.acquire(key, ttl),
       (late) => void late.release().catch(() => {}),
     )
     if (lock.kind === 'away') return lock
@@ -80,8 +80,14 @@ async function lockTaker({ client, ask, instance, report, ttl }: Taking) {
     }
     const held = await ask(() => client.driver.get(key))
     if (held.kind !== 'answered') return { kind: 'away' }
-    const owner = held.value?.slice(0, held.value.lastIndexOf(':')) ?? null
-    return { kind: 'held', instance: owner as InstanceId | null }
+    if (held.value === null) return { kind: 'held', instance: null }
+    const owner = ownerIn(held.value)
+    if (owner !== instance) return { kind: 'held', instance: owner }
+    // What an answer that never came has left: who asks for it holds nothing of that name.
+    const vote = voteOn(locks.known(key, held.value), ask, ttl)
+    const extended = await vote.extend()
+    if (extended === 'extended') return { kind: 'taken', vote }
+    return extended === 'away' ? { kind: 'away' } : { kind: 'held', instance: null }
   }
 }
 
