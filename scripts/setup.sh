@@ -25,13 +25,20 @@ if [ "${1:-}" = tests ]; then
     ssh-agent:openssh-client /usr/sbin/sshd:openssh-server \
     ceph:ceph-common ceph-mon:ceph-mon ceph-osd:ceph-osd radosgw:radosgw memcached:memcached \
     swift-proxy-server:swift-proxy swift-account-server:swift-account \
-    swift-container-server:swift-container swift-object-server:swift-object; do
+    swift-container-server:swift-container swift-object-server:swift-object \
+    /usr/lib/postgresql/15/bin/postgres:postgresql-15 psql:postgresql-client pgbouncer:pgbouncer \
+    redis-server:redis-server promtool:prometheus; do
     command -v "${pair%%:*}" >/dev/null 2>&1 || missing="$missing ${pair##*:}"
   done
   if [ -n "$missing" ]; then
     [ "$(id -u)" = 0 ] || { echo "the tests need root, to install$missing" >&2; exit 1; }
     echo "installing Debian packages:$missing …" >&2
     export DEBIAN_FRONTEND=noninteractive
+    # The tests start servers of their own; the package would make a cluster for all of the machine.
+    if [ ! -e /etc/postgresql-common/createcluster.conf ]; then
+      mkdir -p /etc/postgresql-common
+      echo 'create_main_cluster = false' >/etc/postgresql-common/createcluster.conf
+    fi
     # What cannot be fetched from one list may stand in another: the install decides.
     apt-get -q update >/dev/null || echo 'setup: apt-get update failed' >&2
     # shellcheck disable=SC2086

@@ -17,9 +17,17 @@ export interface Engine {
     query: CompiledQuery,
     read: (row: Row) => T,
   ): Promise<readonly T[]>
+  /** Runs `work` in one transaction; a second time only when it is certain that it did nothing. */
+  transaction<T>(access: Access, work: (tx: Transaction<Tables>) => Promise<T>): Promise<T>
+  /** Until this transaction ends, others that ask for the same name wait here. */
+  alone(within: Transaction<Tables>, name: string): Promise<void>
   /** What a thrown thing means: `StateRefused` when the database itself gave it, else itself. */
   refusal(doing: string, error: unknown): unknown
+  close(): Promise<void>
 }
+
+/** One that reads sees one moment of the state and hinders no writer. */
+export type Access = 'read write' | 'read only'
 
 /** Runs `work` in one transaction that writes, durable once it resolves. */
 export async function writing<T>(
@@ -42,11 +50,11 @@ export async function reading<T>(
 async function transaction<T>(
   engine: Engine,
   doing: string,
-  access: 'read write' | 'read only',
+  access: Access,
   work: (tx: Transaction<Tables>) => Promise<T>,
 ): Promise<T> {
   try {
-    return await engine.db.transaction().setAccessMode(access).execute(work)
+    return await engine.transaction(access, work)
   } catch (error) {
     throw engine.refusal(doing, error)
   }

@@ -131,7 +131,7 @@ async function recentRuns(look: Look, jobs: Jobs): Promise<readonly Run[]> {
 function newestBackups(jobs: Jobs) {
   return sql`
     with recursive series (job, source) as (
-      select * from (select job, source from backups order by job, source limit 1) as leading
+      select * from (select job, source from backups order by job, source limit 1) as earliest
       union all
       select n.job, n.source from series cross join backups as n where n.id = coalesce(
         (select later.id from backups as later
@@ -160,7 +160,7 @@ function newestCopies(like: RawBuilder<unknown>) {
   return sql`
     with recursive places (group_id, target) as (
       select * from (
-        select group_id, target from copies where ${like} order by group_id, target limit 1) as leading
+        select group_id, target from copies where ${like} order by group_id, target limit 1) as earliest
       union all
       select
         case when ${next(sibling, sql`target`)} is null

@@ -1,6 +1,6 @@
-import { sql } from 'kysely'
 import type { Pin, TargetId } from '../core/model.ts'
 import { type Engine, reading } from './engine.ts'
+import { nextFence } from './fences.ts'
 import { readHistory } from './history.ts'
 import type { Store } from './store.ts'
 import { appliedMethods } from './store-applied.ts'
@@ -32,17 +32,7 @@ export function kyselyStore(engine: Engine, program: number): Store {
     ...pulseMethods(engine),
 
     takeFence: (lease, instance) =>
-      write(`take the fence of ${lease}`, async (tx) => {
-        const row = await tx
-          .insertInto('fences')
-          .values({ lease, number: 1, instance })
-          .onConflict((on) =>
-            on.column('lease').doUpdateSet({ number: sql`fences.number + 1`, instance }),
-          )
-          .returning('number')
-          .executeTakeFirstOrThrow()
-        return row.number
-      }),
+      write(`take the fence of ${lease}`, (tx) => nextFence(tx, lease, instance)),
     fenceOf: (lease) =>
       reading(engine, `read the fence of ${lease}`, async (tx) => {
         const row = await tx
@@ -53,7 +43,7 @@ export function kyselyStore(engine: Engine, program: number): Store {
         return row?.number ?? 0
       }),
 
-    close: () => engine.db.destroy(),
+    close: () => engine.close(),
   }
 }
 
@@ -76,6 +66,7 @@ function pinMethods(engine: Engine, write: Write): Pick<Store, 'pins' | 'savePin
       }),
     savePins: (target, pins) =>
       write(`save the pins of ${target}`, async (tx) => {
+        await engine.alone(tx, `pins ${target}`)
         await tx.deleteFrom('pins').where('target', '=', target).execute()
         for (const { key, reason, at } of pins) {
           await tx.insertInto('pins').values({ target, key, reason, pinned_at: at }).execute()

@@ -28,9 +28,13 @@ const ROWS_AT_ONCE = 4000
 
 /** Kysely over one open connection of node:sqlite. `path` is for the words of a refusal. */
 export function sqliteEngine(sqlite: DatabaseSync, path: string): Engine {
+  const db = new Kysely<Tables>({ dialect: dialect(sqlite) })
   return {
-    db: new Kysely<Tables>({ dialect: dialect(sqlite) }),
+    db,
     clock: sql<number>`cast(unixepoch('subsec') * 1000 as integer)`,
+    transaction: (access, work) => db.transaction().setAccessMode(access).execute(work),
+    // One writer at a time is all there is.
+    alone: async () => {},
     async rows<T>(_within: unknown, query: CompiledQuery, read: (row: Row) => T) {
       const statement = sqlite.prepare(query.sql)
       statement.setReturnArrays(true)
@@ -43,6 +47,7 @@ export function sqliteEngine(sqlite: DatabaseSync, path: string): Engine {
       return rows
     },
     refusal: (doing, error) => refusalOf(path, doing, error),
+    close: () => db.destroy(),
   }
 }
 

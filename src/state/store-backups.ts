@@ -29,6 +29,7 @@ type BackupMethods = Pick<
 >
 
 /** Statuses that hold a slot: the same words as in the index `backups_once`. */
+const HOLDS_SLOT = sql<boolean>`slot is not null and status in ('pending', 'running', 'success')`
 const HOLDING = ['pending', 'running', 'success']
 
 /** Runs, backups and copies of a store. */
@@ -77,13 +78,18 @@ export function backupMethods(engine: Engine, write: Write): BackupMethods {
   }
 }
 
+/** The index decides, also between transactions that do not see each other yet. */
 async function openBackup(tx: Tx, backup: Backup): Promise<'opened' | 'taken'> {
-  if (await slotHolder(tx, backup)) return 'taken'
-  await tx.insertInto('backups').values(backupRow(backup)).execute()
-  return 'opened'
+  const opened = await tx
+    .insertInto('backups')
+    .values(backupRow(backup))
+    .onConflict((on) => on.columns(['job', 'source', 'slot']).where(HOLDS_SLOT).doNothing())
+    .returning('id')
+    .executeTakeFirst()
+  return opened ? 'opened' : 'taken'
 }
 
-/** Another backup that holds the slot. Asked inside the writing transaction; the index stands behind it. */
+/** Another backup that holds the slot. */
 async function slotHolder(tx: Tx, backup: Backup): Promise<string | null> {
   if (backup.slot === null || !HOLDING.includes(backup.status)) return null
   const row = await tx

@@ -2,12 +2,15 @@ import { type RawBuilder, sql, type Transaction } from 'kysely'
 import type { Instance, Pause } from '../core/fleet.ts'
 import type { InstanceId, Instant, Millis } from '../core/model.ts'
 import { type Engine, reading } from './engine.ts'
+import { nextFence } from './fences.ts'
 import type { Beat, FleetStore, HeldLease, LeaseHeld, LeaseTaken } from './fleet.ts'
 import type { Tables } from './tables.ts'
 import type { Write } from './write.ts'
 
 /** Instances that ended without a word are remembered this long. */
 const REMEMBERED = 24 * 60 * 60_000
+/** Leases in one statement: SQLite reads no deeper expression than 1000. */
+const AT_ONCE = 200
 
 type Tx = Transaction<Tables>
 
@@ -65,15 +68,18 @@ async function beat(tx: Tx, engine: Engine, { life, held, ttl }: Beating): Promi
     .deleteFrom('instances')
     .where('until', '<', now - REMEMBERED)
     .execute()
-  if (held.length === 0) return { now, held: [] }
-  const renewed = await tx
-    .updateTable('leases')
-    .set({ until: now + ttl })
-    .where('instance', '=', life.id)
-    .where((where) => where.or(held.map(({ name, fence }) => where.and({ name, fence }))))
-    .returning('name')
-    .execute()
-  return { now, held: renewed.map(({ name }) => name) }
+  const ours: string[] = []
+  for (const some of chunks(held, AT_ONCE)) {
+    const renewed = await tx
+      .updateTable('leases')
+      .set({ until: now + ttl })
+      .where('instance', '=', life.id)
+      .where((where) => where.or(some.map(({ name, fence }) => where.and({ name, fence }))))
+      .returning('name')
+      .execute()
+    ours.push(...renewed.map(({ name }) => name))
+  }
+  return { now, held: ours }
 }
 
 async function instances(tx: Tx, engine: Engine) {
@@ -94,11 +100,25 @@ interface Taking {
 }
 
 /** One statement decides; the number is taken in the same transaction, and only by who got it. */
-async function takeLease(
-  tx: Tx,
-  engine: Engine,
-  { name, instance, ttl }: Taking,
-): Promise<LeaseTaken | LeaseHeld> {
+async function takeLease(tx: Tx, engine: Engine, taking: Taking): Promise<LeaseTaken | LeaseHeld> {
+  const { name, instance } = taking
+  for (;;) {
+    if (await seize(tx, engine, taking)) break
+    const held = await tx
+      .selectFrom('leases')
+      .select(['instance', 'until'])
+      .where('name', '=', name)
+      .executeTakeFirst()
+    // None when its holder has let go in between.
+    if (!held) continue
+    return { kind: 'held', instance: held.instance as InstanceId, until: held.until as Instant }
+  }
+  const fence = await nextFence(tx, name, instance)
+  await tx.updateTable('leases').set({ fence }).where('name', '=', name).execute()
+  return { kind: 'taken', fence }
+}
+
+async function seize(tx: Tx, engine: Engine, { name, instance, ttl }: Taking): Promise<boolean> {
   const until = sql<number>`${engine.clock} + ${sql.lit(ttl)}`
   const got = await tx
     .insertInto('leases')
@@ -111,24 +131,7 @@ async function takeLease(
     )
     .returning('name')
     .executeTakeFirst()
-  if (!got) {
-    const held = await tx
-      .selectFrom('leases')
-      .select(['instance', 'until'])
-      .where('name', '=', name)
-      .executeTakeFirstOrThrow()
-    return { kind: 'held', instance: held.instance as InstanceId, until: held.until as Instant }
-  }
-  const { number: fence } = await tx
-    .insertInto('fences')
-    .values({ lease: name, number: 1, instance })
-    .onConflict((on) =>
-      on.column('lease').doUpdateSet({ number: sql`fences.number + 1`, instance }),
-    )
-    .returning('number')
-    .executeTakeFirstOrThrow()
-  await tx.updateTable('leases').set({ fence }).where('name', '=', name).execute()
-  return { kind: 'taken', fence }
+  return got !== undefined
 }
 
 /** Milliseconds since 1970 by the clock of the database. */
@@ -167,4 +170,10 @@ function pauseMethods(
         await tx.deleteFrom('pauses').where('subject', '=', subject).execute()
       }),
   }
+}
+
+function chunks<T>(all: readonly T[], size: number): readonly (readonly T[])[] {
+  return Array.from({ length: Math.ceil(all.length / size) }, (_, index) =>
+    all.slice(index * size, (index + 1) * size),
+  )
 }

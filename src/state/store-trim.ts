@@ -25,8 +25,25 @@ async function trim(tx: Transaction<Tables>, keep: number): Promise<void> {
     limit ${sql.lit(AT_ONCE)}`.execute(tx)
   const ids = rows.map(({ id }) => id)
   if (ids.length > 0) {
-    await tx.deleteFrom('copies').where('backup', 'in', ids).execute()
-    await tx.deleteFrom('backups').where('id', 'in', ids).execute()
+    // Looked at once more, row by row: another instance may find one complete at this moment.
+    await tx
+      .deleteFrom('copies')
+      .where('backup', 'in', ids)
+      .where('status', 'not in', ['complete', 'writing'])
+      .execute()
+    await tx
+      .deleteFrom('backups')
+      .where('id', 'in', ids)
+      .where(({ not, exists, selectFrom }) =>
+        not(
+          exists(
+            selectFrom('copies')
+              .select('copies.backup')
+              .whereRef('copies.backup', '=', 'backups.id'),
+          ),
+        ),
+      )
+      .execute()
   }
   await sql`
     delete from runs where id in (

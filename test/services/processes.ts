@@ -21,15 +21,26 @@ export interface Daemon {
   readonly pid: number
   readonly log: string
   hasEnded(): boolean
-  stop(): Promise<void>
+  /** Kills it, or asks it to end by another signal; resolves once it has. */
+  stop(signal?: NodeJS.Signals): Promise<void>
 }
 
-/** Starts a program that stays in the foreground; what it says goes to the file `log`. */
-export function startDaemon(log: string, program: string, args: readonly string[]): Daemon {
+/**
+ * Starts a program that stays in the foreground; what it says goes to the file `log`. `as` are words
+ * for setpriv: another account.
+ */
+export function startDaemon(
+  log: string,
+  program: string,
+  args: readonly string[],
+  as: readonly string[] = [],
+): Daemon {
   const out = openSync(log, 'a')
-  const child: ChildProcess = spawn('setpriv', ['--pdeathsig', 'KILL', program, ...args], {
-    stdio: ['ignore', out, out],
-  })
+  const child: ChildProcess = spawn(
+    'setpriv',
+    ['--pdeathsig', 'KILL', ...as, '--', program, ...args],
+    { stdio: ['ignore', out, out] },
+  )
   const ended = once(child, 'exit')
   ended.catch(() => {})
   const hasEnded = () => child.exitCode !== null || child.signalCode !== null
@@ -37,9 +48,9 @@ export function startDaemon(log: string, program: string, args: readonly string[
     pid: child.pid ?? 0,
     log,
     hasEnded,
-    async stop() {
+    async stop(signal = 'SIGKILL') {
       if (hasEnded()) return
-      child.kill('SIGKILL')
+      child.kill(signal)
       await ended
     },
   }

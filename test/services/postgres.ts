@@ -1,0 +1,81 @@
+import { chown, mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { call, type Daemon, freePorts, startDaemon, untilUp } from './processes.ts'
+
+const PROGRAMS = '/usr/lib/postgresql/15/bin'
+/** The account that Debian's package makes: the server refuses to run as root. */
+const ACCOUNT = 'postgres'
+
+/** A real PostgreSQL server, on the loopback, with everything synced to the disk. */
+export interface PostgresServer extends AsyncDisposable {
+  readonly port: number
+  readonly folder: string
+  /** Makes a database and gives its address, with a password in it. */
+  database(): Promise<string>
+  /** What SQL answers in a database of this address, columns parted by `|`. */
+  ask(url: string, sql: string): Promise<readonly string[]>
+  /** As after a power cut of the process: nothing is written any more. */
+  crash(): Promise<void>
+  /** Ends its sessions and itself. */
+  stop(): Promise<void>
+  start(): Promise<void>
+}
+
+const PASSWORD = 'correct horse'
+let databases = 0
+
+/** Starts PostgreSQL in a folder of its own, as another account where this one is root. */
+export async function startPostgres(settings: readonly string[] = []): Promise<PostgresServer> {
+  const folder = await mkdtemp(join(tmpdir(), 'holdfast-postgres-'))
+  const [port = 0] = await freePorts(1)
+  const isRoot = process.getuid?.() === 0
+  const as = isRoot ? [`--reuid=${ACCOUNT}`, `--regid=${ACCOUNT}`, '--init-groups'] : []
+  const data = join(folder, 'data')
+  if (isRoot) await chown(folder, await idOf('-u'), await idOf('-g'))
+  const init = ['-D', data, '-U', 'app', '--auth=trust', '-E', 'UTF8', '--locale=C.UTF-8']
+  await call('setpriv', [...as, '--', `${PROGRAMS}/initdb`, ...init, '--no-sync'])
+  const options = [
+    'listen_addresses=127.0.0.1',
+    `port=${port}`,
+    `unix_socket_directories=${folder}`,
+    ...settings,
+  ].flatMap((setting) => ['-c', setting])
+  let daemon: Daemon | null = null
+
+  const psql = (url: string, sql: string) => call('psql', [url, '-XAtqc', sql])
+  const urlOf = (name: string) =>
+    `postgres://app:${encodeURIComponent(PASSWORD)}@127.0.0.1:${port}/${name}`
+  const server: PostgresServer = {
+    port,
+    folder,
+    async database() {
+      const name = `state_${process.pid}_${++databases}`
+      await psql(urlOf('postgres'), `create database ${name}`)
+      return urlOf(name)
+    },
+    ask: async (url, sql) => (await psql(url, sql)).split('\n').filter((line) => line !== ''),
+    async crash() {
+      await daemon?.stop()
+    },
+    async stop() {
+      await daemon?.stop('SIGINT')
+    },
+    async start() {
+      const log = join(folder, 'log')
+      const started = startDaemon(log, `${PROGRAMS}/postgres`, ['-D', data, ...options], as)
+      daemon = started
+      await untilUp([started], async () => (await psql(urlOf('postgres'), 'select 1')) === '1\n')
+    },
+    async [Symbol.asyncDispose]() {
+      await daemon?.stop('SIGINT')
+      await rm(folder, { recursive: true, force: true })
+    },
+  }
+  await server.start()
+  return server
+}
+
+async function idOf(which: '-u' | '-g'): Promise<number> {
+  return Number(await call('id', [which, ACCOUNT]))
+}
