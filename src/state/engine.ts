@@ -8,6 +8,11 @@ export interface Engine {
   /** Milliseconds since 1970 by the database's own clock, at the moment of the statement. */
   readonly clock: RawBuilder<number>
   /**
+   * Joins to each row of `left` those rows of `table` whose `key` the select `ids` finds, which looks
+   * at the row of `left`. Along the index, however long the table is.
+   */
+  joinEach(join: JoinEach): RawBuilder<unknown>
+  /**
    * What `read` makes of each row of a select, which it gets as an array in the order of the columns:
    * half the cost of objects on a long history. Within the transaction given; lets other work of this
    * process run in between.
@@ -24,6 +29,13 @@ export interface Engine {
   /** What a thrown thing means: `StateRefused` when the database itself gave it, else itself. */
   refusal(doing: string, error: unknown): unknown
   close(): Promise<void>
+}
+
+export interface JoinEach {
+  readonly left: string
+  readonly table: string
+  readonly key: string
+  readonly ids: RawBuilder<unknown>
 }
 
 /** One that reads sees one moment of the state and hinders no writer. */

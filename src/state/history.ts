@@ -65,7 +65,7 @@ async function fullHistory(look: Look, jobs: Jobs): Promise<History> {
 
 async function recentHistory(look: Look, jobs: Jobs): Promise<History> {
   const backups = new Map<string, Backup>()
-  for (const query of [newestBackups(jobs), openBackups(jobs)]) {
+  for (const query of [newestBackups(look.engine, jobs), openBackups(jobs)]) {
     for (const backup of await select(look, query, backupOf)) backups.set(backup.id, backup)
   }
   const copies = await recentCopies(look)
@@ -91,8 +91,8 @@ async function recentHistory(look: Look, jobs: Jobs): Promise<History> {
 async function recentCopies(look: Look): Promise<readonly Copy[]> {
   const copies = new Map<string, Copy>()
   for (const query of [
-    newestCopies(sql`status = 'complete'`),
-    newestCopies(sql`status = 'complete' and verify = 'ok'`),
+    newestCopies(look.engine, sql`status = 'complete'`),
+    newestCopies(look.engine, sql`status = 'complete' and verify = 'ok'`),
     writingCopies(),
     copiesOfOpenBackups(),
   ]) {
@@ -111,10 +111,15 @@ async function recentRuns(look: Look, jobs: Jobs): Promise<readonly Run[]> {
       union all
       select (select min(later.job) from runs as later where later.job > series.job)
       from series where series.job is not null)
-    select ${listed('r', RUN_COLUMNS)} from series cross join runs as r
-    where ${among('series.job', jobs)} and r.id in (
-      select n.id from runs as n where n.job = series.job
-      order by n.started_at desc limit ${sql.lit(RECENT)})`
+    select ${listed('r', RUN_COLUMNS)} from ${look.engine.joinEach({
+      left: 'series',
+      table: 'runs as r',
+      key: 'r.id',
+      ids: sql`
+        select n.id from runs as n where n.job = series.job
+        order by n.started_at desc limit ${sql.lit(RECENT)}`,
+    })}
+    where ${among('series.job', jobs)}`
   const open = sql`
     select ${listed('r', RUN_COLUMNS)} from runs as r
     where r.status = 'running' and ${among('r.job', jobs)}`
@@ -128,21 +133,32 @@ async function recentRuns(look: Look, jobs: Jobs): Promise<readonly Run[]> {
  * The newest backups of each (job, source). The recursion hops from one pair to the next along the
  * index, so that the cost goes with the number of series and not with the length of the history.
  */
-function newestBackups(jobs: Jobs) {
+function newestBackups(engine: Engine, jobs: Jobs) {
+  const next = engine.joinEach({
+    left: 'series',
+    table: 'backups as n',
+    key: 'n.id',
+    ids: sql`select coalesce(
+      (select later.id from backups as later
+        where later.job = series.job and later.source > series.source
+        order by later.source limit 1),
+      (select later.id from backups as later
+        where later.job > series.job order by later.job, later.source limit 1))`,
+  })
+  const newest = engine.joinEach({
+    left: 'series',
+    table: 'backups as b',
+    key: 'b.id',
+    ids: sql`
+      select n.id from backups as n where n.job = series.job and n.source = series.source
+      order by n.started_at desc limit ${sql.lit(RECENT)}`,
+  })
   return sql`
     with recursive series (job, source) as (
       select * from (select job, source from backups order by job, source limit 1) as earliest
       union all
-      select n.job, n.source from series cross join backups as n where n.id = coalesce(
-        (select later.id from backups as later
-          where later.job = series.job and later.source > series.source
-          order by later.source limit 1),
-        (select later.id from backups as later
-          where later.job > series.job order by later.job, later.source limit 1)))
-    select ${listed('b', BACKUP_COLUMNS)} from series cross join backups as b
-    where ${among('series.job', jobs)} and b.id in (
-      select n.id from backups as n where n.job = series.job and n.source = series.source
-      order by n.started_at desc limit ${sql.lit(RECENT)})`
+      select n.job, n.source from ${next})
+    select ${listed('b', BACKUP_COLUMNS)} from ${newest} where ${among('series.job', jobs)}`
 }
 
 function openBackups(jobs: Jobs) {
@@ -152,7 +168,7 @@ function openBackups(jobs: Jobs) {
 }
 
 /** Of each (group, target) the newest copy that is `like`; hops along the partial index of `like`. */
-function newestCopies(like: RawBuilder<unknown>) {
+function newestCopies(engine: Engine, like: RawBuilder<unknown>) {
   const next = (where: RawBuilder<unknown>, column: RawBuilder<unknown>) => sql`
     (select ${column} from copies where ${like} and ${where} order by group_id, target limit 1)`
   const sibling = sql`group_id = p.group_id and target > p.target`
@@ -167,10 +183,15 @@ function newestCopies(like: RawBuilder<unknown>) {
           then ${next(further, sql`group_id`)} else p.group_id end,
         coalesce(${next(sibling, sql`target`)}, ${next(further, sql`target`)})
       from places as p where p.group_id is not null)
-    select ${listed('c', COPY_COLUMNS)} from places as p cross join copies as c
-    where c.target = p.target and c.backup = (
-      select backup from copies where ${like} and group_id = p.group_id and target = p.target
-      order by taken_at desc limit 1)`
+    select ${listed('c', COPY_COLUMNS)} from ${engine.joinEach({
+      left: 'places as p',
+      table: 'copies as c',
+      key: 'c.backup',
+      ids: sql`
+        select backup from copies where ${like} and group_id = p.group_id and target = p.target
+        order by taken_at desc limit 1`,
+    })}
+    where c.target = p.target`
 }
 
 function writingCopies() {

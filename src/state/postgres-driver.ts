@@ -67,9 +67,10 @@ function beginning({ accessMode }: TransactionSettings, waits: Waits): string {
   const isReading = accessMode === 'read only'
   const local = (name: string, value: string | number) => `set local ${name} = ${value}`
   return [
+    // Not `read write`: whoever set the database to read only meant it.
     isReading
       ? 'begin isolation level repeatable read read only'
-      : 'begin isolation level read committed read write',
+      : 'begin isolation level read committed',
     local('search_path', SCHEMA),
     local('statement_timeout', isReading ? waits.read : waits.write),
     local('lock_timeout', waits.lock),

@@ -13,7 +13,7 @@ import type { Pool } from 'pg'
 import type { Millis } from '../core/model.ts'
 import type { Engine } from './engine.ts'
 import { postgresDriver, type Seat, type Waits } from './postgres-driver.ts'
-import { pauseAfter } from './postgres-fault.ts'
+import { LinkLost, pauseAfter } from './postgres-fault.ts'
 import { refusalOf } from './postgres-refusal.ts'
 import type { Row } from './rows.ts'
 import type { Tables } from './tables.ts'
@@ -22,7 +22,7 @@ export interface PostgresEngineOptions {
   /** For the words of a refusal: host, port and database. */
   readonly place: string
   readonly waits: Waits
-  /** How long a transaction is begun again and again while the database cannot be reached. */
+  /** How long transactions are begun again and again once the database cannot be reached. */
   readonly patience: Millis
   /** Told what another try got over. */
   readonly onTrouble: (error: unknown) => void
@@ -35,16 +35,17 @@ export const OUR_LOCKS = 0x484f4c44
 export function postgresEngine(pool: Pool, options: PostgresEngineOptions): Engine {
   const { place, waits } = options
   let isOpen = true
+  const persist = persistence(options, () => isOpen)
   const db = new Kysely<Tables>({ dialect: dialect(pool, waits) })
   return {
     db,
     clock: sql<number>`cast(floor(extract(epoch from clock_timestamp()) * 1000) as bigint)`,
     transaction: (access, work) =>
-      persist(
-        options,
-        () => isOpen,
-        () => db.transaction().setAccessMode(access).execute(work),
-      ),
+      persist(() => db.transaction().setAccessMode(access).execute(work)),
+    // Without LATERAL it would look at each row of the table for each one on the left.
+    joinEach: ({ left, table, key, ids }) =>
+      sql`${sql.raw(left)} cross join lateral (${ids}) as picked (id)
+        join ${sql.raw(table)} on ${sql.ref(key)} = picked.id`,
     rows: (within, query, read) => rows(within, query, read),
     async alone(within, name) {
       await sql`select pg_advisory_xact_lock(${sql.lit(OUR_LOCKS)}, hashtext(${name}))`.execute(
@@ -68,21 +69,29 @@ function dialect(pool: Pool, waits: Waits): Dialect {
   }
 }
 
-/** Begins a transaction anew as long as it is certain that it did nothing, and another try may have luck. */
-async function persist<T>(
-  { patience, onTrouble }: PostgresEngineOptions,
-  isOpen: () => boolean,
-  attempt: () => Promise<T>,
-): Promise<T> {
-  const end = performance.now() + patience
-  for (let tries = 1; ; tries++) {
-    try {
-      return await attempt()
-    } catch (error) {
-      const pause = pauseAfter(error, tries)
-      if (pause === null || !isOpen() || performance.now() + pause > end) throw error
-      onTrouble(error)
-      await setTimeout(pause)
+/**
+ * Begins a transaction anew as long as it is certain that it did nothing, and another try may have
+ * luck. Patience is one for all calls: while the database stays away, those that come later fail at
+ * their first try.
+ */
+function persistence({ patience, onTrouble }: PostgresEngineOptions, isOpen: () => boolean) {
+  let awaySince: number | null = null
+  return async <T>(attempt: () => Promise<T>): Promise<T> => {
+    const began = performance.now()
+    for (let tries = 1; ; tries++) {
+      try {
+        const value = await attempt()
+        awaySince = null
+        return value
+      } catch (error) {
+        const now = performance.now()
+        if (error instanceof LinkLost) awaySince ??= now
+        const since = error instanceof LinkLost ? (awaySince ?? now) : began
+        const pause = pauseAfter(error, tries)
+        if (pause === null || !isOpen() || now + pause > since + patience) throw error
+        onTrouble(error)
+        await setTimeout(pause)
+      }
     }
   }
 }

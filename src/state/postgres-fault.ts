@@ -22,7 +22,13 @@ export function isOfTheWay(error: unknown): boolean {
   if (error instanceof LinkLost) return true
   if (!(error instanceof DatabaseError)) return true
   const code = error.code ?? ''
-  return code.startsWith('08') || OF_THE_SERVER.has(code)
+  return (code.startsWith('08') && !isOfTheLogin(error)) || OF_THE_SERVER.has(code)
+}
+
+/** A user or password that is not taken. PgBouncer tells it with the code of a broken protocol. */
+export function isOfTheLogin(error: DatabaseError): boolean {
+  if (error.code === '08P01') return /authentication failed|no such user/.test(error.message)
+  return error.code === '28P01' || error.code === '28000'
 }
 
 /**

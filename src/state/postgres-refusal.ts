@@ -1,6 +1,6 @@
 import { DatabaseError } from 'pg'
 import { Failure, messageOf, StateRefused } from '../lib/errors.ts'
-import { CommitUnknown, LinkLost } from './postgres-fault.ts'
+import { CommitUnknown, isOfTheLogin, LinkLost } from './postgres-fault.ts'
 
 /**
  * An error of PostgreSQL, or of the way to it, as `StateRefused`, in words; anything else as it is.
@@ -38,10 +38,10 @@ function wordsOf(error: unknown, place: string): Words | null {
 
 function wordsFor(error: DatabaseError, place: string): Words {
   const said = messageOf(error)
+  if (isOfTheLogin(error)) {
+    return [`does not let us in (${said})`, 'check user and password in state, and pg_hba.conf']
+  }
   switch (error.code) {
-    case '28P01':
-    case '28000':
-      return [`does not let us in (${said})`, 'check user and password in state, and pg_hba.conf']
     case '3D000':
       return ['does not exist', 'make it with: createdb, or name another one in state']
     case '42501':
@@ -58,7 +58,7 @@ function wordsFor(error: DatabaseError, place: string): Words {
     case '57014':
       return ['did not finish in time', 'see what it does: select * from pg_stat_activity']
     case '25006':
-      return ['is a standby, which cannot be written to', 'name the primary in state']
+      return ['takes no writes: it is a standby, or set to read only', 'name the primary in state']
     default:
       return error.code?.startsWith('23')
         ? [`does not allow it (${said})`, null]

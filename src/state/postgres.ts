@@ -45,7 +45,8 @@ const PATIENT: Partial<Waits> = {
   lock: 60_000 as Millis,
   idle: 60_000 as Millis,
 }
-const PATIENCE = 10_000 as Millis
+/** PgBouncer keeps telling for 15 s that a server is away once it found it so. */
+const PATIENCE = 20_000 as Millis
 /** A pass asks one thing after the other; heartbeat and messages come beside it. */
 const CONNECTIONS = 4
 const OF_INT8 = types.builtins.INT8

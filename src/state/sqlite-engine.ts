@@ -33,6 +33,8 @@ export function sqliteEngine(sqlite: DatabaseSync, path: string): Engine {
     db,
     clock: sql<number>`cast(unixepoch('subsec') * 1000 as integer)`,
     transaction: (access, work) => db.transaction().setAccessMode(access).execute(work),
+    joinEach: ({ left, table, key, ids }) =>
+      sql`${sql.raw(left)} cross join ${sql.raw(table)} on ${sql.ref(key)} in (${ids})`,
     // One writer at a time is all there is.
     alone: async () => {},
     async rows<T>(_within: unknown, query: CompiledQuery, read: (row: Row) => T) {

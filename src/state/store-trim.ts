@@ -20,8 +20,9 @@ async function trim(tx: Transaction<Tables>, keep: number): Promise<void> {
         partition by job, source order by started_at desc, id desc) as place
       from backups where status not in ('pending', 'running')) as ranked
     where place > ${keep}
-      and id not in (select backup from copies where status in ('complete', 'writing'))
-      and id not in (select backup from restores where released = 0 and backup is not null)
+      and not exists (
+        select 1 from copies where backup = ranked.id and status in ('complete', 'writing'))
+      and not exists (select 1 from restores where released = 0 and backup = ranked.id)
     limit ${sql.lit(AT_ONCE)}`.execute(tx)
   const ids = rows.map(({ id }) => id)
   if (ids.length > 0) {
@@ -50,6 +51,6 @@ async function trim(tx: Transaction<Tables>, keep: number): Promise<void> {
       select id from (
         select id, row_number() over (partition by job order by started_at desc, id desc) as place
         from runs where status <> 'running') as ranked
-      where place > ${keep} and id not in (select run from backups)
+      where place > ${keep} and not exists (select 1 from backups where run = ranked.id)
       limit ${sql.lit(AT_ONCE)})`.execute(tx)
 }

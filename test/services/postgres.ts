@@ -20,6 +20,12 @@ export interface PostgresServer extends AsyncDisposable {
   /** Ends its sessions and itself. */
   stop(): Promise<void>
   start(): Promise<void>
+  /** Another server that follows this one, until it is promoted. */
+  follower(): Promise<Follower>
+}
+
+export interface Follower extends PostgresServer {
+  promote(): Promise<void>
 }
 
 const PASSWORD = 'correct horse'
@@ -27,22 +33,41 @@ let databases = 0
 
 /** Starts PostgreSQL in a folder of its own, as another account where this one is root. */
 export async function startPostgres(settings: readonly string[] = []): Promise<PostgresServer> {
+  const place = await makePlace()
+  const options = ['-U', 'app', '--auth=trust', '-E', 'UTF8', '--locale=C.UTF-8', '--no-sync']
+  await call('setpriv', [...place.as, '--', `${PROGRAMS}/initdb`, '-D', place.data, ...options])
+  return await serve(place, settings)
+}
+
+interface Place {
+  readonly folder: string
+  readonly data: string
+  /** Words for setpriv. */
+  readonly as: readonly string[]
+}
+
+async function makePlace(): Promise<Place> {
   const folder = await mkdtemp(join(tmpdir(), 'holdfast-postgres-'))
-  const [port = 0] = await freePorts(1)
   const isRoot = process.getuid?.() === 0
-  const as = isRoot ? [`--reuid=${ACCOUNT}`, `--regid=${ACCOUNT}`, '--init-groups'] : []
-  const data = join(folder, 'data')
   if (isRoot) await chown(folder, await idOf('-u'), await idOf('-g'))
-  const init = ['-D', data, '-U', 'app', '--auth=trust', '-E', 'UTF8', '--locale=C.UTF-8']
-  await call('setpriv', [...as, '--', `${PROGRAMS}/initdb`, ...init, '--no-sync'])
-  const options = [
+  const as = isRoot ? [`--reuid=${ACCOUNT}`, `--regid=${ACCOUNT}`, '--init-groups'] : []
+  return { folder, data: join(folder, 'data'), as }
+}
+
+async function idOf(which: '-u' | '-g'): Promise<number> {
+  return Number(await call('id', [which, ACCOUNT]))
+}
+
+async function serve(place: Place, settings: readonly string[]): Promise<PostgresServer> {
+  const { folder, data, as } = place
+  const [port = 0] = await freePorts(1)
+  const network = [
     'listen_addresses=127.0.0.1',
     `port=${port}`,
     `unix_socket_directories=${folder}`,
-    ...settings,
-  ].flatMap((setting) => ['-c', setting])
+  ]
+  const options = [...network, ...settings].flatMap((setting) => ['-c', setting])
   let daemon: Daemon | null = null
-
   const psql = (url: string, sql: string) => call('psql', [url, '-XAtqc', sql])
   const urlOf = (name: string) =>
     `postgres://app:${encodeURIComponent(PASSWORD)}@127.0.0.1:${port}/${name}`
@@ -62,11 +87,12 @@ export async function startPostgres(settings: readonly string[] = []): Promise<P
       await daemon?.stop('SIGINT')
     },
     async start() {
-      const log = join(folder, 'log')
-      const started = startDaemon(log, `${PROGRAMS}/postgres`, ['-D', data, ...options], as)
+      const program = `${PROGRAMS}/postgres`
+      const started = startDaemon(join(folder, 'log'), program, ['-D', data, ...options], as)
       daemon = started
       await untilUp([started], async () => (await psql(urlOf('postgres'), 'select 1')) === '1\n')
     },
+    follower: async () => await startFollower(port, settings),
     async [Symbol.asyncDispose]() {
       await daemon?.stop('SIGINT')
       await rm(folder, { recursive: true, force: true })
@@ -76,6 +102,17 @@ export async function startPostgres(settings: readonly string[] = []): Promise<P
   return server
 }
 
-async function idOf(which: '-u' | '-g'): Promise<number> {
-  return Number(await call('id', [which, ACCOUNT]))
+async function startFollower(port: number, settings: readonly string[]): Promise<Follower> {
+  const place = await makePlace()
+  const from = ['-h', '127.0.0.1', '-p', `${port}`, '-U', 'app', '-R', '-c', 'fast', '--no-sync']
+  const copy = [`${PROGRAMS}/pg_basebackup`, '-D', place.data, ...from]
+  await call('setpriv', [...place.as, '--', ...copy])
+  const server = await serve(place, settings)
+  const url = `postgres://app@127.0.0.1:${server.port}/postgres`
+  return {
+    ...server,
+    async promote() {
+      await server.ask(url, 'select pg_promote()')
+    },
+  }
 }

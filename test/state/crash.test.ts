@@ -3,12 +3,12 @@ import { once } from 'node:events'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { createInterface } from 'node:readline'
 import { DatabaseSync } from 'node:sqlite'
 import { text } from 'node:stream/consumers'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { openSqliteStore } from '../../src/state/sqlite.ts'
 import type { Store } from '../../src/state/store.ts'
+import { writer } from './writer.ts'
 
 const SQLITE = JSON.stringify(join(import.meta.dirname, '../../src/state/sqlite.ts'))
 
@@ -50,7 +50,7 @@ describe('a state in a SQLite file', () => {
   })
 
   it('opens for several processes that find it missing at the same moment', async () => {
-    const writers = ['a', 'b', 'c', 'd'].map(writer)
+    const writers = ['a', 'b', 'c', 'd'].map((name) => writer(path, name))
     await Promise.all(writers.map((one) => one.says(2)))
     await Promise.all(writers.map((one) => one.kill()))
     expect(await (await open()).applied()).toBeNull()
@@ -58,7 +58,7 @@ describe('a state in a SQLite file', () => {
 
   it('keeps all that was acknowledged when its writers are killed', async () => {
     for (let round = 0; round < 8; round++) {
-      const writers = [writer(`a${round}`), writer(`b${round}`)]
+      const writers = [writer(path, `a${round}`), writer(path, `b${round}`)]
       await Promise.all(writers.map((one) => one.says(3 + round * 5)))
       const acknowledged = (await Promise.all(writers.map((one) => one.kill()))).flat()
       const store = await open()
@@ -112,24 +112,4 @@ async function open(): Promise<Store> {
   const store = await openSqliteStore({ path })
   opened.push(store)
   return store
-}
-
-/** A process that writes backups, and says each that it was told is durable. */
-function writer(name: string) {
-  const child = spawn(process.execPath, [join(import.meta.dirname, 'writer-child.ts'), path, name])
-  const lines = createInterface(child.stdout)
-  const said: string[] = []
-  lines.on('line', (line) => said.push(line))
-  return {
-    /** Resolves once it said so many lines; the first one is `ready`. */
-    async says(count: number): Promise<void> {
-      while (said.length < count) await once(lines, 'line')
-    },
-    /** What it acknowledged until it was killed. */
-    async kill(): Promise<readonly string[]> {
-      child.kill('SIGKILL')
-      await once(child, 'close')
-      return said.slice(1)
-    },
-  }
 }

@@ -1,11 +1,11 @@
 import { writeSync } from 'node:fs'
 import type { Backup, Bytes } from '../../src/core/model.ts'
-import { openSqliteStore } from '../../src/state/sqlite.ts'
 import { backupOf, copyOf, minute, runOf } from '../contract/history-fixtures.ts'
+import { openAt } from './open-at.ts'
 
 /** Writes backups for ever, and prints the id of each once its success is durable. */
 const [path = '', name = ''] = process.argv.slice(2)
-const store = await openSqliteStore({ path })
+const store = await openAt(path)
 writeSync(1, 'ready\n')
 for (let n = 0; ; n++) {
   const run = runOf(`${name}-${n}`, name, n)

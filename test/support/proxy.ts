@@ -20,6 +20,8 @@ export interface FaultyLink extends AsyncDisposable {
   cutAfter(direction: Direction, bytes: number, then?: 'go on' | 'stay dead'): void
   /** Calls `act` once so many bytes more have gone that way, unless `heal` comes first. */
   whenPassed(direction: Direction, bytes: number, act: () => void): void
+  /** Leads new connections to the server on that port. */
+  redirect(port: number): void
   /** Cuts all connections, and takes no new ones. */
   die(): void
   /** Nothing passes any more, and no connection ends. */
@@ -63,6 +65,7 @@ export async function startProxy(port: number): Promise<FaultyLink> {
   let kept: (() => void)[] = []
   let isDead = false
   let isStalled = false
+  let aim = port
 
   const join = (from: Socket, to: Socket, direction: Direction) => {
     from.on('data', (bytes: Buffer) => {
@@ -116,7 +119,7 @@ export async function startProxy(port: number): Promise<FaultyLink> {
       client.destroy()
       return
     }
-    const target = connect(port, '127.0.0.1')
+    const target = connect(aim, '127.0.0.1')
     join(client, target, 'up')
     join(target, client, 'down')
   })
@@ -142,6 +145,9 @@ export async function startProxy(port: number): Promise<FaultyLink> {
     },
     whenPassed(direction, bytes, act) {
       mark = { direction, at: passed[direction] + bytes, act }
+    },
+    redirect(to) {
+      aim = to
     },
     die() {
       isDead = true

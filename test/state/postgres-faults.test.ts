@@ -1,0 +1,237 @@
+import { once } from 'node:events'
+import { connect, createServer } from 'node:net'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import type { Millis } from '../../src/core/model.ts'
+import { Secret } from '../../src/lib/secret.ts'
+import { openPostgresStore, type PostgresStoreOptions } from '../../src/state/postgres.ts'
+import type { Store } from '../../src/state/store.ts'
+import { startPgBouncer } from '../services/pgbouncer.ts'
+import { type PostgresServer, startPostgres } from '../services/postgres.ts'
+import { type FaultyLink, startProxy } from '../support/proxy.ts'
+import { writer } from './writer.ts'
+
+let server: PostgresServer
+let link: FaultyLink
+let url: string
+let opened: Store[]
+let troubles: number
+
+beforeAll(async () => {
+  server = await startPostgres()
+})
+
+afterAll(async () => {
+  await server[Symbol.asyncDispose]()
+})
+
+beforeEach(async () => {
+  link = await startProxy(server.port)
+  url = await server.database()
+  opened = []
+  troubles = 0
+})
+
+afterEach(async () => {
+  for (const store of opened) await store.close()
+  await link[Symbol.asyncDispose]()
+})
+
+describe('a state on PostgreSQL', () => {
+  it('keeps all that was acknowledged when the server is killed', async () => {
+    for (let round = 0; round < 3; round++) {
+      const writers = [writer(url, `a${round}`), writer(url, `b${round}`)]
+      await Promise.all(writers.map((one) => one.says(5 + round * 7)))
+      await server.crash()
+      const acknowledged = (await Promise.all(writers.map((one) => one.kill()))).flat()
+      await server.start()
+      const { backups, copies } = await (await open()).history({ depth: 'full', jobs: null })
+      const successes = new Set(backups.filter((b) => b.status === 'success').map((b) => b.id))
+      const kept = new Set(copies.map((copy) => copy.backup))
+      expect(acknowledged.length).toBeGreaterThan(5)
+      expect(acknowledged.filter((id) => !successes.has(id as never))).toEqual([])
+      expect([...successes].filter((id) => !kept.has(id))).toEqual([])
+    }
+  })
+
+  it('loses nothing and fails nothing while its server restarts', async () => {
+    const store = await open()
+    const saved = saveFacts(store, 300)
+    await server.stop()
+    await server.start()
+    expect((await saved).filter(({ error }) => error !== null)).toEqual([])
+    expect(await server.ask(url, 'select count(*) from holdfast.facts')).toEqual(['300'])
+    expect(troubles).toBeGreaterThan(0)
+  })
+
+  it('does so behind PgBouncer', async () => {
+    const pooler = await startPgBouncer(server)
+    try {
+      const store = await open({ url: new Secret(pooler.through(url)) })
+      const saved = saveFacts(store, 100)
+      await server.stop()
+      await server.start()
+      expect((await saved).filter(({ error }) => error !== null)).toEqual([])
+      expect(await server.ask(url, 'select count(*) from holdfast.facts')).toEqual(['100'])
+      await store.close()
+      opened = []
+    } finally {
+      await pooler[Symbol.asyncDispose]()
+    }
+  })
+
+  it('goes on with the follower once that is promoted, with all that was acknowledged', async () => {
+    const follower = await server.follower()
+    try {
+      await server.ask(url, `alter system set synchronous_standby_names = '*'`)
+      await server.ask(url, 'select pg_reload_conf()')
+      const store = await open({ url: new Secret(through(url)) })
+      for (let n = 0; n < 20; n++) await store.saveFact(`before-${n}`, 'x')
+      const late = saveFacts(store, 50)
+      link.die()
+      await server.crash()
+      link.redirect(follower.port)
+      link.heal()
+      // Until it is promoted it answers, and takes no writes.
+      await follower.promote()
+      const answers = await late
+      const kept = new Set(await server.ask(at(follower.port), 'select key from holdfast.facts'))
+      const acknowledged = answers.filter(({ error }) => error === null)
+      expect(acknowledged.filter(({ key }) => !kept.has(key))).toEqual([])
+      expect(kept.has('before-19')).toBe(true)
+      await store.saveFact('after', 'x')
+      expect(answers.length - acknowledged.length).toBeLessThanOrEqual(4)
+    } finally {
+      await follower[Symbol.asyncDispose]()
+      await server.start()
+      await server.ask(url, 'alter system reset synchronous_standby_names')
+      await server.ask(url, 'select pg_reload_conf()')
+    }
+  })
+
+  it('costs one retry however many connections have broken', async () => {
+    const store = await open({ url: new Secret(through(url)) })
+    await Promise.all([1, 2, 3, 4].map((n) => store.saveFact(`f${n}`, 'x')))
+    expect(link.connections).toBe(4)
+    link.freeze()
+    troubles = 0
+    const began = performance.now()
+    await store.saveFact('late', 'x')
+    // The wait for one that does not answer, and none for the other three.
+    expect(performance.now() - began).toBeLessThan(9_000)
+    expect(troubles).toBe(1)
+    expect(await store.fact('late')).toBe('x')
+  })
+
+  it('never does twice what may have been committed', async () => {
+    const cutter = await startCutter(server.port)
+    try {
+      const store = await open({
+        url: new Secret(url.replace(`:${server.port}/`, `:${cutter.port}/`)),
+      })
+      cutter.cutAtCommit()
+      await expect(store.takeFence('job/shop', 'one' as never)).rejects.toThrow(
+        'this may be done or not',
+      )
+      expect(await store.fenceOf('job/shop')).toBe(1)
+    } finally {
+      for (const store of opened.splice(0)) await store.close()
+      await cutter.close()
+    }
+  })
+
+  it('gives up what hangs once its time is over, and works on', async () => {
+    const store = await open({ patience: 300 as Millis, waits: QUICK })
+    const blocker = server.ask(url, `begin; lock table holdfast.facts; select pg_sleep(3); commit`)
+    await locked()
+    await expect(store.saveFact('a', 'b')).rejects.toThrow('stayed locked by another transaction')
+    await blocker
+    await store.saveFact('a', 'b')
+    link.stall()
+    const stalled = await open({ patience: 300 as Millis, waits: QUICK }, true).catch(String)
+    expect(stalled).toContain('cannot be reached')
+    link.heal()
+  })
+})
+
+const QUICK = { connect: 500, write: 1000, read: 1000, lock: 400, idle: 1000 } as never
+
+async function open(more: Partial<PostgresStoreOptions> = {}, isLinked = false): Promise<Store> {
+  const store = await openPostgresStore({
+    url: new Secret(isLinked ? through(url) : url),
+    direct: null,
+    onTrouble: () => troubles++,
+    waits: { read: 3000, write: 3000 } as never,
+    ...more,
+  })
+  opened.push(store)
+  return store
+}
+
+function through(address: string): string {
+  return address.replace(`:${server.port}/`, `:${link.port}/`)
+}
+
+function at(port: number): string {
+  return url.replace(`:${server.port}/`, `:${port}/`)
+}
+
+interface Saved {
+  readonly key: string
+  readonly error: unknown
+}
+
+/** Saves so many facts one after the other, whatever becomes of each. */
+function saveFacts(store: Store, count: number) {
+  const keys = Array.from({ length: count }, (_, index) => `fact-${index}`)
+  return (async () => {
+    const saved: Saved[] = []
+    for (const key of keys) {
+      const error = await store.saveFact(key, 'x').then(
+        () => null,
+        (thrown: unknown) => thrown,
+      )
+      saved.push({ key, error })
+    }
+    return saved
+  })()
+}
+
+/** Resolves once another transaction has locked the table of facts. */
+async function locked(): Promise<void> {
+  const ask = `select 1 from pg_locks l join pg_class c on c.oid = l.relation
+    where c.relname = 'facts' and l.mode = 'AccessExclusiveLock' and l.granted`
+  while ((await server.ask(url, ask)).length === 0);
+}
+
+/** Lets a commit through to the server, and then ends the connection before the answer. */
+async function startCutter(port: number) {
+  let isArmed = false
+  const proxy = createServer((client) => {
+    const target = connect(port, '127.0.0.1')
+    let isOver = false
+    client.on('data', (bytes) => {
+      isOver = isArmed && bytes.includes('commit\0')
+      target.write(bytes)
+    })
+    target.on('data', (bytes) => {
+      if (!isOver) client.write(bytes)
+      else {
+        isArmed = false
+        client.destroy()
+      }
+    })
+    for (const socket of [client, target]) socket.on('error', () => {})
+    client.on('close', () => target.destroy())
+    target.on('close', () => client.destroy())
+  })
+  proxy.listen(0, '127.0.0.1')
+  await once(proxy, 'listening')
+  const address = proxy.address()
+  return {
+    port: typeof address === 'object' && address ? address.port : 0,
+    cutAtCommit: () => {
+      isArmed = true
+    },
+    close: () => new Promise((closed) => proxy.close(closed)),
+  }
+}
