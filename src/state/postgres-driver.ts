@@ -91,15 +91,15 @@ async function commit(connection: Held, waits: Waits): Promise<void> {
 }
 
 /**
- * Gives connections of the pool, none older than the last one that was lost: after a failover all
- * of them lead nowhere, and finding that out one by one would take as many waits.
+ * Gives connections of the pool, none older than the last question that got no answer: after a
+ * failover all of them lead nowhere, and finding that out one by one would take as many waits.
  */
 function freshness() {
   const born = new WeakMap<PoolClient, number>()
   let lost = Number.NEGATIVE_INFINITY
   return {
-    lost: (client: PoolClient) => {
-      lost = Math.max(lost, born.get(client) ?? lost)
+    lost: (askedAt: number) => {
+      lost = Math.max(lost, askedAt)
     },
     async connect(pool: Pool): Promise<PoolClient> {
       for (;;) {
@@ -118,15 +118,16 @@ function freshness() {
   }
 }
 
-function held(client: PoolClient, waits: Waits, lost: (client: PoolClient) => void): Held {
+function held(client: PoolClient, waits: Waits, lost: (askedAt: number) => void): Held {
   let isBroken = false
   async function within<T>(limit: Millis, work: Promise<T>): Promise<T> {
+    const askedAt = performance.now()
     try {
       return await limited(limit + GRACE, work)
     } catch (error) {
       if (!isOfTheWay(error)) throw error
       isBroken = true
-      lost(client)
+      lost(askedAt)
       throw error instanceof LinkLost ? error : new LinkLost(error)
     }
   }
