@@ -65,6 +65,7 @@ export function deployment(jobs: number): {
       ),
     ]),
     alive: new Set(),
+    pauses: [],
     pruneConfirmed: false,
     postures: new Map(),
     restoreRequested: null,

@@ -70,6 +70,7 @@ async function planOffline(flags: PlanFlags & GlobalFlags, context: Context) {
     listings: new Map(desired.targets.map(({ id }) => [id, { kind: 'unlisted' }])),
     postures: new Map(),
     alive: new Set(),
+    pauses: [],
     pruneConfirmed: false,
     restoreRequested: null,
     warnings: [],

@@ -5,6 +5,7 @@ export type EventName =
   | 'config.loaded'
   | 'config.reloaded'
   | 'config.rejected'
+  | 'config.differs'
   | 'daemon.started'
   | 'daemon.draining'
   | 'daemon.stopped'

@@ -38,8 +38,13 @@ export function narrowing(desired: Desired): (jobs: ReadonlySet<JobId>) => Desir
 export function narrowObserved(observed: Observed, { jobs }: Desired): Observed {
   const { applied } = observed
   if (applied === null) return observed
-  const asked = new Set<JobId>(jobs.flatMap(({ id, renamedFrom }) => renamedFrom ? [id, renamedFrom] : [id]))
-  return { ...observed, applied: { ...applied, jobs: applied.jobs.filter(({ id }) => asked.has(id)) } }
+  const asked = new Set<JobId>(
+    jobs.flatMap(({ id, renamedFrom }) => (renamedFrom ? [id, renamedFrom] : [id])),
+  )
+  return {
+    ...observed,
+    applied: { ...applied, jobs: applied.jobs.filter(({ id }) => asked.has(id)) },
+  }
 }
 
 function groupsOf(job: DesiredJob): readonly GroupId[] {

@@ -23,10 +23,7 @@ const HELD_BACK: ReadonlySet<ActionKind> = new Set([
 ])
 
 /** The actions that no pause stands in the way of. */
-export function withoutPaused(
-  actions: readonly Action[],
-  observed: Observed,
-): readonly Action[] {
+export function withoutPaused(actions: readonly Action[], observed: Observed): readonly Action[] {
   if (observed.pauses.length === 0) return actions
   const ownerOf = ownersIn(observed)
   return actions.filter((action) => {

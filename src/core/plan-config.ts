@@ -5,8 +5,11 @@ import type { History, Observed } from './observed.ts'
 import { byText, sortedBy } from './order.ts'
 import { nextSlot } from './schedule.ts'
 
+/** What tells of a config that was applied before. */
+type AppliedSeen = Pick<Observed, 'applied' | 'history'>
+
 /** The targets that appear, change and go, told apart by their fingerprints. */
-export function planTargets(desired: Desired, observed: Observed): readonly TargetAction[] {
+export function planTargets(desired: Desired, observed: AppliedSeen): readonly TargetAction[] {
   const applied = observed.applied?.targets ?? []
   const known = new Map(applied.map((one) => [one.id, one]))
   const declared = new Set(desired.targets.map((one) => one.id))
@@ -31,7 +34,11 @@ export function planTargets(desired: Desired, observed: Observed): readonly Targ
 }
 
 /** The jobs that appear, change, take another name and go. */
-export function planJobs(desired: Desired, observed: Observed, now: Instant): readonly JobAction[] {
+export function planJobs(
+  desired: Desired,
+  observed: AppliedSeen,
+  now: Instant,
+): readonly JobAction[] {
   const applied = observed.applied?.jobs ?? []
   const before = appliedJobs(observed.applied, desired.jobs)
   const claimed = new Set<JobId>()

@@ -28,8 +28,8 @@ export function cooled(before: Cooling | undefined, result: Exclude<TurnResult, 
   }
 }
 
-/** Whether a job still waits; `urgent` when a backup is among what it is owed. */
-export function isCooling(state: Cooling | undefined, urgent: 'urgent' | 'patient'): boolean {
-  if (!state || performance.now() >= state.until) return false
-  return state.spares === 'nothing' || urgent === 'patient'
+/** For how many milliseconds a job still waits; `urgent` when a backup is among what it is owed. */
+export function restOf(state: Cooling | undefined, urgency: 'urgent' | 'patient'): number {
+  if (!state || (state.spares === 'backups' && urgency === 'urgent')) return 0
+  return Math.max(0, state.until - performance.now())
 }

@@ -2,13 +2,16 @@ import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { scratchHome } from '../act/scratch.ts'
 import type { Event } from '../core/event.ts'
+import type { Instance } from '../core/fleet.ts'
 import type { Desired, InstanceId, Instant } from '../core/model.ts'
-import { openMachineLeases } from '../leases/machine.ts'
-import { messageOf, StateRefused } from '../lib/errors.ts'
+import { narrowing } from '../core/narrow.ts'
+import type { LeasesState } from '../leases/deployment.ts'
+import { messageOf, reportOf, StateRefused } from '../lib/errors.ts'
 import type { Plugins, Progress, World } from '../observe/world.ts'
 import { newId } from '../platform/ids.ts'
-import { openSqliteStore } from '../state/sqlite.ts'
+import { openStore } from '../state/open.ts'
 import { type Throttle, throttle } from '../stream/throttle.ts'
+import { openLeases } from './open-leases.ts'
 
 /** What main hands in: all that is ambient, once. */
 export interface Ambient {
@@ -24,12 +27,20 @@ export interface Ambient {
 /** An opened data_dir: the state, the leases, and a world for each config that comes along. */
 export interface Session extends AsyncDisposable {
   readonly instance: InstanceId
+  /** How the leases stand, where several instances share them. */
+  readonly leasesState: (() => LeasesState) | null
+  /** Tells the others whether this instance takes slots. */
+  tellDraining(isDraining: boolean): Promise<void>
   /** The world as this config wants it. The state and the leases are the same for all. */
   world(desired: Desired): World
 }
 
 /** Opens the data_dir of `desired`, making it when it is new. Throws `StateRefused` when it cannot be used. */
-export async function openSession(desired: Desired, ambient: Ambient): Promise<Session> {
+export async function openSession(
+  desired: Desired,
+  ambient: Ambient,
+  kind: Instance['kind'] = 'command',
+): Promise<Session> {
   const { dataDir } = desired
   await mkdir(dataDir, { recursive: true, mode: 0o700 }).catch((cause) => {
     throw new StateRefused(`cannot make data_dir ${dataDir}: ${messageOf(cause)}`, {
@@ -38,21 +49,31 @@ export async function openSession(desired: Desired, ambient: Ambient): Promise<S
       hint: 'set data_dir to a folder that this process may write to',
     })
   })
-  const store = await openSqliteStore({ path: join(dataDir, 'state.db') })
-  const instance = newId(ambient.now()) as InstanceId
-  const leases = openMachineLeases({ folder: join(dataDir, 'leases'), fences: store, instance })
+  const store = await openStore(desired, (error) => tellTrouble(error, ambient))
+  const shared = await openLeases({ desired, store, ambient, kind }).catch(
+    async (error: unknown) => {
+      await store.close()
+      throw error
+    },
+  )
+  const { instance, leases, fleet, slots } = shared
   const told = new Map<string, string>()
   const pace = onePace()
   return {
     instance,
+    leasesState: shared.state,
+    tellDraining: shared.tellDraining,
     world: (wanted) => ({
       desired: wanted,
+      part: narrowing(wanted),
       now: ambient.now,
       newId: () => newId(ambient.now()),
       instance,
       version: ambient.version,
       store,
       leases,
+      fleet,
+      ...(slots ? { slots } : {}),
       plugins: ambient.plugins,
       throttle: pace(wanted.limits.bandwidth),
       report: ambient.report,
@@ -66,6 +87,16 @@ export async function openSession(desired: Desired, ambient: Ambient): Promise<S
       await store.close()
     },
   }
+}
+
+/** A connection of the pool that broke while nobody used it: the next question makes another. */
+function tellTrouble(error: unknown, { report }: Ambient): void {
+  report({
+    event: 'pass.failed',
+    level: 'debug',
+    message: `a connection to the state broke: ${messageOf(error)}`,
+    error: reportOf(error),
+  })
 }
 
 /** One throttle for all worlds of the same rate: what began before a reload counts on. */

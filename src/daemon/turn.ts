@@ -2,6 +2,7 @@ import { act, type Deed, type JobOwned } from '../act/act.ts'
 import { finishDeletes, openDeletes } from '../act/finish-deletes.ts'
 import type { Action, ActionKind } from '../core/action.ts'
 import type { JobId } from '../core/model.ts'
+import { narrowObserved } from '../core/narrow.ts'
 import type { Observed } from '../core/observed.ts'
 import { ownersIn } from '../core/owner.ts'
 import { plan } from '../core/plan.ts'
@@ -23,6 +24,8 @@ export interface TurnRequest {
   readonly pruneConfirmed: boolean
   /** Ends work that can wait: a verify gives way to a due backup and to a drain. */
   readonly giveWay: AbortSignal
+  /** Asked under the lease: false leaves the job to somebody else. */
+  readonly onHeld?: () => Promise<boolean>
   /** Hears of each planned action as it begins. */
   readonly onBegin?: (kind: ActionKind) => void
   /** How long to wait for whoever holds the job, in milliseconds. */
@@ -46,6 +49,7 @@ export async function takeTurn(
   const asked = { leases: world.leases, patience: request.patience }
   return await holdPatiently(asked, `job:${request.job}`, signal, async (lease, held) => {
     tellTaken(request.job, lease, world)
+    if ((await request.onHeld?.()) === false) return []
     await finishOwnDeletes(request.job, world, held)
     const outcomes: Outcome[] = []
     if (request.first) outcomes.push(await request.first(lease, held))
@@ -106,11 +110,9 @@ async function converge(
   } as const
   const observed = await observe(scope, world, signal)
   const tried = new Set(outcomes.map(({ action }) => nameOf(action)))
-  const actions = owned(
-    plan(world.desired, observed, world.now()).actions,
-    request,
-    observed,
-  ).filter((action) => !tried.has(nameOf(action)))
+  const part = world.part(new Set([request.job]))
+  const { actions: planned } = plan(part, narrowObserved(observed, part), world.now())
+  const actions = owned(planned, request, observed).filter((action) => !tried.has(nameOf(action)))
   let learned = false
   for (const action of actions) {
     if (request.giveWay.aborted) return 'settled'

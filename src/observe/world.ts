@@ -17,6 +17,7 @@ import type { Source, SourceKind } from '../sources/source.ts'
 import type { Store } from '../state/store.ts'
 import type { Throttle } from '../stream/throttle.ts'
 import type { Target, TargetKind } from '../targets/target.ts'
+import type { Fleet } from './fleet.ts'
 import { uploadLog } from './uploads.ts'
 
 /** All that the executors may touch. One parameter, so that nothing is ambient. */
@@ -31,6 +32,8 @@ export interface World {
   readonly version: string
   readonly store: Store
   readonly leases: Leases
+  /** Null where this instance is alone. */
+  readonly fleet: Fleet | null
   /** Where a Vardo may be on the same Redis. */
   readonly slots?: SlotLock
   readonly plugins: Plugins

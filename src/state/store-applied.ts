@@ -9,7 +9,10 @@ import type { Write } from './write.ts'
 type Kind = 'targets' | 'jobs' | 'mark'
 
 /** What was applied last. It is long where many jobs are, and read anew only when it changed. */
-export function appliedMethods(engine: Engine, write: Write): Pick<Store, 'applied' | 'saveApplied'> {
+export function appliedMethods(
+  engine: Engine,
+  write: Write,
+): Pick<Store, 'applied' | 'saveApplied'> {
   let known: { readonly mark: string; readonly applied: Applied } | null = null
   return {
     applied: () =>

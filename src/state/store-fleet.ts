@@ -146,16 +146,7 @@ function pauseMethods(
   write: Write,
 ): Pick<FleetStore, 'pauses' | 'savePause' | 'removePause'> {
   return {
-    pauses: () =>
-      reading(engine, 'read what is paused', async (tx) => {
-        const rows = await tx.selectFrom('pauses').selectAll().orderBy('subject').execute()
-        return rows.map(({ subject, reason, author, paused_at }) => ({
-          subject: subject as Pause['subject'],
-          reason,
-          author,
-          at: paused_at as Instant,
-        }))
-      }),
+    pauses: () => reading(engine, 'read what is paused', pausesIn),
     savePause: ({ subject, reason, author, at }) =>
       write(`pause ${subject}`, async (tx) => {
         const row = { reason, author, paused_at: at }
@@ -176,4 +167,15 @@ function chunks<T>(all: readonly T[], size: number): readonly (readonly T[])[] {
   return Array.from({ length: Math.ceil(all.length / size) }, (_, index) =>
     all.slice(index * size, (index + 1) * size),
   )
+}
+
+/** By subject. */
+export async function pausesIn(tx: Tx): Promise<readonly Pause[]> {
+  const rows = await tx.selectFrom('pauses').selectAll().orderBy('subject').execute()
+  return rows.map(({ subject, reason, author, paused_at }) => ({
+    subject: subject as Pause['subject'],
+    reason,
+    author,
+    at: paused_at as Instant,
+  }))
 }

@@ -3,6 +3,7 @@ import type { InstanceId, JobId } from '../core/model.ts'
 import { type Engine, reading } from './engine.ts'
 import type { OpenWork, Store } from './store.ts'
 import { appliedMark } from './store-applied.ts'
+import { pausesIn } from './store-fleet.ts'
 
 type OpenRow = { readonly kind: string; readonly job: string | null; readonly instance: string }
 
@@ -21,7 +22,7 @@ export function pulseMethods(engine: Engine): Pick<Store, 'pulse'> {
           job: job as JobId | null,
           instance: instance as InstanceId,
         }))
-        return { applied: await appliedMark(tx), open }
+        return { applied: await appliedMark(tx), pauses: await pausesIn(tx), open }
       }),
   }
 }

@@ -1,3 +1,4 @@
+import type { Pause } from '../core/fleet.ts'
 import type {
   Applied,
   Backup,
@@ -102,6 +103,7 @@ export interface Store extends FleetStore {
 export interface Pulse {
   /** Another one whenever something else was applied; empty where nothing was. */
   readonly applied: string
+  readonly pauses: readonly Pause[]
   readonly open: readonly OpenWork[]
 }
 

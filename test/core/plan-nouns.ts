@@ -188,6 +188,7 @@ export function nothing(changes: Partial<Observed> = {}): Observed {
     history: { runs: [], depth: 'full', backups: [], copies: [], restores: [] },
     listings: new Map(),
     alive: new Set([HERE]),
+    pauses: [],
     pruneConfirmed: false,
     postures: new Map(),
     restoreRequested: null,

@@ -109,6 +109,7 @@ export function observe(world: World): Observed {
     postures: new Map(world.postures),
     underLease: true,
     alive: new Set(world.alive),
+    pauses: [],
     pruneConfirmed: world.pruneConfirmed,
     restoreRequested: null,
     warnings: [],

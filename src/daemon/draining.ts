@@ -1,0 +1,66 @@
+import type { JobId, Millis } from '../core/model.ts'
+import { Interrupted } from '../lib/errors.ts'
+import { startTimer } from '../lib/limits.ts'
+import { formatDuration } from '../lib/time.ts'
+import type { Stock } from './stock.ts'
+import type { Wake } from './wake.ts'
+
+/** The end of work, for a while or for good. */
+export interface Draining {
+  /** Ends what can wait and resolves when all under way has ended. */
+  settle(): Promise<void>
+  /**
+   * Starts no more turns, ends what can wait, and aborts what runs after `timeout`. Resolves once
+   * nothing runs. A second one while draining joins the first.
+   */
+  drain(timeout: Millis): Promise<'drained' | 'handed-over'>
+  /** Starts turns again. */
+  undrain(): void
+  isDraining(): boolean
+  /** Aborts what runs when a drain takes too long. */
+  cut(): AbortSignal
+}
+
+/** A turn that can be waited for, and told to end what can wait. */
+interface Ending {
+  readonly done: Promise<void>
+  readonly giveWay: AbortController
+}
+
+/** Nothing is draining yet. */
+export function createDraining(
+  workers: ReadonlyMap<JobId, Ending>,
+  stock: Stock,
+  { wake }: Wake,
+): Draining {
+  let draining: Promise<'drained' | 'handed-over'> | null = null
+  let cut = new AbortController()
+  const settle = async (): Promise<void> => {
+    for (const { giveWay } of workers.values()) giveWay.abort(new Interrupted('the daemon drains'))
+    await Promise.all([...workers.values()].map(({ done }) => done))
+    await stock.taken()
+  }
+  const empty = async (timeout: Millis) => {
+    const { signal } = cut
+    const timer = startTimer(timeout, () =>
+      cut.abort(new Interrupted(`the drain took longer than ${formatDuration(timeout)}`)),
+    )
+    await settle()
+    timer.cancel()
+    return signal.aborted ? 'handed-over' : 'drained'
+  }
+  return {
+    settle,
+    cut: () => cut.signal,
+    drain(timeout) {
+      draining ??= empty(timeout)
+      return draining
+    },
+    undrain() {
+      draining = null
+      cut = new AbortController()
+      wake()
+    },
+    isDraining: () => draining !== null,
+  }
+}

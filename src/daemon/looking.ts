@@ -1,0 +1,151 @@
+import { skip } from '../act/skip.ts'
+import type { Action } from '../core/action.ts'
+import { nextMoment } from '../core/agenda.ts'
+import type { Desired, JobId } from '../core/model.ts'
+import { narrowObserved } from '../core/narrow.ts'
+import type { Observed } from '../core/observed.ts'
+import { groupedBy } from '../core/order.ts'
+import { ownersIn } from '../core/owner.ts'
+import { plan } from '../core/plan.ts'
+import { observe } from '../observe/observe.ts'
+import type { World } from '../observe/world.ts'
+import type { OpenWork, Pulse } from '../state/store.ts'
+import { type Agenda, createAgenda } from './agenda.ts'
+import { agreeOnConfig } from './apply.ts'
+import { recoverRestores } from './recover.ts'
+import { EVERY_KIND } from './turn.ts'
+import type { Vitals } from './vitals.ts'
+
+/** What jobs are owed, by the history alone. */
+export type Owed = ReadonlyMap<JobId, readonly Action[]>
+
+/** Looks at what may have changed, and at nothing else: a job that rests costs a pass nothing. */
+export interface Looking {
+  look(signal: AbortSignal): Promise<Owed>
+  readonly agenda: Agenda
+}
+
+export interface LookingParts {
+  readonly world: () => World
+  /** Jobs with a turn under way. */
+  readonly workers: Pick<ReadonlyMap<JobId, unknown>, 'has'>
+  /** Jobs that an inventory found work for. */
+  readonly wanted: ReadonlySet<JobId>
+  readonly vitals: Pick<Vitals, 'looked'> | undefined
+}
+
+/** Remembers from pass to pass when to look at which job. */
+export function createLooking({ world, workers, wanted, vitals }: LookingParts): Looking {
+  const agenda = createAgenda()
+  const hasMoved = watchForChanges()
+  let open: ReadonlySet<JobId> = new Set()
+  return {
+    agenda,
+    async look(signal) {
+      const current = world()
+      const pulse = await current.store.pulse()
+      const orphans = await orphansIn(pulse, current)
+      if (orphans.some(({ kind }) => kind === 'restore')) await recoverRestores(current, signal)
+      if (hasMoved(current.desired, pulse)) {
+        await agreeOnConfig(current, signal)
+        agenda.renew(current.desired)
+      }
+      // What has ended may be owed again, and whoever ran it may be gone by then.
+      const before = open
+      open = jobsOf(pulse.open)
+      for (const job of [...before].filter((one) => !open.has(one))) agenda.hurry(job)
+      const asked = new Set([...agenda.due(current.now()), ...wanted, ...jobsOf(orphans)])
+      if (asked.size === 0) return new Map()
+      const observed = await observeJobs(asked, current, signal)
+      vitals?.looked(observed.history)
+      const owed = await owedBy({ asked, observed, workers }, current)
+      putOff(agenda, { asked, observed, owed }, current)
+      const found = [...wanted].map((job): [JobId, readonly Action[]] => [job, []])
+      return new Map([...found, ...owed])
+    },
+  }
+}
+
+/** Tells whether another config runs, or something else was applied, paused or resumed. */
+function watchForChanges(): (desired: Desired, pulse: Pulse) => boolean {
+  let seen: { readonly desired: Desired; readonly mark: string } | null = null
+  return (desired, { applied, pauses }) => {
+    const mark = JSON.stringify([applied, pauses])
+    const hasMoved = seen?.desired !== desired || seen.mark !== mark
+    seen = { desired, mark }
+    return hasMoved
+  }
+}
+
+function jobsOf(open: readonly OpenWork[]): ReadonlySet<JobId> {
+  return new Set(open.flatMap(({ job }) => job ?? []))
+}
+
+/** What somebody began who is gone. */
+async function orphansIn({ open }: Pulse, { leases }: World): Promise<readonly OpenWork[]> {
+  const alive = new Map<string, boolean>()
+  for (const { instance } of open) {
+    if (!alive.has(instance)) alive.set(instance, await leases.isAlive(instance))
+  }
+  return open.filter(({ instance }) => alive.get(instance) === false)
+}
+
+/** Beyond this, to name the jobs costs more than to read what else there is. */
+const NAMED = 2000
+
+async function observeJobs(
+  asked: ReadonlySet<JobId>,
+  world: World,
+  signal: AbortSignal,
+): Promise<Observed> {
+  const scope = {
+    jobs: asked.size > NAMED ? null : [...asked],
+    depth: 'history',
+    pruneConfirmed: false,
+    restoreRequested: null,
+  } as const
+  return await observe(scope, world, signal)
+}
+
+interface Looked {
+  readonly asked: ReadonlySet<JobId>
+  readonly observed: Observed
+}
+
+async function owedBy(
+  { asked, observed, workers }: Looked & Pick<LookingParts, 'workers'>,
+  world: World,
+): Promise<Owed> {
+  const owed = new Map<JobId, Action[]>()
+  const part = world.part(asked)
+  const { actions } = plan(part, narrowObserved(observed, part), world.now())
+  const ownerOf = ownersIn(observed)
+  for (const action of actions) {
+    const owner = ownerOf(action)
+    if (owner === null || !asked.has(owner) || !EVERY_KIND.has(action.kind)) continue
+    // Its job holds the lease and runs: the slot is recorded from here, not under that lease.
+    if (action.kind === 'skip' && workers.has(owner)) await skip(action, world)
+    else owed.set(owner, [...(owed.get(owner) ?? []), action])
+  }
+  return owed
+}
+
+/** A job that is owed nothing is left alone until time alone may change that. */
+function putOff(
+  agenda: Agenda,
+  { asked, observed, owed }: Looked & { readonly owed: Owed },
+  { desired, now }: World,
+): void {
+  const { backups, copies } = observed.history
+  const byJob = groupedBy(backups, ({ job }) => job)
+  const byGroup = groupedBy(copies, ({ group }) => group)
+  const at = now()
+  for (const job of desired.jobs) {
+    if (!asked.has(job.id) || owed.has(job.id)) continue
+    const history = {
+      backups: byJob.get(job.id) ?? [],
+      copies: job.sources.flatMap(({ group }) => byGroup.get(group) ?? []),
+    }
+    agenda.set(job.id, nextMoment(job, history, at), at)
+  }
+}

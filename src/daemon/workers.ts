@@ -1,0 +1,122 @@
+import type { Action, ActionKind } from '../core/action.ts'
+import type { JobId } from '../core/model.ts'
+import { Interrupted, LeaseLost, messageOf, reportOf } from '../lib/errors.ts'
+import type { World } from '../observe/world.ts'
+import { type Cooling, cooled, restOf, type TurnResult } from './cooling.ts'
+import { tellBroken } from './stock.ts'
+import { EVERY_KIND, type Outcome, PATIENT, type TurnRequest, takeTurn } from './turn.ts'
+
+/** One job's turn under way. */
+export interface Worker {
+  readonly done: Promise<void>
+  readonly giveWay: AbortController
+  /** True while it is at work that can wait. */
+  readonly isPatient: () => boolean
+}
+
+/** A job and what the history alone says it is owed. */
+export interface Owing {
+  readonly job: JobId
+  readonly actions: readonly Action[]
+  readonly onHeld: () => Promise<boolean>
+}
+
+/**
+ * Turns under way, each job at most one. A job is idle, or has a worker; a failed turn makes it
+ * `cooling` until an instant, so that the loop never spins on what it cannot do.
+ */
+export interface Workers {
+  readonly running: ReadonlyMap<JobId, Worker>
+  start(owing: Owing, world: World, stop: AbortSignal): void
+  /** For how many milliseconds the job still waits after a turn that came to nothing. */
+  restOf(job: JobId, urgency: 'urgent' | 'patient'): number
+}
+
+/** Nothing is under way; `ended` hears of each turn that is over. */
+export function createWorkers(ended: (job: JobId) => void): Workers {
+  const running = new Map<JobId, Worker>()
+  const cooling = new Map<JobId, Cooling>()
+  return {
+    running,
+    start({ job, actions, onHeld }, world, stop) {
+      const giveWay = new AbortController()
+      let doing: ActionKind | null = null
+      const onBegin = (kind: ActionKind) => {
+        doing = kind
+      }
+      const asked = { job, giveWay: giveWay.signal, onBegin, onHeld, owed: actions.length }
+      const done = turn(asked, world, stop)
+        .then((result) => {
+          if (result === 'well') cooling.delete(job)
+          else cooling.set(job, cooled(cooling.get(job), result))
+        })
+        .finally(() => {
+          running.delete(job)
+          ended(job)
+        })
+      running.set(job, { done, giveWay, isPatient: () => doing !== null && PATIENT.has(doing) })
+    },
+    restOf: (job, urgency) => restOf(cooling.get(job), urgency),
+  }
+}
+
+/** Ends one verify or copy of these for a backup that is due, unless one is ending already. */
+export function makeRoom(workers: readonly Worker[]): void {
+  const patient = workers.filter(({ isPatient }) => isPatient())
+  if (patient.some(({ giveWay }) => giveWay.signal.aborted)) return
+  patient[0]?.giveWay.abort(new Interrupted('a backup is due'))
+}
+
+async function turn(
+  {
+    owed,
+    ...asked
+  }: Pick<TurnRequest, 'job' | 'giveWay' | 'onBegin' | 'onHeld'> & { readonly owed: number },
+  world: World,
+  stop: AbortSignal,
+): Promise<TurnResult> {
+  try {
+    const request = {
+      ...asked,
+      first: null,
+      kinds: EVERY_KIND,
+      pruneConfirmed: false,
+      patience: 0,
+    }
+    const result = await takeTurn(request, world, stop)
+    if (result.kind === 'busy') return 'busy'
+    const failed = result.value.flatMap((one) =>
+      one.kind === 'failed' && !(one.error instanceof Interrupted) ? [one] : [],
+    )
+    for (const outcome of failed) tellFailed(outcome, world)
+    // Owed something and able to do nothing, as on a target that is away: to be asked again later.
+    const idle = owed > 0 && result.value.length === 0
+    return failed.length > 0 || idle ? 'failed' : 'well'
+  } catch (error) {
+    if (error instanceof LeaseLost) tellLost(asked.job, error, world)
+    else if (!stop.aborted) tellBroken(`the turn of job ${asked.job}`, error, world)
+    return 'broke'
+  }
+}
+
+function tellLost(job: JobId, error: LeaseLost, world: World): void {
+  world.report({
+    event: 'lease.lost',
+    level: 'error',
+    message: `the turn of job ${job} was stopped: ${error.message}`,
+    job,
+    error: reportOf(error),
+  })
+}
+
+function tellFailed({ action, error }: Extract<Outcome, { kind: 'failed' }>, world: World): void {
+  // These tell their own failure, with the copy's name.
+  if (PATIENT.has(action.kind)) return
+  world.report({
+    event: 'pass.failed',
+    level: 'error',
+    message: `${action.kind} of ${action.subject} failed: ${messageOf(error)}`,
+    error: reportOf(error),
+    detail: { action: action.kind, subject: action.subject },
+  })
+}

@@ -1,0 +1,9 @@
+import type { Instance, InstanceSeen } from '../core/fleet.ts'
+
+/** The instances that share a state, for those who have to know of each other. */
+export interface Fleet {
+  /** This one. */
+  self(): Instance
+  /** All that are known, dead ones too. */
+  instances(): Promise<readonly InstanceSeen[]>
+}
