@@ -43,20 +43,28 @@ function isLoopback(address: string): boolean {
 }
 
 async function readBody(request: IncomingMessage): Promise<Readonly<Record<string, unknown>>> {
-  const chunks: Uint8Array[] = []
-  let bytes = 0
-  for await (const chunk of request as AsyncIterable<Uint8Array>) {
-    bytes += chunk.byteLength
-    if (bytes > LARGEST_BODY) throw new Failure('body_too_large', 'the body is larger than 16 KiB')
-    chunks.push(chunk)
-  }
-  const text = Buffer.concat(chunks).toString()
+  const text = await textOf(request)
   if (text.trim() === '') return {}
   const value = parse(text)
   if (typeof value === 'object' && value !== null && !Array.isArray(value)) {
     return value as Readonly<Record<string, unknown>>
   }
   throw new Failure('bad_request', 'the body is not a JSON object')
+}
+
+/** Left to flow to its end when it is too long: to break it off would break off the answer too. */
+function textOf(request: IncomingMessage): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const chunks: Uint8Array[] = []
+    let bytes = 0
+    request.on('data', (chunk: Uint8Array) => {
+      bytes += chunk.byteLength
+      if (bytes <= LARGEST_BODY) chunks.push(chunk)
+      else reject(new Failure('body_too_large', 'the body is larger than 16 KiB'))
+    })
+    request.on('end', () => resolve(Buffer.concat(chunks).toString()))
+    request.on('error', reject).on('close', () => reject(new Failure('bad_request', 'cut short')))
+  })
 }
 
 function parse(text: string): unknown {
