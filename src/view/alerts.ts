@@ -77,7 +77,7 @@ function instanceRules({ instances, redis }: Desired): readonly AlertRule[] {
       `${m('config_last_reload_successful')} == 0`,
       [
         'Holdfast on {{ $labels.instance }} does not take its config',
-        'The last good one keeps running. See why with: holdfast validate',
+        'The last good one keeps running. `holdfast validate` tells why.',
       ],
     ),
     rule('HoldfastRestoreVariableSet', ['critical', '10m'], `${m('restore_variable_set')} == 1`, [
@@ -119,12 +119,12 @@ function jobRules(): readonly AlertRule[] {
       `(time() - ${since} > on (job_id) ${allowed}) ${unpaused}`,
       [
         'job {{ $labels.job_id }} has had no success for {{ $value | humanizeDuration }}',
-        'That is longer than its rpo, or than one and a half of its intervals and an hour. See: holdfast status',
+        'That is longer than its rpo, or than one and a half of its intervals and an hour. See `holdfast status`.',
       ],
     ),
     rule('HoldfastBackupFailing', ['warning', '15m'], `${newest('job_sources_failing')} > 0`, [
       'the newest backup of job {{ $labels.job_id }} failed',
-      'Of {{ $value }} sources. It ends with the next success. See: holdfast backup list --all',
+      'Of {{ $value }} sources. It ends with the next success. See `holdfast backup list --all`.',
     ]),
   ]
 }
@@ -141,16 +141,16 @@ function targetRules(): readonly AlertRule[] {
       `min by (target) (${inventoried('target_up')}) == 0`,
       [
         'target {{ $labels.target }} cannot be looked at',
-        'Nothing is deleted from it meanwhile. See: holdfast target test',
+        'Nothing is deleted from it meanwhile. See `holdfast target test`.',
       ],
     ),
     rule('HoldfastVerifyFailed', ['critical', '1m'], `min by (job_id, target) (${verified}) == 0`, [
       'a copy of job {{ $labels.job_id }} on target {{ $labels.target }} is damaged or cannot be read',
-      'It ends with the next verify that is well. See: holdfast backup list',
+      'It ends with the next verify that is well. See `holdfast backup list`.',
     ]),
     rule('HoldfastDrift', ['warning', '3h'], `max by (kind) (${inventoried('drift')}) > 0`, [
       'the targets differ from the history: {{ $value }} {{ $labels.kind }}',
-      'It did not go away by itself. See: holdfast plan',
+      'It did not go away by itself. See `holdfast plan`.',
     ]),
   ]
 }
