@@ -223,6 +223,43 @@ describe('leases while the database is away', () => {
   })
 })
 
+describe('a lock in Redis', () => {
+  it('is told to be a weak one while no replica has it', async () => {
+    const place = (await places.get('sentinels')) ?? fail()
+    await using fleet = await openFleet()
+    const primary = await primaryOf(place)
+    const replicas = place.servers.filter((one) => one !== primary)
+    // Straight to the primary: its sentinels would find that it has no replicas left.
+    const one = await fleet.open('one', { redis: `redis://127.0.0.1:${primary.port}` })
+    await (await granted(one.leases, 'job/strong')).release()
+    expect(told(one, 'redis.unacknowledged')).toBe(0)
+    for (const replica of replicas) replica.stall()
+    try {
+      const lease = await granted(one.leases, 'job/weak')
+      expect(one.events).toMatchObject([
+        { event: 'redis.unacknowledged', level: 'debug', detail: { lease: 'job/weak' } },
+      ])
+      await lease.confirm()
+    } finally {
+      for (const replica of replicas) replica.revive()
+    }
+  })
+
+  it('is taken under a user and a password, which nothing tells', async () => {
+    await using place = await startRedis({ user: 'me', password: 'hush/hush@%' })
+    await using fleet = await openFleet()
+    const one = await fleet.open('one', { redis: place.url })
+    await granted(one.leases, 'job/a')
+    expect(one.leases.state().redis).toBe('reached')
+    const wrong = place.url.replace('hush%2Fhush', 'hunter2')
+    const two = await fleet.open('two', { redis: wrong })
+    await granted(two.leases, 'job/b')
+    expect(told(two, 'redis.lost')).toBe(1)
+    expect(JSON.stringify([...one.events, ...two.events])).not.toMatch(/hush|hunter2/)
+    expect(two.events[0]?.error?.message).toContain('WRONGPASS')
+  })
+})
+
 describe('leases with sentinels', () => {
   it('outlive a primary that is killed, and then one that hangs', async () => {
     const place = (await places.get('sentinels')) ?? fail()

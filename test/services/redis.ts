@@ -28,12 +28,21 @@ export interface RedisPlace extends AsyncDisposable {
   readonly sentinels: readonly RedisServer[]
 }
 
-/** One server alone. */
-export async function startRedis(options: readonly string[] = []): Promise<RedisPlace> {
+/** One server alone; `user` and `password` are asked for where they are given. */
+export async function startRedis(login?: {
+  readonly user: string
+  readonly password: string
+}): Promise<RedisPlace> {
   const place = newPlace()
-  const [server] = await place.start(1, () => options)
+  const [server] = await place.start(1, () => [])
   await untilAnswering([server])
-  return place.of(`redis://127.0.0.1:${server?.port}/0`, [server], [])
+  const at = `127.0.0.1:${server?.port}/0`
+  if (!login) return place.of(`redis://${at}`, [server], [])
+  const { user, password } = login
+  await server?.cli('acl', 'setuser', user, 'on', `>${password}`, 'allkeys', 'allcommands')
+  await server?.cli('acl', 'setuser', 'default', '-@all')
+  const spelt = `${encodeURIComponent(user)}:${encodeURIComponent(password)}`
+  return place.of(`redis://${spelt}@${at}`, [server], [])
 }
 
 /** A primary, two replicas, and three sentinels that know it as `mymaster`. */
