@@ -48,6 +48,9 @@ describe('a secret', () => {
     ['under a misspelt key', 'targets: { t: { type: s3, bucket: b, acess_key_id: hunter2 } }'],
     ['that is no address', 'notify: { w: { type: webhook, url: "ftp://hunter2" } }'],
     ['that is no address of Redis', 'redis: "http://hunter2"'],
+    ['in an address of Redis without a host', 'redis: "redis://:hunter2@"'],
+    ['in an address of Redis with a bad port', 'redis: "redis://:hunter2@h:0"'],
+    ['that is a password with a slash', 'redis: "sentinel://:hunter2/x@h/m"'],
     ['that is no address of PostgreSQL', 'state: "mysql://hunter2"'],
     ['in broken YAML', 'state: "hunter2" hunter2'],
     ['in an unclosed text', 'state: "hunter2'],
@@ -143,6 +146,16 @@ describe('vardo.secrets.yml', () => {
 })
 
 describe('the environment', () => {
+  it('may hold an address of Redis that is none, and is told why', async () => {
+    const env = {
+      HOLDFAST_STATE: 'postgres://hunter2@h/db',
+      HOLDFAST_REDIS_URL: 'sentinel://:hunter2@h',
+    }
+    expect((await faultsIn('state: sqlite', env)).map(line)).toEqual([
+      'HOLDFAST_REDIS_URL redis: is no address of Redis: must end with the name of the primary: sentinel://host1,host2,host3/mymaster',
+    ])
+  })
+
   it('wins over the file for state and redis, and is not quoted', async () => {
     const env = {
       HOLDFAST_STATE: 'postgres://hunter2@h/db',
