@@ -63,10 +63,13 @@ export async function openDeploymentLeases(
   const over = new AbortController()
   const words = holderWords(store, ask)
   const core: Core = { store, votes, instance, limits, ask, held, words, over: over.signal }
-  await beats.beat()
-  if (database.state().kind === 'away') {
+  try {
+    await ask('look who is there', () => store.instances())
+    await beats.beat()
+    if (database.state().kind === 'away') throw new StateRefused('cannot join the other instances')
+  } catch (error) {
     await votes?.close()
-    throw new StateRefused('cannot reach the database that the instances share')
+    throw error
   }
   beats.start()
   return {

@@ -71,8 +71,8 @@ export function heartbeat(options: HeartbeatOptions): Heartbeat {
     if (!votes) return
     const askedAt = performance.now()
     // Cut from the database for so long, it has given up its work: others need not wait for it.
-    const life = askedAt - provenAt < limits.patience ? votes.live() : null
-    await Promise.all([life, ...mine.map((one) => extend(one, askedAt))])
+    const living = askedAt - provenAt < limits.patience ? votes.live() : null
+    await Promise.all([living, ...mine.map((one) => extend(one, askedAt))])
   }
 
   async function beat(): Promise<void> {

@@ -34,6 +34,7 @@ export interface Holding {
   check(): void
   /** Nothing is renewed any more. False when it was let go of before. */
   letGo(): boolean
+  /** Whether it is lost, or was let go of; loses it, too, when its time is over. */
   isOver(): boolean
 }
 
@@ -62,10 +63,13 @@ export function holdingOf(grant: Grant, { ttl, patience }: LeaseLimits): Holding
     timer?.cancel()
     if (!isGone) lost.abort(new LeaseLost(name, { why }))
   }
+  const loseIfOver = () => {
+    if (!lost.signal.aborted && performance.now() >= endsAt()) lose(whyOver())
+  }
   const watch = () => {
-    const left = endsAt() - performance.now()
-    if (left > 0) timer = startTimer(Math.ceil(left), watch).unref()
-    else lose(whyOver())
+    loseIfOver()
+    if (isGone || lost.signal.aborted) return
+    timer = startTimer(Math.ceil(endsAt() - performance.now()), watch).unref()
   }
   watch()
   return {
@@ -82,7 +86,7 @@ export function holdingOf(grant: Grant, { ttl, patience }: LeaseLimits): Holding
     lose,
     check() {
       if (isGone) throw new LeaseLost(name, { why: 'it was let go of' })
-      if (!lost.signal.aborted && performance.now() >= endsAt()) lose(whyOver())
+      loseIfOver()
       lost.signal.throwIfAborted()
     },
     letGo() {
@@ -91,6 +95,9 @@ export function holdingOf(grant: Grant, { ttl, patience }: LeaseLimits): Holding
       isGone = true
       return isFirst
     },
-    isOver: () => isGone || lost.signal.aborted,
+    isOver() {
+      loseIfOver()
+      return isGone || lost.signal.aborted
+    },
   }
 }

@@ -49,6 +49,7 @@ export async function openClient(
   })
   driver.on('ready', () => {
     downSince = null
+    lastError = null
     notice()
   })
   driver.on('refresh', notice)
@@ -56,10 +57,17 @@ export async function openClient(
     downSince ??= performance.now()
   })
 
+  // One for all who wait: the driver warns of many listeners.
+  let waiting: Promise<boolean> | null = null
   async function ready(): Promise<void> {
     if (driver.status === 'ready') return
     const left = (downSince ?? performance.now()) + limit - performance.now()
-    if (left > 0 && (await becomesReady(driver, left))) return
+    if (left > 0) {
+      waiting ??= becomesReady(driver, left).finally(() => {
+        waiting = null
+      })
+      if (await waiting) return
+    }
     throw lastError ?? new Error('Redis is away')
   }
 
@@ -90,9 +98,9 @@ async function connect(address: RedisAddress, limit: number): Promise<Redis | Cl
         sentinelPassword: node.password,
         sentinelCommandTimeout: limit,
         sentinelRetryStrategy: backoff,
-        sentinelReconnectStrategy: backoff,
-        // A primary that hangs closes no connection: its sentinels say that there is another one.
-        failoverDetector: true,
+        // The driver's own watch over failovers prints an error for each sentinel that is away. A
+        // primary that hangs is left by `socketTimeout`, and one that was deposed closes by itself.
+        failoverDetector: false,
       })
     case 'cluster':
       return new Cluster([...address.nodes], {
