@@ -2,7 +2,8 @@ import { describe, expect, it } from 'vitest'
 import { LeaseLost, StateRefused } from '../../src/lib/errors.ts'
 import { granted, lost, openFleet, TTL, takenOver, told, until } from './fleet.ts'
 
-describe('a lease in the database alone', () => {
+// Each has a database of its own, and most of them wait.
+describe.concurrent('a lease in the database alone', () => {
   it('is granted to one instance at a time, which is named to the others', async () => {
     await using fleet = await openFleet()
     const [one, two] = [await fleet.open('one'), await fleet.open('two')]
@@ -140,7 +141,7 @@ describe('a lease in the database alone', () => {
   })
 })
 
-describe('an instance of a deployment', () => {
+describe.concurrent('an instance of a deployment', () => {
   it('is alive until its time is over, and not after it closed', async () => {
     await using fleet = await openFleet()
     const [one, two] = [await fleet.open('one'), await fleet.open('two')]

@@ -15,7 +15,7 @@ import { openSqliteStore } from '../../src/state/sqlite.ts'
 import type { Store } from '../../src/state/store.ts'
 
 /** Leases of tests end sooner than real ones. */
-export const TTL = 1_500
+export const TTL = 3_000
 
 export interface Member {
   readonly id: InstanceId
@@ -107,7 +107,7 @@ type Telling = Pick<Parameters<typeof openRedisVotes>[0], 'report' | 'now' | 'tt
 async function votesAt(url: string, instance: InstanceId, telling: Telling): Promise<Votes> {
   const address = parseRedisAddress(url)
   if (address.kind === 'bad') throw new Error(address.why)
-  return await openRedisVotes({ address, instance, deployment: 'test', limit: 400, ...telling })
+  return await openRedisVotes({ address, instance, deployment: 'test', limit: 1_000, ...telling })
 }
 
 function withSwitch(store: Store): { database: Switch; switched: Store } {

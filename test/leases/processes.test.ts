@@ -1,31 +1,29 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { InstanceId } from '../../src/core/model.ts'
 import { type RedisPlace, startRedis } from '../services/redis.ts'
 import type { Told } from './deployment-child.ts'
 import { openFleet, TTL, takenOver, until } from './fleet.ts'
 
 let place: RedisPlace
-let children: ChildProcess[] = []
+const children: ChildProcess[] = []
 
 beforeAll(async () => {
   place = await startRedis()
 })
 
-afterAll(() => place[Symbol.asyncDispose]())
-
-afterEach(async () => {
+afterAll(async () => {
   for (const child of children) {
     if (child.exitCode !== null || child.signalCode !== null) continue
     child.kill('SIGKILL')
     await once(child, 'exit')
   }
-  children = []
+  await place[Symbol.asyncDispose]()
 })
 
-describe.each([
+describe.concurrent.each([
   ['the database alone', false],
   ['the database and Redis', true],
 ])('a lease of another process, with %s', (_, withRedis) => {

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Instant } from '../../src/core/model.ts'
 import { slotLock } from '../../src/leases/slot-lock.ts'
 import { LeaseLost } from '../../src/lib/errors.ts'
@@ -99,15 +99,9 @@ describe.each(['one Redis', 'sentinels', 'a cluster'])('leases with %s', (which)
   })
 })
 
-describe('leases while Redis is away', () => {
-  let place: RedisPlace
-
-  beforeEach(async () => {
-    place = await startRedis()
-    return () => place[Symbol.asyncDispose]()
-  })
-
+describe.concurrent('leases while Redis is away', () => {
   it.each(['die', 'stall'] as const)('are decided by the database alone: %s', async (way) => {
+    await using place = await startRedis()
     await using fleet = await openFleet()
     await using link = await startProxy(place.servers[0]?.port ?? 0)
     const redis = `redis://127.0.0.1:${link.port}`
@@ -137,6 +131,7 @@ describe('leases while Redis is away', () => {
   })
 
   it('stay where they are when Redis crashes and comes back empty', async () => {
+    await using place = await startRedis()
     await using fleet = await openFleet()
     const one = await fleet.open('one', { redis: place.url })
     const two = await fleet.open('two', { redis: place.url })
@@ -152,6 +147,7 @@ describe('leases while Redis is away', () => {
   })
 
   it('open on a Redis that was never there', async () => {
+    await using place = await startRedis()
     await using fleet = await openFleet()
     await place.servers[0]?.crash()
     const one = await fleet.open('one', { redis: place.url })
@@ -160,7 +156,7 @@ describe('leases while Redis is away', () => {
   })
 })
 
-describe('leases while the database is away', () => {
+describe.concurrent('leases while the database is away', () => {
   let place: RedisPlace
 
   beforeAll(async () => {

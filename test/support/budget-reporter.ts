@@ -10,7 +10,7 @@ const BUDGETS: Readonly<Record<string, number>> = {
   sources: 180,
   targets: 300,
   state: 90,
-  leases: 60,
+  leases: 120,
   notify: 60,
   act: 120,
   observe: 60,
