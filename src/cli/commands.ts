@@ -9,7 +9,6 @@ import type { Context, GlobalFlags, Verb } from './context.ts'
 const LATER: Readonly<Record<string, readonly string[]>> = {
   '': ['drill'],
   system: ['verify'],
-  state: ['export', 'import'],
 }
 
 /** Parses, calls one verb and prints its failure. Resolves with the exit code; throws nothing. */
@@ -217,6 +216,16 @@ function addOtherVerbs(program: Command, run: Run): void {
     .command('adopt')
     .description('rebuild the history from the manifests on the targets')
     .action(run(async () => (await import('./state-adopt.ts')).stateAdopt))
+  state
+    .command('export')
+    .argument('[file]')
+    .description('all of it as lines of JSON, to move it to another database')
+    .action(run(async () => (await import('./state-export.ts')).stateExport))
+  state
+    .command('import')
+    .argument('<file>')
+    .description('what export wrote, into a state that is new: all or nothing')
+    .action(run(async () => (await import('./state-import.ts')).stateImport))
 }
 
 function addPauseVerbs(job: Command, run: Run): void {

@@ -5,6 +5,7 @@ import { readHistory } from './history.ts'
 import type { Store } from './store.ts'
 import { appliedMethods } from './store-applied.ts'
 import { backupMethods } from './store-backups.ts'
+import { exchangeMethods } from './store-exchange.ts'
 import { fleetMethods } from './store-fleet.ts'
 import { journalMethods } from './store-journal.ts'
 import { messageMethods } from './store-messages.ts'
@@ -30,6 +31,7 @@ export function kyselyStore(engine: Engine, program: number): Store {
     ...pinMethods(engine, write),
     ...fleetMethods(engine, write),
     ...pulseMethods(engine),
+    ...exchangeMethods(engine, write),
 
     takeFence: (lease, instance) =>
       write(`take the fence of ${lease}`, (tx) => nextFence(tx, lease, instance)),

@@ -19,6 +19,7 @@ import type {
   TargetId,
 } from '../core/model.ts'
 import type { History } from '../core/observed.ts'
+import type { StateRow } from './exchange.ts'
 import type { FleetStore } from './fleet.ts'
 
 /**
@@ -96,6 +97,11 @@ export interface Store extends FleetStore {
    */
   trim(keep: number): Promise<void>
 
+  /** Hands over every row as of one moment, a few at a time, after the version of its schema. */
+  exportTo(take: StateTaker): Promise<void>
+  /** Takes all of these rows, or none when they throw. Throws `StateRefused` unless the state is new. */
+  importFrom(rows: AsyncIterable<StateRow>): Promise<void>
+
   /** Brings an older schema up to this program's; refuses one too far apart. Called once at open. */
   close(): Promise<void>
 }
@@ -112,6 +118,12 @@ export interface OpenWork {
   readonly kind: 'run' | 'backup' | 'restore'
   readonly job: JobId | null
   readonly instance: InstanceId
+}
+
+/** Who takes a state that is exported. */
+export interface StateTaker {
+  head(schema: number): Promise<void>
+  rows(rows: readonly StateRow[]): Promise<void>
 }
 
 export interface HistoryQuery {
