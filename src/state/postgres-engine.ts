@@ -23,7 +23,7 @@ export interface PostgresEngineOptions {
   readonly place: string
   readonly waits: Waits
   /** How long transactions are begun again and again once the database cannot be reached. */
-  readonly patience: Millis
+  readonly patience: () => Millis
   /** Told what another try got over. */
   readonly onTrouble: (error: unknown) => void
 }
@@ -88,7 +88,7 @@ function persistence({ patience, onTrouble }: PostgresEngineOptions, isOpen: () 
         if (error instanceof LinkLost) awaySince ??= now
         const since = error instanceof LinkLost ? (awaySince ?? now) : began
         const pause = pauseAfter(error, tries)
-        if (pause === null || !isOpen() || now + pause > since + patience) throw error
+        if (pause === null || !isOpen() || now + pause > since + patience()) throw error
         onTrouble(error)
         await setTimeout(pause)
       }

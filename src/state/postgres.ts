@@ -47,6 +47,8 @@ const PATIENT: Partial<Waits> = {
 }
 /** PgBouncer keeps telling for 15 s that a server is away once it found it so. */
 const PATIENCE = 20_000 as Millis
+/** Somebody waits at a terminal, or a supervisor tries again by itself. */
+const AT_OPENING = 5_000 as Millis
 /** A pass asks one thing after the other; heartbeat and messages come beside it. */
 const CONNECTIONS = 4
 const OF_INT8 = types.builtins.INT8
@@ -59,7 +61,9 @@ const OF_INT8 = types.builtins.INT8
  */
 export async function openPostgresStore(options: PostgresStoreOptions): Promise<Store> {
   const { url, direct, migrations = MIGRATIONS } = options
-  const engine = connect(url, options)
+  const { patience = PATIENCE } = options
+  let now = Math.min(AT_OPENING, patience) as Millis
+  const engine = connect(url, options, () => now)
   const program = programVersion(migrations)
   try {
     const found = await reading(engine, 'open the state', look)
@@ -67,6 +71,7 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
     if (found === null || found < program) {
       await moveOn(direct ?? url, options, migrations)
     }
+    now = patience
     return kyselyStore(engine, program)
   } catch (error) {
     await engine.close()
@@ -74,8 +79,13 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
   }
 }
 
-function connect(url: Secret, options: PostgresStoreOptions, more: Partial<Waits> = {}): Engine {
-  const { onTrouble = () => {}, patience = PATIENCE } = options
+function connect(
+  url: Secret,
+  options: PostgresStoreOptions,
+  patience: () => Millis,
+  more: Partial<Waits> = {},
+): Engine {
+  const { onTrouble = () => {} } = options
   const waits = { ...WAITS, ...options.waits, ...more }
   const pool = new Pool({
     connectionString: url.reveal(),
@@ -115,7 +125,7 @@ async function moveOn(
   options: PostgresStoreOptions,
   migrations: readonly Migration[],
 ): Promise<void> {
-  const engine = connect(url, options, PATIENT)
+  const engine = connect(url, options, () => AT_OPENING, PATIENT)
   try {
     await writing(engine, 'change the schema', async (tx) => {
       await engine.alone(tx, 'schema')

@@ -122,6 +122,17 @@ describe('a state on PostgreSQL', () => {
     expect(await store.fact('late')).toBe('x')
   })
 
+  it('waits for a server that is away once, not again for each call that comes later', async () => {
+    const store = await open({ url: new Secret(through(url)), patience: 1000 as Millis })
+    link.die()
+    await expect(store.fact('a')).rejects.toThrow('cannot be reached')
+    const before = troubles
+    for (let n = 0; n < 20; n++) await expect(store.fact('a')).rejects.toThrow('cannot be reached')
+    expect(troubles).toBe(before)
+    link.heal()
+    expect(await store.fact('a')).toBeNull()
+  })
+
   it('never does twice what may have been committed', async () => {
     const cutter = await startCutter(server.port)
     try {

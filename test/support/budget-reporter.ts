@@ -9,7 +9,7 @@ const BUDGETS: Readonly<Record<string, number>> = {
   stream: 120,
   sources: 180,
   targets: 300,
-  state: 90,
+  state: 180,
   leases: 120,
   notify: 60,
   act: 120,
