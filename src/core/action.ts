@@ -8,6 +8,7 @@ import type {
   GroupId,
   Instant,
   JobId,
+  Millis,
   Pin,
   Restore,
   RestoreId,
@@ -231,6 +232,8 @@ export interface PruneBlockedAction {
     | { readonly rule: 'too-many'; readonly share: number; readonly limit: number }
     | { readonly rule: 'newest-attempt-failed'; readonly backup: BackupId }
     | { readonly rule: 'shrunk'; readonly bytes: Bytes; readonly median: Bytes }
+    /** A clock contradicts ours by that much: no age can be trusted. */
+    | { readonly rule: 'clock-skew'; readonly place: string; readonly by: Millis }
 }
 
 /** An in-place restore that failed, or whose baseline is complete: its pins go, and the data from before it. */

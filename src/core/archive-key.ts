@@ -15,6 +15,9 @@ const AFTER_HIQLITE = 30
 /** Where everything of ours stands that belongs to an archive of such a name. */
 export const ASIDE = '.holdfast/'
 
+/** What tells one folder of a local target from another, where several instances share it. */
+export const PLACE_KEY = `${ASIDE}place`
+
 type JobNames = Pick<DesiredJob, 'name' | 'app' | 'organization' | 'path' | 'renamedFrom'>
 type SourceNames = Pick<DesiredSource, 'name' | 'group'>
 

@@ -1,3 +1,4 @@
+import type { ClockSkew } from './clock.ts'
 import type { Pause } from './fleet.ts'
 import type { Manifest } from './manifest.ts'
 import type {
@@ -27,6 +28,8 @@ export interface Observed {
   readonly alive: ReadonlySet<InstanceId>
   /** True when the jobs' lease is ours: what of them looks half done is nobody's work of this moment. */
   readonly underLease?: boolean
+  /** Our clock against the database's, where instances share one. */
+  readonly clock?: ClockSkew | null
   /** What takes no slots until it is resumed. */
   readonly pauses: readonly Pause[]
   /** A confirmed `backup prune`: the guards that block a large deletion are off. */

@@ -1,5 +1,6 @@
 import { formatBytes } from '../lib/size.ts'
 import type { PruneBlockedAction } from './action.ts'
+import { clockFaults } from './clock.ts'
 import type {
   Backup,
   BackupId,
@@ -86,6 +87,8 @@ export function blockOf(
 ): PruneBlockedAction['because'] | null {
   const last = newestFinished(scene, group)
   if (last?.status === 'failed') return { rule: 'newest-attempt-failed', backup: last.id }
+  const [clock] = clockFaults(scene.observed)
+  if (clock) return { rule: 'clock-skew', ...clock }
   if (scene.observed.pruneConfirmed) return null
   if (would.shrunk !== null) return { rule: 'shrunk', ...would.shrunk }
   const share = would.drop / would.total

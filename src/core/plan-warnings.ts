@@ -1,4 +1,5 @@
 import { count } from '../lib/count.ts'
+import { clockWarnings } from './clock.ts'
 import type { Desired, DesiredJob, Encryption, TargetId } from './model.ts'
 import type { Observed, Warning } from './observed.ts'
 import { byText, groupedBy } from './order.ts'
@@ -22,6 +23,7 @@ export function planWarnings(desired: Desired, observed: Observed): readonly War
     ...damaged(observed),
     ...standing(observed),
     ...pauseWarnings(observed),
+    ...clockWarnings(observed),
     ...observed.warnings,
   ])
 }

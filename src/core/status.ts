@@ -1,4 +1,4 @@
-import { archiveOfManifest, archiveOfPin } from './archive-key.ts'
+import { archiveOfManifest, archiveOfPin, PLACE_KEY } from './archive-key.ts'
 import type {
   Backup,
   BackupStatus,
@@ -210,6 +210,7 @@ function foreignOn(listing: Listing | undefined, copies: readonly Copy[]): numbe
   const known = new Set(copies.map(({ key }) => key))
   for (const [key, found] of listing.manifests) if (found.kind === 'ours') known.add(key)
   const archiveOf = (key: string) => archiveOfManifest(key) ?? archiveOfPin(key) ?? key
-  return [...listing.objects.keys()].filter((key) => !known.has(archiveOf(key)) && !isProbe(key))
+  const isOwn = (key: string) => isProbe(key) || key === PLACE_KEY
+  return [...listing.objects.keys()].filter((key) => !known.has(archiveOf(key)) && !isOwn(key))
     .length
 }

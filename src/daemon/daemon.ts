@@ -69,7 +69,7 @@ async function runInside(
   tellLoaded(first, ambient)
   const request = requestedRestore(ambient.env)
   const wake = createWake()
-  await using session = await openSession(first.desired, waking(ambient, wake))
+  await using session = await openSession(first.desired, waking(ambient, wake), 'daemon')
   using _lock = lockDaemon(join(first.desired.dataDir, 'leases'), session.instance)
   const running = { generation: first, world: worldOf(session, first.desired, vitals) }
   const world = () => running.world
@@ -77,7 +77,7 @@ async function runInside(
   const cut = new AbortController()
   const stop = AbortSignal.any([orders.stop, cut.signal])
   const dispatch = createDispatch({ world, wake, stop, vitals })
-  const control = createControl(world, dispatch)
+  const control = createControl(world, telling(dispatch, session))
   await using _open = await face({
     world,
     vitals,
@@ -101,6 +101,21 @@ async function runInside(
   }
   tellStarted(life)
   return await live(life)
+}
+
+/** Whoever else is there hears at once that this instance takes no slots, or takes them again. */
+function telling(dispatch: Dispatch, session: Session): Pick<Dispatch, 'drain' | 'undrain'> {
+  return {
+    async drain(timeout) {
+      const done = dispatch.drain(timeout)
+      await session.tellDraining(true)
+      return await done
+    },
+    undrain() {
+      dispatch.undrain()
+      void session.tellDraining(false)
+    },
+  }
 }
 
 /** The world as this config wants it, under leases that are counted. */
@@ -173,6 +188,7 @@ async function live(life: Life): Promise<'drained' | 'aborted'> {
     if (!lifetime.aborted) await dispatch.pause(changed ? SOON : null)
   }
   vitals.enter('draining')
+  void life.session.tellDraining(true)
   return await drain({ world: running.world, dispatch, stop: orders.stop, cut })
 }
 

@@ -3,12 +3,10 @@ import { join } from 'node:path'
 import process from 'node:process'
 import type { Instance } from '../core/fleet.ts'
 import type { Desired, InstanceId, Millis } from '../core/model.ts'
-import { parseRedisAddress } from '../core/redis-address.ts'
 import type { LeasesState } from '../leases/deployment.ts'
 import type { Leases } from '../leases/lease.ts'
 import { openMachineLeases } from '../leases/machine.ts'
-import { type SlotLock, slotLock } from '../leases/slot-lock.ts'
-import type { Votes } from '../leases/votes.ts'
+import type { SlotLock } from '../leases/slot-lock.ts'
 import type { Fleet } from '../observe/fleet.ts'
 import { newId } from '../platform/ids.ts'
 import type { Store } from '../state/store.ts'
@@ -43,32 +41,32 @@ export async function openLeases(request: LeasesRequest): Promise<OpenedLeases> 
   }
   let self = instanceOf(instance, request)
   const { report, now } = ambient
+  const { redis, deployment } = desired
   // Loaded by those alone who share a state: a daemon that is alone has no use for them.
-  const { openDeploymentLeases } = await import('../leases/deployment.ts')
-  const votes = await openVotes(instance, request)
-  const leases = await openDeploymentLeases({ store, votes, life: () => self, report, now })
+  const { openSharedLeases } = await import('../leases/shared.ts')
+  const { leases, slots } = await openSharedLeases({
+    store,
+    redis,
+    deployment,
+    life: () => self,
+    report,
+    now,
+  })
   return {
     instance,
     leases,
-    fleet: { self: () => self, instances: () => store.instances() },
-    slots: votes && slotLock(votes, instance),
+    fleet: {
+      self: () => self,
+      instances: () => store.instances(),
+      clock: () => leases.state().skew,
+    },
+    slots,
     state: leases.state,
     async tellDraining(isDraining) {
       self = { ...self, isDraining }
       await leases.beat()
     },
   }
-}
-
-async function openVotes(
-  instance: InstanceId,
-  { desired: { redis, deployment }, ambient: { report, now } }: LeasesRequest,
-): Promise<Votes | null> {
-  if (redis === null) return null
-  const { openRedisVotes } = await import('../leases/redis/votes.ts')
-  const address = parseRedisAddress(redis.reveal())
-  if (address.kind === 'bad') throw new Error('the config was checked before')
-  return await openRedisVotes({ address, instance, deployment, report, now })
 }
 
 function instanceOf(id: InstanceId, { desired, ambient, kind }: LeasesRequest): Instance {

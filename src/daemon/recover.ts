@@ -60,7 +60,7 @@ async function recoverRestoresAlone(world: World): Promise<void> {
   const entries = await world.store.journal()
   const restores = await openRestores(world)
   for (const entry of entries) {
-    if (entry.kind !== 'swap' || restores.alive.has(entry.restore)) continue
+    if (entry.kind !== 'swap' || restores.notOurs.has(entry.restore)) continue
     await finishSwap(entry, world).catch((error: unknown) => tellUnfinished(entry, error, world))
   }
   for (const restore of restores.dead) {
@@ -87,17 +87,29 @@ async function closeRuns(world: World): Promise<void> {
 
 async function openRestores(world: World) {
   const { restores } = await world.store.history({ depth: 'recent', jobs: null })
-  const alive = new Set<string>()
+  const isOfThisHost = await hostOf(world)
+  const notOurs = new Set<string>()
   const dead: Restore[] = []
   for (const restore of restores) {
     if (restore.status !== 'running') continue
-    if (await world.leases.isAlive(restore.instance)) alive.add(restore.id)
-    else dead.push(restore)
+    const isLeft = isOfThisHost(restore) && !(await world.leases.isAlive(restore.instance))
+    if (isLeft) dead.push(restore)
+    else notOurs.add(restore.id)
   }
   const swapped = new Set(
     (await world.store.journal()).map((entry) => (entry.kind === 'swap' ? entry.restore : null)),
   )
-  return { alive, dead: dead.filter(({ id }) => !swapped.has(id)) }
+  return { notOurs, dead: dead.filter(({ id }) => !swapped.has(id)) }
+}
+
+/** What another host began is about paths of that host: its own instance puts it in order. */
+async function hostOf({ fleet }: World): Promise<(restore: Restore) => boolean> {
+  if (fleet === null) return () => true
+  const { name } = fleet.self()
+  const ours = new Set(
+    (await fleet.instances()).flatMap((one) => (one.name === name ? one.id : [])),
+  )
+  return ({ instance }) => ours.has(instance)
 }
 
 /** The entry stays and is tried again; until then nothing of that source is touched. */

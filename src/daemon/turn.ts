@@ -10,6 +10,7 @@ import { holdPatiently, type Lease, type Turn } from '../leases/lease.ts'
 import { messageOf, reportOf } from '../lib/errors.ts'
 import { observe } from '../observe/observe.ts'
 import type { World } from '../observe/world.ts'
+import { takeRoom } from './room.ts'
 
 /** Observing, planning and acting again after this many backups would be a loop of our own making. */
 const ROUNDS = 6
@@ -47,7 +48,11 @@ export async function takeTurn(
   signal: AbortSignal,
 ): Promise<Turn<readonly Outcome[]>> {
   const asked = { leases: world.leases, patience: request.patience }
-  return await holdPatiently(asked, `job:${request.job}`, signal, async (lease, held) => {
+  const room = await takeRoom(request.job, world)
+  if (room.kind === 'busy') return room
+  await using _room = room
+  const roomy = AbortSignal.any([signal, room.signal])
+  return await holdPatiently(asked, `job:${request.job}`, roomy, async (lease, held) => {
     tellTaken(request.job, lease, world)
     if ((await request.onHeld?.()) === false) return []
     await finishOwnDeletes(request.job, world, held)

@@ -1,3 +1,4 @@
+import type { ClockSkew } from '../core/clock.ts'
 import type { Instance, InstanceSeen } from '../core/fleet.ts'
 
 /** The instances that share a state, for those who have to know of each other. */
@@ -6,4 +7,6 @@ export interface Fleet {
   self(): Instance
   /** All that are known, dead ones too. */
   instances(): Promise<readonly InstanceSeen[]>
+  /** Our clock against the database's, as last measured. */
+  clock(): ClockSkew | null
 }

@@ -41,6 +41,7 @@ export async function observe(scope: Scope, world: World, signal: AbortSignal): 
     postures,
     underLease: scope.underLease === true,
     alive: scope.underLease ? new Set() : await observeLife(history, world),
+    clock: world.fleet?.clock() ?? null,
     pauses,
     pruneConfirmed: scope.pruneConfirmed,
     restoreRequested: scope.restoreRequested,

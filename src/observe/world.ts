@@ -18,6 +18,7 @@ import type { Store } from '../state/store.ts'
 import type { Throttle } from '../stream/throttle.ts'
 import type { Target, TargetKind } from '../targets/target.ts'
 import type { Fleet } from './fleet.ts'
+import { provePlace } from './place.ts'
 import { uploadLog } from './uploads.ts'
 
 /** All that the executors may touch. One parameter, so that nothing is ambient. */
@@ -73,12 +74,16 @@ export async function configureTarget(world: World, target: DesiredTarget): Prom
   const load = world.plugins.targets.get(target.kind)
   if (!load) throw new NotAvailable(`target type ${target.kind}`, { at: `targets.${target.name}` })
   const kind = await load()
-  return kind.configure(section(`targets.${target.name}`, target.options), {
+  const opened = kind.configure(section(`targets.${target.name}`, target.options), {
     allowLocal: world.allowLocal,
     dataDir: world.desired.dataDir,
     uploads: uploadLog(target.id, world.store, world.now),
     report: world.report,
   })
+  if (world.fleet !== null && target.kind === 'local') {
+    await provePlace({ id: target.id, target: opened, store: world.store, newId: world.newId })
+  }
+  return opened
 }
 
 /** A declared source, configured. Throws `NotAvailable` for a kind that is not built. */

@@ -64,9 +64,12 @@ async function beat(tx: Tx, engine: Engine, { life, held, ttl }: Beating): Promi
     .values({ id: life.id, ...row })
     .onConflict((on) => on.column('id').doUpdateSet(row))
     .execute()
+  // Whose restore it was tells on which host it has to be put in order.
+  const restoring = tx.selectFrom('restores').select('instance').where('status', '=', 'running')
   await tx
     .deleteFrom('instances')
     .where('until', '<', now - REMEMBERED)
+    .where('id', 'not in', restoring)
     .execute()
   const ours: string[] = []
   for (const some of chunks(held, AT_ONCE)) {

@@ -4,7 +4,7 @@ import { settingWords } from '../core/plan-posture.ts'
 import { MISSED_LIMIT } from '../core/schedule.ts'
 import { count } from '../lib/count.ts'
 import { formatBytes } from '../lib/size.ts'
-import { iso } from '../lib/time.ts'
+import { formatDuration, iso } from '../lib/time.ts'
 
 /** What a step does: `back up files, db of job shop`. */
 export function actionWords(action: Action): string {
@@ -100,6 +100,8 @@ const REASONS: { readonly [R in Reason['rule']]: (because: By<R>) => string } = 
   'newest-attempt-failed': ({ backup }) => `the newest attempt, ${backup}, failed`,
   shrunk: ({ bytes, median }) =>
     `the newest archive has ${formatBytes(bytes)} where ${formatBytes(median)} is usual`,
+  'clock-skew': ({ place, by }) =>
+    `the clock of this machine is ${formatDuration(Math.abs(by))} ${by > 0 ? 'ahead of' : 'behind'} that of ${place}`,
   'baseline-complete': ({ backup }) => `backup ${backup} was made after it`,
   'restore-failed': () => 'it failed and replaced nothing',
 }
