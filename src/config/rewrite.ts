@@ -36,9 +36,10 @@ function expand(tree: Tree, schema: Schema | null, path: string, context: Rewrit
       return { ...tree, items }
     }
     case 'map': {
+      const shape = schema === null ? null : settle(schema, tree)
       const entries = [...tree.entries].map(([key, { place, value }]): [string, Entry] => {
-        // Only blocks of the top level belong to other programs.
-        const inner = schema === null ? null : schemaOf(schema, key)
+        // What belongs to other programs is theirs to expand.
+        const inner = shape === null ? null : schemaOf(shape, key)
         return [key, { place, value: expand(value, inner, joinPath(path, key), context) }]
       })
       return { ...tree, entries: new Map(entries) }

@@ -18,7 +18,7 @@ describe('a fault of a TOML config names its place, its path and the next step',
     [
       'a quoted key',
       "[targets.disk]\ntype = 'local'\npath = '/b'\n'colour x' = 1",
-      'holdfast.toml:4:1 targets.disk.colour x: unknown key "colour x" (known here: type, default, retention, path, require_mount)',
+      'holdfast.toml:4:1 targets.disk.colour x: unknown key "colour x" (known here: type, default, retention, concurrency, path, require_mount)',
     ],
     [
       'a table that lacks a key',

@@ -245,7 +245,6 @@ describe('an organization', () => {
 describe('what this version does not build', () => {
   it('is listed by path and in words, and nothing else is', async () => {
     const text = [
-      'redis: "redis://h"',
       'auto: false',
       'docker: {}',
       'targets: { l: { type: local, path: /l } }',
@@ -259,7 +258,6 @@ describe('what this version does not build', () => {
     ].join('\n')
     const { unavailable } = await loadText(text)
     expect(unavailable.map(({ path, what }) => `${path}: ${what}`)).toEqual([
-      'redis: redis',
       'docker: docker',
       'jobs.a.sources[1]: source type volume',
       'jobs.a.objectives.rto: restore drills',

@@ -163,9 +163,14 @@ describe('the environment', () => {
     }
     const faults = await faultsIn('state: sqlite\nredis_file: /nowhere', env)
     expect(faults.map(line)).toEqual([
-      'HOLDFAST_REDIS_URL redis: must be an address that begins with redis://, rediss://, sentinel:// or cluster://',
+      'HOLDFAST_REDIS_URL redis: must be an address that begins with redis://, rediss:// or sentinel://',
     ])
     const desired = await loadText('data_dir: /x', { HOLDFAST_STATE: env.HOLDFAST_STATE })
-    expect(desired.unavailable).toEqual([{ path: 'state', what: 'state in PostgreSQL' }])
+    expect(desired.state).toEqual({
+      kind: 'postgres',
+      url: new Secret(env.HOLDFAST_STATE),
+      direct: null,
+    })
+    expect(JSON.stringify(desired)).not.toContain('hunter2')
   })
 })

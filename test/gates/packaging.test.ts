@@ -60,7 +60,7 @@ describe('the packages', () => {
       ...devDependencies,
       ...optionalDependencies,
     })) {
-      expect(version, name).toMatch(/^\d+\.\d+\.\d+$/)
+      expect(version, name).toMatch(/^\d+\.\d+\.\d+(-beta\.\d+)?$/)
       expect(packages[`node_modules/${name}`]?.version, name).toBe(version)
     }
     expect(Object.values(packages).filter(({ resolved }) => resolved !== undefined)).toEqual([])
