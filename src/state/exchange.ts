@@ -127,6 +127,6 @@ function isRecord(value: unknown): value is Record<string, unknown> {
 
 function notOurs(number: number, why: string): StateRefused {
   return new StateRefused(`line ${number} is no part of an exported state: ${why}`, {
-    hint: 'name a file that holdfast state export has written, unchanged',
+    hint: 'name a file as this writes it: holdfast state export',
   })
 }

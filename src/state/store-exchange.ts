@@ -47,7 +47,7 @@ function once(what: string): () => void {
   return () => {
     if (++tries === 1) return
     throw new StateRefused(`the database was lost midway through the ${what}`, {
-      hint: `begin it anew: holdfast state ${what}`,
+      hint: 'begin it anew',
     })
   }
 }

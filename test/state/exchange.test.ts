@@ -134,7 +134,11 @@ describe('an exported state', () => {
         await expect(importFile(to, file, SCHEMA), why).rejects.toThrow(why)
         expect((await to.history({ depth: 'full', jobs: null })).runs).toEqual([])
       }
+      // Of a schema before this one: what that did not know is empty.
+      const older = lines.map((line) => line.replace(/,"encryption":(null|"[^"]*")/, ''))
+      writeFileSync(path, `${older.join('\n').replace(`"schema":${SCHEMA}`, '"schema":1')}\n`)
       await importFile(to, path, SCHEMA)
+      expect((await to.history({ depth: 'full', jobs: null })).copies).toHaveLength(2)
     }
   })
 

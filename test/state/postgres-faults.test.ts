@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { connect, createServer } from 'node:net'
+import { setImmediate } from 'node:timers/promises'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import type { Millis } from '../../src/core/model.ts'
 import { Secret } from '../../src/lib/secret.ts'
@@ -91,8 +92,10 @@ describe('a state on PostgreSQL', () => {
       link.die()
       await server.crash()
       link.redirect(follower.port)
+      const before = troubles
       link.heal()
       // Until it is promoted it answers, and takes no writes.
+      await Promise.race([late, moreTroubles(before)])
       await follower.promote()
       const answers = await late
       const kept = new Set(await server.ask(at(follower.port), 'select key from holdfast.facts'))
@@ -100,7 +103,8 @@ describe('a state on PostgreSQL', () => {
       expect(acknowledged.filter(({ key }) => !kept.has(key))).toEqual([])
       expect(kept.has('before-19')).toBe(true)
       await store.saveFact('after', 'x')
-      expect(answers.length - acknowledged.length).toBeLessThanOrEqual(4)
+      // At most the one whose commit was on its way.
+      expect(answers.length - acknowledged.length).toBeLessThanOrEqual(1)
     } finally {
       await follower[Symbol.asyncDispose]()
       await server.start()
@@ -212,6 +216,11 @@ function saveFacts(store: Store, count: number) {
     }
     return saved
   })()
+}
+
+/** Resolves once a fault was got over that came after the first `count`. */
+async function moreTroubles(count: number): Promise<void> {
+  while (troubles === count) await setImmediate()
 }
 
 /** Resolves once another transaction has locked the table of facts. */

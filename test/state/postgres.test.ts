@@ -95,9 +95,9 @@ describe('a state on PostgreSQL', () => {
     }
   })
 
-  it('has one of two that say at once what was applied, and what is pinned', async () => {
+  it('has one of four that say at once what was applied, and what is pinned', async () => {
     const url = await server.database()
-    const stores = [await open(url), await open(url)]
+    const stores = [await open(url), await open(url), await open(url), await open(url)]
     const target = 'nas' as TargetId
     for (let round = 0; round < 10; round++) {
       await Promise.all(
