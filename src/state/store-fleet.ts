@@ -102,25 +102,29 @@ interface Taking {
   readonly ttl: Millis
 }
 
-/** One statement decides; the number is taken in the same transaction, and only by who got it. */
+/**
+ * Looked at first, because PostgreSQL locks a row that is in the way, and its holder's beat would wait.
+ * Then one statement decides; the number is taken in the same transaction, and only by who got it.
+ */
 async function takeLease(tx: Tx, engine: Engine, taking: Taking): Promise<LeaseTaken | LeaseHeld> {
   const { name, instance } = taking
-  for (;;) {
-    if (await seize(tx, engine, taking)) break
+  do {
     const held = await tx
       .selectFrom('leases')
       .select(['instance', 'until'])
       .where('name', '=', name)
+      .where('until', '>', engine.clock)
       .executeTakeFirst()
-    // None when its holder has let go in between.
-    if (!held) continue
-    return { kind: 'held', instance: held.instance as InstanceId, until: held.until as Instant }
-  }
+    if (held) {
+      return { kind: 'held', instance: held.instance as InstanceId, until: held.until as Instant }
+    }
+  } while (!(await seize(tx, engine, taking)))
   const fence = await nextFence(tx, name, instance)
   await tx.updateTable('leases').set({ fence }).where('name', '=', name).execute()
   return { kind: 'taken', fence }
 }
 
+/** False when another was quicker. */
 async function seize(tx: Tx, engine: Engine, { name, instance, ttl }: Taking): Promise<boolean> {
   const until = sql<number>`${engine.clock} + ${sql.lit(ttl)}`
   const got = await tx

@@ -1,7 +1,7 @@
 import { describe, expect } from 'vitest'
 import type { Instance, Pause } from '../../src/core/fleet.ts'
 import type { InstanceId, JobId, Millis } from '../../src/core/model.ts'
-import type { LeaseHeld, LeaseTaken } from '../../src/state/fleet.ts'
+import type { HeldLease, LeaseHeld, LeaseTaken } from '../../src/state/fleet.ts'
 import type { Store } from '../../src/state/store.ts'
 import { minute } from './history-fixtures.ts'
 import { lawOf, type OpenStore } from './store-bench.ts'
@@ -100,11 +100,12 @@ function beatLaws(name: string, open: OpenStore): void {
       const kept = await take(store, 'kept', ONE, OVER)
       const lost = await take(store, 'lost', ONE, OVER)
       const twice = await take(store, 'twice', ONE, OVER)
-      await take(store, 'lost', TWO)
+      const theirs = await take(store, 'lost', TWO)
       await take(store, 'twice', ONE, OVER)
       const held = [
         { name: 'kept', fence: kept.fence },
         { name: 'lost', fence: lost.fence },
+        { name: 'lost', fence: theirs.fence },
         { name: 'twice', fence: twice.fence },
         { name: 'never', fence: 1 },
       ]
@@ -121,8 +122,12 @@ function beatLaws(name: string, open: OpenStore): void {
 
     law('renews however many are held', async (store) => {
       const names = Array.from({ length: 1200 }, (_, index) => `job/${index}`)
-      const held: { readonly name: string; readonly fence: number }[] = []
-      for (const one of names) held.push({ name: one, fence: (await take(store, one, ONE)).fence })
+      const held: HeldLease[] = []
+      while (held.length < names.length) {
+        const some = names.slice(held.length, held.length + 50)
+        const taken = await Promise.all(some.map((one) => take(store, one, ONE)))
+        held.push(...taken.map(({ fence }, index) => ({ name: some[index] ?? '', fence })))
+      }
       const beat = await store.beat(life(ONE), held, LONG)
       expect([...beat.held].sort()).toEqual([...names].sort())
     })
