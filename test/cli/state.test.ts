@@ -1,12 +1,12 @@
 import { readdir, stat } from 'node:fs/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { type PostgresServer, startPostgres } from '../services/postgres.ts'
+import { HASTY, type PostgresServer, startPostgres } from '../services/postgres.ts'
 import { type Document, filesConfig, makeWorkspace, type Workspace } from '../support/holdfast.ts'
 
 let server: PostgresServer
 
 beforeAll(async () => {
-  server = await startPostgres()
+  server = await startPostgres(HASTY)
 })
 
 afterAll(async () => {

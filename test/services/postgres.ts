@@ -28,6 +28,9 @@ export interface Follower extends PostgresServer {
   promote(): Promise<void>
 }
 
+/** Settings for tests that are not about what a crash leaves: nothing waits for the disk. */
+export const HASTY = ['fsync=off', 'full_page_writes=off'] as const
+
 const PASSWORD = 'correct horse'
 let databases = 0
 

@@ -11,7 +11,7 @@ import type { Store } from '../../src/state/store.ts'
 import { backupOf, copyOf, minute, restoreOf, runOf } from '../contract/history-fixtures.ts'
 import { failure, succeed } from '../contract/store-bench.ts'
 import { type PgBouncer, startPgBouncer } from '../services/pgbouncer.ts'
-import { type PostgresServer, startPostgres } from '../services/postgres.ts'
+import { HASTY, type PostgresServer, startPostgres } from '../services/postgres.ts'
 import { fill } from './fill.ts'
 import { openAt } from './open-at.ts'
 
@@ -24,7 +24,7 @@ let folder: string
 let opened: Store[]
 
 beforeAll(async () => {
-  server = await startPostgres()
+  server = await startPostgres(HASTY)
   pooler = await startPgBouncer(server)
 })
 

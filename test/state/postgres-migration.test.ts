@@ -6,7 +6,7 @@ import { StateRefused } from '../../src/lib/errors.ts'
 import type { Migration } from '../../src/state/migration.ts'
 import { MIGRATIONS } from '../../src/state/migrations.ts'
 import type { Store } from '../../src/state/store.ts'
-import { type PostgresServer, startPostgres } from '../services/postgres.ts'
+import { HASTY, type PostgresServer, startPostgres } from '../services/postgres.ts'
 import { FOURTH, SECOND, THIRD } from './later-migrations.ts'
 import { openAt } from './open-at.ts'
 
@@ -21,7 +21,7 @@ let url: string
 let opened: Store[]
 
 beforeAll(async () => {
-  server = await startPostgres()
+  server = await startPostgres(HASTY)
 })
 
 afterAll(async () => {

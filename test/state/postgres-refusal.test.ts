@@ -4,7 +4,7 @@ import { StateRefused } from '../../src/lib/errors.ts'
 import { Secret } from '../../src/lib/secret.ts'
 import { openPostgresStore } from '../../src/state/postgres.ts'
 import { type PgBouncer, startPgBouncer } from '../services/pgbouncer.ts'
-import { type PostgresServer, startPostgres } from '../services/postgres.ts'
+import { HASTY, type PostgresServer, startPostgres } from '../services/postgres.ts'
 import { freePorts } from '../services/processes.ts'
 import { openAt } from './open-at.ts'
 
@@ -12,7 +12,7 @@ let server: PostgresServer
 let pooler: PgBouncer
 
 beforeAll(async () => {
-  server = await startPostgres()
+  server = await startPostgres(HASTY)
   pooler = await startPgBouncer(server)
 })
 

@@ -8,14 +8,14 @@ import { backupOf, minute, runOf } from '../contract/history-fixtures.ts'
 import { storeContract } from '../contract/store.ts'
 import { found } from '../contract/store-bench.ts'
 import { type PgBouncer, startPgBouncer } from '../services/pgbouncer.ts'
-import { type PostgresServer, startPostgres } from '../services/postgres.ts'
+import { HASTY, type PostgresServer, startPostgres } from '../services/postgres.ts'
 
 let server: PostgresServer
 let pooler: PgBouncer
 let opened: Store[] = []
 
 beforeAll(async () => {
-  server = await startPostgres()
+  server = await startPostgres(HASTY)
   pooler = await startPgBouncer(server)
 })
 
