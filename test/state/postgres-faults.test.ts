@@ -1,5 +1,3 @@
-import { once } from 'node:events'
-import { connect, createServer } from 'node:net'
 import { setImmediate } from 'node:timers/promises'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import type { Millis } from '../../src/core/model.ts'
@@ -10,6 +8,7 @@ import type { Store } from '../../src/state/store.ts'
 import { startPgBouncer } from '../services/pgbouncer.ts'
 import { type PostgresServer, startPostgres } from '../services/postgres.ts'
 import { type FaultyLink, startProxy } from '../support/proxy.ts'
+import { startCutter } from './cutter.ts'
 import { writer } from './writer.ts'
 
 let server: PostgresServer
@@ -230,37 +229,4 @@ async function locked(): Promise<void> {
   const ask = `select 1 from pg_locks l join pg_class c on c.oid = l.relation
     where c.relname = 'facts' and l.mode = 'AccessExclusiveLock' and l.granted`
   while ((await server.ask(url, ask)).length === 0);
-}
-
-/** Lets a commit through to the server, and then ends the connection before the answer. */
-async function startCutter(port: number) {
-  let isArmed = false
-  const proxy = createServer((client) => {
-    const target = connect(port, '127.0.0.1')
-    let isOver = false
-    client.on('data', (bytes) => {
-      isOver = isArmed && bytes.includes('commit\0')
-      target.write(bytes)
-    })
-    target.on('data', (bytes) => {
-      if (!isOver) client.write(bytes)
-      else {
-        isArmed = false
-        client.destroy()
-      }
-    })
-    for (const socket of [client, target]) socket.on('error', () => {})
-    client.on('close', () => target.destroy())
-    target.on('close', () => client.destroy())
-  })
-  proxy.listen(0, '127.0.0.1')
-  await once(proxy, 'listening')
-  const address = proxy.address()
-  return {
-    port: typeof address === 'object' && address ? address.port : 0,
-    cutAtCommit: () => {
-      isArmed = true
-    },
-    close: () => new Promise((closed) => proxy.close(closed)),
-  }
 }
