@@ -203,6 +203,20 @@ describe.concurrent('leases while the database is away', () => {
     await next.confirm()
   })
 
+  it('are not vouched for anew by a Redis that forgot them: another one may have had them', async () => {
+    await using own = await startRedis()
+    await using fleet = await openFleet()
+    const one = await fleet.open('one', { redis: own.url })
+    const lease = await granted(one.leases, 'job/forgotten')
+    one.database.cut()
+    await own.servers[0]?.flush()
+    expect(await lost(lease)).toMatchObject({
+      message: expect.stringContaining('nobody could renew'),
+    })
+    one.database.heal()
+    await expect(lease.confirm()).rejects.toThrow(LeaseLost)
+  })
+
   it('are given up after a while, and so is the life of their holder', async () => {
     await using fleet = await openFleet()
     const limits = { patience: 2 * TTL }

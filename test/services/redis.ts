@@ -48,8 +48,11 @@ export async function startRedis(login?: {
 /** A primary, two replicas, and three sentinels that know it as `mymaster`. */
 export async function startSentinels(): Promise<RedisPlace> {
   const place = newPlace()
-  const [primary] = await place.start(1, () => [])
-  const replicas = await place.start(2, () => ['--replicaof', `127.0.0.1 ${primary?.port}`])
+  // A primary waits 5 s for more replicas before it gives itself to the first.
+  const atOnce = ['--repl-diskless-sync-delay', '0']
+  const [primary] = await place.start(1, () => atOnce)
+  const of = ['--replicaof', `127.0.0.1 ${primary?.port}`]
+  const replicas = await place.start(2, () => [...atOnce, ...of])
   const data = [primary, ...replicas]
   await until(data, async () => {
     const told = (await primary?.cli('info', 'replication')) ?? ''
@@ -69,6 +72,10 @@ export async function startSentinels(): Promise<RedisPlace> {
     )
     return [file, '--sentinel']
   })
+  await untilAnswering(sentinels)
+  // They find each other by what they publish, by themselves every 2 s.
+  const sooner = ['sentinel', 'debug', 'info-period', '200', 'publish-period', '200']
+  await Promise.all(sentinels.map((one) => one.cli(...sooner)))
   await until(sentinels, async () => {
     const seen = await Promise.all(
       sentinels.map((one) => one.cli('sentinel', 'master', 'mymaster')),
