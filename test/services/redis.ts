@@ -180,6 +180,7 @@ function serverAt(
     cli,
     crash: () => daemon.stop(),
     async restart() {
+      await daemon.stop()
       daemon = start()
       await untilAnswering([server])
     },

@@ -144,7 +144,7 @@ function isName({ host }: HostPort): boolean {
 
 /** Up to 2 s between two tries, each instance at a moment of its own. */
 function backoff(times: number): number {
-  return Math.min(2_000, 50 * 2 ** Math.min(times, 6)) * (0.5 + Math.random() / 2)
+  return Math.round(Math.min(2_000, 50 * 2 ** Math.min(times, 6)) * (0.5 + Math.random() / 2))
 }
 
 function becomesReady(driver: Redis | Cluster, millis: number): Promise<boolean> {
