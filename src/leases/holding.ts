@@ -15,9 +15,9 @@ export interface LeaseLimits {
 /**
  * A lease that this instance holds, and what proves that it does.
  *
- * It is good for a `ttl` after the database or Redis last renewed it, and for `patience` after the
- * database did. Then it is lost, by a clock that goes on while the process is stopped: of one that
- * wakes up too late, `check` says so before anything is committed.
+ * It is good for a little less than a `ttl` after the database or Redis last renewed it, and for
+ * `patience` after the database did. Then it is lost, by a clock that goes on while the process is
+ * stopped: of one that wakes up too late, `check` says so before anything is committed.
  */
 export interface Holding {
   readonly name: string
@@ -46,17 +46,21 @@ export interface Grant {
   readonly askedAt: number
 }
 
+/** We end it so much before others may have it: clocks run apart, and timers are late. */
+const MARGIN = 0.05
+
 export function holdingOf(grant: Grant, { ttl, patience }: LeaseLimits): Holding {
   const { name, fence } = grant
   const lost = new AbortController()
+  const good = ttl * (1 - MARGIN)
   let provenAt = grant.askedAt
   let vouchedAt = grant.askedAt
   let isGone = false
   let timer: Timer | null = null
   const renewedAt = () => Math.max(provenAt, vouchedAt)
-  const endsAt = () => Math.min(renewedAt() + ttl, provenAt + patience)
+  const endsAt = () => Math.min(renewedAt() + good, provenAt + patience)
   const whyOver = () =>
-    renewedAt() + ttl <= provenAt + patience
+    renewedAt() + good <= provenAt + patience
       ? 'nobody could renew it in time'
       : 'the database could not be reached for too long'
   const lose = (why: string) => {
