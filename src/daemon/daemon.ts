@@ -2,8 +2,7 @@ import { join } from 'node:path'
 import type { Desired } from '../core/model.ts'
 import type { RestoreRequest } from '../core/observed.ts'
 import { lockDaemon } from '../leases/machine.ts'
-import { count } from '../lib/count.ts'
-import { ConfigError, messageOf, reportOf } from '../lib/errors.ts'
+import { messageOf, reportOf } from '../lib/errors.ts'
 import type { World } from '../observe/world.ts'
 import { applyConfig } from './apply.ts'
 import { bootRestore, requestedRestore } from './boot.ts'
@@ -15,6 +14,7 @@ import { recover } from './recover.ts'
 import { firstGeneration, type Generation, refuseUnavailable, reload } from './reload.ts'
 import { type Ambient, openSession, type Session } from './session.ts'
 import { createPost, createReminder, type Post, waking } from './side-work.ts'
+import { tellApplied, tellLoaded, tellRejected, tellReloaded, tellStarted } from './tell.ts'
 import { createVitals, type Vitals } from './vitals.ts'
 import { createWake, type Wake } from './wake.ts'
 import { watchFiles } from './watch.ts'
@@ -66,7 +66,7 @@ async function runInside(
 ): Promise<'drained' | 'aborted'> {
   const first = await firstGeneration(configPath, ambient)
   refuseUnavailable(first.desired, ambient.env)
-  tellLoaded(first, ambient)
+  tellLoaded(first.desired.origin, ambient.report)
   const request = requestedRestore(ambient.env)
   const wake = createWake()
   await using session = await openSession(first.desired, waking(ambient, wake), 'daemon')
@@ -99,7 +99,7 @@ async function runInside(
     dispatch,
     cut,
   }
-  tellStarted(life)
+  tellStarted(running.world)
   return await live(life)
 }
 
@@ -153,14 +153,7 @@ async function prepare(
 }
 
 async function apply(world: World, signal: AbortSignal): Promise<void> {
-  const changes = await applyConfig(world, signal)
-  if (changes.length === 0) return
-  world.report({
-    event: 'plan.made',
-    level: 'info',
-    message: `applied ${count(changes.length, 'change', 'changes')} of the config: ${changes.map(({ kind, subject }) => `${kind} ${subject}`).join(', ')}`,
-    detail: { changes: changes.map(({ kind, subject }) => ({ kind, subject })) },
-  })
+  tellApplied(await applyConfig(world, signal), world)
 }
 
 async function live(life: Life): Promise<'drained' | 'aborted'> {
@@ -173,11 +166,18 @@ async function live(life: Life): Promise<'drained' | 'aborted'> {
     wake.wake()
   }
   orders.onReload(lookAtConfig)
-  lifetime.addEventListener('abort', wake.wake, { once: true })
+  lifetime.addEventListener(
+    'abort',
+    () => {
+      vitals.enter('draining')
+      wake.wake()
+    },
+    { once: true },
+  )
   watchFiles(() => running.generation.desired.origin.files, lookAtConfig, lifetime)
   const reminder = createReminder(request, world)
   const post = createPost(world, lifetime)
-  vitals.enter('working')
+  vitals.enter(lifetime.aborted ? 'draining' : 'working')
   while (!lifetime.aborted) {
     const reloading = changed
     changed = false
@@ -187,7 +187,6 @@ async function live(life: Life): Promise<'drained' | 'aborted'> {
     if (reloading && how === 'again') changed = true
     if (!lifetime.aborted) await dispatch.pause(changed ? SOON : null)
   }
-  vitals.enter('draining')
   void life.session.tellDraining(true)
   return await drain({ world: running.world, dispatch, stop: orders.stop, cut })
 }
@@ -231,24 +230,14 @@ async function takeReload(life: Life): Promise<'taken' | 'kept' | 'unsettled'> {
   if (found.kind === 'unsettled') return 'unsettled'
   if (found.kind === 'unchanged') {
     if (running.world.news('config.rejected', '')) {
-      ambient.report({
-        event: 'config.reloaded',
-        level: 'info',
-        message: 'the config is again the one that runs',
-        detail: { sha256: running.generation.desired.origin.sha256 },
-      })
+      const { origin } = running.generation.desired
+      tellReloaded('the config is again the one that runs', origin, ambient.report)
     }
     return 'kept'
   }
   if (found.kind === 'rejected') {
     if (running.world.news('config.rejected', `${found.mark} ${messageOf(found.error)}`)) {
-      ambient.report({
-        event: 'config.rejected',
-        level: 'error',
-        message: `the config was changed and is not taken; the last good one keeps running: ${messageOf(found.error)}`,
-        error: reportOf(found.error),
-        detail: found.error instanceof ConfigError ? { faults: found.error.faults } : {},
-      })
+      tellRejected(found.error, ambient.report)
     }
     // It may name a secret file that is not there yet, and that nobody watches.
     return 'unsettled'
@@ -258,31 +247,7 @@ async function takeReload(life: Life): Promise<'taken' | 'kept' | 'unsettled'> {
   running.generation = found.generation
   running.world = world
   world.news('config.rejected', '')
-  ambient.report({
-    event: 'config.reloaded',
-    level: 'info',
-    message: `reloaded ${found.generation.desired.origin.path}`,
-    detail: { sha256: found.generation.desired.origin.sha256 },
-  })
+  const { origin } = found.generation.desired
+  tellReloaded(`reloaded ${origin.path}`, origin, ambient.report)
   return 'taken'
-}
-
-function tellLoaded({ desired }: Generation, ambient: Ambient): void {
-  const { path, sha256, commit } = desired.origin
-  ambient.report({
-    event: 'config.loaded',
-    level: 'info',
-    message: `loaded ${path}`,
-    detail: { sha256, commit },
-  })
-}
-
-function tellStarted({ running, ambient, session }: Life): void {
-  const { jobs, targets, dataDir } = running.generation.desired
-  ambient.report({
-    event: 'daemon.started',
-    level: 'info',
-    message: `holdfast ${ambient.version} keeps ${count(jobs.length, 'job', 'jobs')} on ${count(targets.length, 'target', 'targets')}`,
-    detail: { instance: session.instance, dataDir },
-  })
 }

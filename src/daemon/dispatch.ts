@@ -1,6 +1,6 @@
 import type { Action } from '../core/action.ts'
 import type { Instant, JobId } from '../core/model.ts'
-import { createDraining, type Draining } from './draining.ts'
+import { createEmptying, type Emptying } from './emptying.ts'
 import { createLooking, type Owed } from './looking.ts'
 import { createPlacing } from './placing.ts'
 import { createStock, type Surroundings } from './stock.ts'
@@ -14,7 +14,7 @@ const SHORTEST_SLEEP = 1_000
 const LOOK_WHILE_RUNNING = 5_000
 
 /** What the loop knows between passes; lost at a restart without harm. */
-export interface Dispatch extends Omit<Draining, 'cut'> {
+export interface Dispatch extends Emptying {
   /** Looks once, and starts a turn for each job that is owed one. Resolves when all are started. */
   pass(): Promise<void>
   /** Until the next moment that is known to matter, at most `limit` milliseconds. */
@@ -33,7 +33,7 @@ export function createDispatch(surroundings: Surroundings): Dispatch {
   })
   const { running } = workers
   const stock = createStock(surroundings, wanted)
-  const { cut, ...draining } = createDraining(running, stock, wake)
+  const { cut, ...emptying } = createEmptying(running, stock, wake)
   const { look, agenda } = createLooking({ world, workers: running, wanted, vitals })
   const placing = createPlacing()
 
@@ -66,15 +66,15 @@ export function createDispatch(surroundings: Surroundings): Dispatch {
   }
 
   return {
-    ...draining,
+    ...emptying,
     async pass() {
-      if (draining.isDraining()) return
+      if (emptying.isDraining()) return
       stock.takeWhenDue()
       const owed = await look(stop)
       placing.renew(owed)
       for (const [job, actions] of urgentFirst(owed)) {
         // Told to drain while it looked: nothing is begun any more.
-        if (draining.isDraining() || (await begin(job, actions)) === 'full') return
+        if (emptying.isDraining() || (await begin(job, actions)) === 'full') return
       }
     },
     pause(limit) {

@@ -124,16 +124,25 @@ function followPast(tallying: Tallying): {
   read(store: Store, jobs: readonly DesiredJob[]): Promise<Past>
 } {
   let past: Past | null = null
+  let reading: Promise<Past> | null = null
+  const readFirst = async (store: Store, jobs: readonly DesiredJob[]): Promise<Past> => {
+    try {
+      const { backups, copies } = await store.history({ depth: 'recent', jobs: null })
+      past = createPast()
+      past.learn(backups)
+      learnVerified(tallying, copies, jobs)
+      return past
+    } finally {
+      reading = null
+    }
+  }
   return {
     learn: ({ backups }) => past?.learn(backups),
     async read(store, jobs) {
       if (past !== null) return past
-      const { backups, copies } = await store.history({ depth: 'recent', jobs: null })
-      const first = createPast()
-      first.learn(backups)
-      learnVerified(tallying, copies, jobs)
-      past = first
-      return past
+      // Two who ask at once wait for one look.
+      reading ??= readFirst(store, jobs)
+      return await reading
     },
   }
 }

@@ -3,16 +3,9 @@ import type { JobId } from '../core/model.ts'
 import { Interrupted, LeaseLost, messageOf, reportOf } from '../lib/errors.ts'
 import type { World } from '../observe/world.ts'
 import { type Cooling, cooled, restOf, type TurnResult } from './cooling.ts'
+import type { Worker } from './emptying.ts'
 import { tellBroken } from './stock.ts'
 import { EVERY_KIND, type Outcome, PATIENT, type TurnRequest, takeTurn } from './turn.ts'
-
-/** One job's turn under way. */
-export interface Worker {
-  readonly done: Promise<void>
-  readonly giveWay: AbortController
-  /** True while it is at work that can wait. */
-  readonly isPatient: () => boolean
-}
 
 /** A job and what the history alone says it is owed. */
 export interface Owing {

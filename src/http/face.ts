@@ -14,7 +14,9 @@ const LONGEST_PATH = 107
 /** Opens the socket in data_dir, and the address that the file declares under `http`. */
 export const openFace: Face = async (inside) => {
   const { dataDir, http } = inside.world().desired
-  const socket = await orWarn(inside, join(dataDir, SOCKET), (path) => openSocket(inside, path))
+  const path = join(dataDir, SOCKET)
+  const hint = 'set data_dir to a folder with a short path where a socket can be made'
+  const socket = await orWarn(inside, { at: path, hint }, () => openSocket(inside, path))
   const tcp = http === null ? null : await openAddress(inside, http).catch(closing(socket))
   return {
     async [Symbol.asyncDispose]() {
@@ -34,9 +36,7 @@ function closing(open: AsyncDisposable | null): (error: unknown) => Promise<neve
 /** The data_dir is ours alone by its lock: what stands there is what a dead daemon left. */
 async function openSocket(inside: Inside, path: string): Promise<AsyncDisposable> {
   if (Buffer.byteLength(path) > LONGEST_PATH) {
-    throw new Failure('http_unavailable', `its path is longer than ${LONGEST_PATH} bytes`, {
-      hint: 'set data_dir to a shorter one',
-    })
+    throw new Failure('http_unavailable', `its path is longer than ${LONGEST_PATH} bytes`)
   }
   const listening = await bindPrivately(inside, path)
   return {
@@ -65,12 +65,11 @@ async function bindPrivately(inside: Inside, path: string): Promise<Listening> {
 async function openAddress(inside: Inside, http: Http): Promise<Listening | null> {
   const { host, port, isDeclared } = http
   const address = `${host.includes(':') ? `[${host}]` : host}:${port}`
-  if (!isDeclared) return await orWarn(inside, address, () => listen(inside, http))
+  const hint = 'free it, or set http.listen to another one'
+  if (!isDeclared) return await orWarn(inside, { at: address, hint }, () => listen(inside, http))
   return await listen(inside, http).catch((cause: unknown) => {
-    throw new Failure('http_unavailable', `cannot listen on ${address}: ${messageOf(cause)}`, {
-      cause,
-      hint: 'free it, or set http.listen to another one',
-    })
+    const message = `cannot listen on ${address}: ${messageOf(cause)}`
+    throw new Failure('http_unavailable', message, { cause, hint })
   })
 }
 
@@ -93,18 +92,17 @@ async function listen(inside: Inside, { host, port }: Http): Promise<Listening> 
 /** Goes on without it, and says so. */
 async function orWarn<T>(
   inside: Inside,
-  place: string,
-  open: (place: string) => Promise<T>,
+  { at, hint }: { readonly at: string; readonly hint: string },
+  open: () => Promise<T>,
 ): Promise<T | null> {
   try {
-    return await open(place)
+    return await open()
   } catch (error) {
-    const hint = error instanceof Failure ? error.hint : 'set http.listen to another address'
     inside.world().report({
       event: 'http.unavailable',
       level: 'warn',
-      message: `cannot listen on ${place}: ${messageOf(error)}`,
-      detail: { address: place, hint },
+      message: `cannot listen on ${at}: ${messageOf(error)}`,
+      detail: { address: at, hint },
     })
     return null
   }

@@ -124,22 +124,25 @@ function perJob(read: (job: JobSeen) => number | null): Reading {
     })
 }
 
+/** Of what is declared: nobody will ever verify again what went from the file. */
 function verified(read: (outcome: Outcome) => number): Reading {
-  return ({ inside }) =>
-    [...inside.vitals.tally.verified].flatMap(([job_id, targets]) =>
-      [...targets].map(([target, outcome]) => ({
-        value: read(outcome),
-        labels: { job_id, target },
-      })),
+  return ({ inside }) => {
+    const { jobs, targets } = inside.world().desired
+    return jobs.flatMap(({ id: job }) =>
+      targets.flatMap(({ id: target }) => {
+        const outcome = inside.vitals.tally.verified.get(job)?.get(target)
+        return outcome ? [{ value: read(outcome), labels: { job_id: job, target } }] : []
+      }),
     )
+  }
 }
 
 function notified(read: (outcome: Outcome) => number): Reading {
   return ({ inside }) =>
-    [...inside.vitals.tally.channels].map(([channel, outcome]) => ({
-      value: read(outcome),
-      labels: { channel },
-    }))
+    inside.world().desired.channels.flatMap(({ id: channel }) => {
+      const outcome = inside.vitals.tally.channels.get(channel)
+      return outcome ? [{ value: read(outcome), labels: { channel } }] : []
+    })
 }
 
 interface Counting {

@@ -5,8 +5,16 @@ import { formatDuration } from '../lib/time.ts'
 import type { Stock } from './stock.ts'
 import type { Wake } from './wake.ts'
 
+/** One job's turn under way. */
+export interface Worker {
+  readonly done: Promise<void>
+  readonly giveWay: AbortController
+  /** True while it is at work that can wait. */
+  readonly isPatient: () => boolean
+}
+
 /** The end of work, for a while or for good. */
-export interface Draining {
+export interface Emptying {
   /** Ends what can wait and resolves when all under way has ended. */
   settle(): Promise<void>
   /**
@@ -17,22 +25,14 @@ export interface Draining {
   /** Starts turns again. */
   undrain(): void
   isDraining(): boolean
-  /** Aborts what runs when a drain takes too long. */
-  cut(): AbortSignal
 }
 
-/** A turn that can be waited for, and told to end what can wait. */
-interface Ending {
-  readonly done: Promise<void>
-  readonly giveWay: AbortController
-}
-
-/** Nothing is draining yet. */
-export function createDraining(
-  workers: ReadonlyMap<JobId, Ending>,
+/** Work that goes on; `cut` aborts what runs when a drain takes too long. */
+export function createEmptying(
+  workers: ReadonlyMap<JobId, Worker>,
   stock: Stock,
   { wake }: Wake,
-): Draining {
+): Emptying & { cut(): AbortSignal } {
   let draining: Promise<'drained' | 'handed-over'> | null = null
   let cut = new AbortController()
   const settle = async (): Promise<void> => {
