@@ -128,6 +128,25 @@ describe('the address', () => {
     expect(told.message).toContain('http.listen cannot change while the daemon runs')
   })
 
+  it('is held up by nobody who sends slowly or nothing: such a one is let go, and others are answered', async () => {
+    await using work = await makeWorkspace(CONFIG)
+    await using daemon = startDaemon(work)
+    await daemon.until('daemon.started')
+    const began = performance.now()
+    const ends = ['', 'GET /healthz HTTP/1.1\r\nhost: x\r\n'].map(async (text) => {
+      const slow = connect(socketOf(work)).setEncoding('utf8')
+      slow.write(text)
+      let said = ''
+      for await (const part of slow) said += part
+      return said.split('\r\n')[0]
+    })
+    expect((await ask(socketOf(work), '/healthz')).status).toBe(200)
+    expect(await Promise.all(ends)).toEqual(
+      [408, 408].map((code) => `HTTP/1.1 ${code} Request Timeout`),
+    )
+    expect(performance.now() - began).toBeLessThan(25_000)
+  })
+
   it('keeps no daemon from its end: a client that holds on is let go within seconds', async () => {
     await using work = await makeWorkspace(CONFIG)
     await using daemon = startDaemon(work, { env: { HOLDFAST_HTTP: '127.0.0.1:0' } })
