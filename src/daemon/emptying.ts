@@ -1,9 +1,12 @@
 import type { JobId, Millis } from '../core/model.ts'
 import { Interrupted } from '../lib/errors.ts'
-import { startTimer } from '../lib/limits.ts'
+import { startTimer, type Timer, unlessAborted } from '../lib/limits.ts'
 import { formatDuration } from '../lib/time.ts'
 import type { Stock } from './stock.ts'
 import type { Wake } from './wake.ts'
+
+/** What was aborted, and an inventory that hangs, is waited for so long and then left behind. */
+const LAST_SECONDS = 10_000
 
 /** One job's turn under way. */
 export interface Worker {
@@ -35,18 +38,22 @@ export function createEmptying(
 ): Emptying & { cut(): AbortSignal } {
   let draining: Promise<'drained' | 'handed-over'> | null = null
   let cut = new AbortController()
+  let limit: Timer | null = null
   const settle = async (): Promise<void> => {
     for (const { giveWay } of workers.values()) giveWay.abort(new Interrupted('the daemon drains'))
     await Promise.all([...workers.values()].map(({ done }) => done))
     await stock.taken()
   }
   const empty = async (timeout: Millis) => {
-    const { signal } = cut
-    const timer = startTimer(timeout, () =>
-      cut.abort(new Interrupted(`the drain took longer than ${formatDuration(timeout)}`)),
+    const own = cut
+    const { signal } = own
+    limit = startTimer(timeout, () =>
+      own.abort(new Interrupted(`the drain took longer than ${formatDuration(timeout)}`)),
     )
-    await settle()
-    timer.cancel()
+    await unlessAborted(settle(), signal, LAST_SECONDS).catch((error: unknown) => {
+      if (error !== signal.reason) throw error
+    })
+    limit.cancel()
     return signal.aborted ? 'handed-over' : 'drained'
   }
   return {
@@ -57,6 +64,8 @@ export function createEmptying(
       return draining
     },
     undrain() {
+      // What still runs may go on: nobody wants it gone any more.
+      limit?.cancel()
       draining = null
       cut = new AbortController()
       wake()

@@ -49,6 +49,16 @@ describe('a fault of a YAML config names its place, its path and the next step',
       'holdfast.yml:6:11 jobs.a.name: must be text (write it in quotes)',
     ],
     [
+      'a token that is soon guessed',
+      'http: { token: sesame }',
+      'holdfast.yml:1:16 http.token: must be a token of at least 16 characters',
+    ],
+    [
+      'an address without a port',
+      'http: { listen: 127.0.0.1 }',
+      'holdfast.yml:1:17 http.listen: must be an address such as 127.0.0.1:7788',
+    ],
+    [
       'a bad duration',
       job('retry:', '  within: 2 hours'),
       'holdfast.yml:7:15 jobs.a.retry.within: must be a duration such as 30s, 5m, 2h, 7d, 2w, 12mo or 1y',

@@ -117,6 +117,11 @@ describe('the address', () => {
     await daemon.until('daemon.started')
     expect(daemon.events()).not.toContain('http.listening')
     expect((await ask(socketOf(work), '/healthz')).status).toBe(200)
+    await daemon.stop()
+    await work.write({ 'holdfast.yml': `${CONFIG}http: { listen: "127.0.0.1:0" }\n` })
+    await using quiet = startDaemon(work, { env: { HOLDFAST_HTTP: 'off' } })
+    await quiet.until('daemon.started')
+    expect(quiet.events()).not.toContain('http.listening')
   })
 
   it('cannot be changed while the daemon runs: that change is rejected', async () => {
