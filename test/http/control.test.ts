@@ -127,21 +127,6 @@ describe('holdfast system drain', () => {
     expect(await daemon.stop()).toEqual({ code: 0, signal: null })
   })
 
-  it('that was taken back lets what runs go on past its timeout', async () => {
-    await using gate = await openGate()
-    await using work = await makeGated(gate.path)
-    await using daemon = startDaemon(work)
-    await daemon.until('backup.started')
-    const drain = work.start(['system', 'drain', '--timeout', '2s', '--json'])
-    await poll(async () => (await ask(socketOf(work), '/readyz')).status === 503, 'the drain')
-    const over = performance.now() + 2500
-    await work.ok(['system', 'undrain'], {})
-    await poll(() => performance.now() > over, 'the end of its timeout')
-    await gate.pass('end')
-    await daemon.until('backup.done')
-    expect((await drain.ended).document).toEqual({ drained: true, handedOver: false })
-  })
-
   it('says how to reach a daemon where none is, and what it is told that is wrong', async () => {
     await using work = await makeGated('/dev/null')
     const ran = await work.run(['system', 'drain', '--json'])
