@@ -71,7 +71,6 @@ describe('what this version does not build', () => {
   it('is shown by plan and refused by name at apply, daemon and backup, with nothing made', async () => {
     await using work = await makeWorkspace(`
 data_dir: ./state
-redis: "redis://:hush-hush@cache:6379"
 docker: {}
 targets:
   shelf: { type: local, path: ./shelf }
@@ -85,20 +84,9 @@ jobs:
     for (const verb of ['apply --yes', 'daemon', 'backup create']) {
       const { code, stdout, stderr } = await work.run(verb.split(' '))
       expect([verb, code, stdout]).toEqual([verb, 10, ''])
-      for (const what of ['redis', 'docker', 'source type postgres'])
+      for (const what of ['docker', 'source type postgres'])
         expect(stderr).toContain(`${what}: not available in this version`)
       expect(stderr).toContain('take the block out')
-    }
-    // Without the history or the leases that were declared, whatever changes something would act blindly.
-    for (const verb of [
-      'restore files --yes',
-      'backup prune --yes',
-      'backup verify --all',
-      'state adopt',
-    ]) {
-      const { code, stderr } = await work.run(verb.split(' '))
-      expect([verb, code]).toEqual([verb, 10])
-      expect(stderr).toContain('redis: not available in this version')
     }
     expect(Object.keys(await work.files())).toEqual(['holdfast.yml', 'live/a'])
     const { document } = await work.ok(['plan', '--json'])
@@ -106,7 +94,6 @@ jobs:
     expect(rules.map(({ subject }: { subject: string }) => subject)).toEqual([
       'docker',
       'jobs.files.sources[1]',
-      'redis',
     ])
     expect((await work.ok(['validate'])).stdout).toContain('not available in this version')
     const shown = await Promise.all(
