@@ -87,7 +87,7 @@ export function blockOf(
 ): PruneBlockedAction['because'] | null {
   const last = newestFinished(scene, group)
   if (last?.status === 'failed') return { rule: 'newest-attempt-failed', backup: last.id }
-  const [clock] = clockFaults(scene.observed)
+  const [clock] = clockFaults(scene.desired, scene.observed, scene.now)
   if (clock) return { rule: 'clock-skew', ...clock }
   if (scene.observed.pruneConfirmed) return null
   if (would.shrunk !== null) return { rule: 'shrunk', ...would.shrunk }

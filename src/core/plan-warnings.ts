@@ -1,13 +1,17 @@
 import { count } from '../lib/count.ts'
 import { clockWarnings } from './clock.ts'
-import type { Desired, DesiredJob, Encryption, TargetId } from './model.ts'
+import type { Desired, DesiredJob, Encryption, Instant, TargetId } from './model.ts'
 import type { Observed, Warning } from './observed.ts'
 import { byText, groupedBy } from './order.ts'
 import { pauseWarnings } from './pauses.ts'
 import { postureWarnings } from './plan-posture.ts'
 
 /** What deserves a look although nothing has to be done: by rule, then by subject. */
-export function planWarnings(desired: Desired, observed: Observed): readonly Warning[] {
+export function planWarnings(
+  desired: Desired,
+  observed: Observed,
+  now: Instant,
+): readonly Warning[] {
   const kinds = new Map(desired.targets.map((target) => [target.id, target.kind]))
   const isLocal = (target: TargetId) => kinds.get(target) === 'local'
   return inOrder([
@@ -23,7 +27,7 @@ export function planWarnings(desired: Desired, observed: Observed): readonly War
     ...damaged(observed),
     ...standing(observed),
     ...pauseWarnings(observed),
-    ...clockWarnings(observed),
+    ...clockWarnings(desired, observed, now),
     ...observed.warnings,
   ])
 }

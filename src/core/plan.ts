@@ -22,7 +22,7 @@ import { sceneOf } from './scene.ts'
  */
 export function plan(desired: Desired, observed: Observed, now: Instant): Plan {
   const config = [...planTargets(desired, observed), ...planJobs(desired, observed, now)]
-  const warnings = planWarnings(desired, observed)
+  const warnings = planWarnings(desired, observed, now)
   const request = observed.restoreRequested
   if (request !== null) {
     // Nothing else until it is done. A backup of the data that is about to be replaced would be
@@ -75,7 +75,7 @@ export function pruneOlderThan(
 ): Plan {
   const settled = settleAttempts(desired, observed, now)
   const pruning = planOlderThan(sceneOf(desired, observed, settled, now), before, jobs)
-  const warnings = [...planWarnings(desired, observed), ...pruning.warnings]
+  const warnings = [...planWarnings(desired, observed, now), ...pruning.warnings]
   return { actions: pruning.actions, warnings: inOrder(warnings), kept: pruning.kept }
 }
 

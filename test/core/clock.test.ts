@@ -4,13 +4,16 @@ import { clockFaults } from '../../src/core/clock.ts'
 import type { Bytes, Instant, Millis, TargetId } from '../../src/core/model.ts'
 import type { Listing, Observed } from '../../src/core/observed.ts'
 import { plan } from '../../src/core/plan.ts'
-import { at, nothing, plus } from './plan-nouns.ts'
+import { at, desired, nothing, plus, target } from './plan-nouns.ts'
 import { DEPLOYMENT, tell } from './plan-story.ts'
 import { act, observe } from './plan-world.ts'
 
 const NOW = at('2026-11-20T12:00:00Z')
 const START = at('2026-11-20T00:30:00Z')
 const clock = (by: number, error = 0) => ({ by: by as Millis, error: error as Millis })
+
+const FILE = desired([target('nas', { kind: 's3' })], [])
+const faults = (seen: Observed) => clockFaults(FILE, seen, NOW)
 
 function listed(...times: readonly Instant[]): Map<TargetId, Listing> {
   const objects = new Map(
@@ -28,21 +31,32 @@ function listed(...times: readonly Instant[]): Map<TargetId, Listing> {
 
 describe('a clock', () => {
   it('is believed while it is as near to the database as can be told', () => {
-    expect(clockFaults(nothing({ clock: null }))).toEqual([])
-    expect(clockFaults(nothing({ clock: clock(59_000) }))).toEqual([])
-    expect(clockFaults(nothing({ clock: clock(65_000, 6_000) }))).toEqual([])
-    expect(clockFaults(nothing({ clock: clock(-65_000, 1_000) }))).toEqual([
+    expect(faults(nothing({ clock: null }))).toEqual([])
+    expect(faults(nothing({ clock: clock(59_000) }))).toEqual([])
+    expect(faults(nothing({ clock: clock(65_000, 6_000) }))).toEqual([])
+    expect(faults(nothing({ clock: clock(-65_000, 1_000) }))).toEqual([
       { place: 'the database', by: -65_000 },
     ])
   })
 
+  it('is not compared with a folder of its own machine', () => {
+    const seen = nothing({ listings: listed(plus(NOW, '10m')) })
+    expect(clockFaults(desired([target('nas')], []), seen, NOW)).toEqual([])
+  })
+
   it('is contradicted by a target that has objects of later than now', () => {
-    expect(clockFaults(nothing({ listings: listed(plus(NOW, '4m')) }))).toEqual([])
-    expect(clockFaults(nothing({ listings: listed(plus(NOW, '10m'), NOW) }))).toEqual([
+    expect(faults(nothing({ listings: listed(plus(NOW, '4m')) }))).toEqual([])
+    expect(faults(nothing({ listings: listed(plus(NOW, '10m'), NOW) }))).toEqual([
       { place: 'nas', by: -600_000 },
     ])
   })
 })
+
+/** The same, on targets of other machines. */
+const FAR = {
+  ...DEPLOYMENT,
+  targets: DEPLOYMENT.targets.map((one) => ({ ...one, kind: 's3' })),
+}
 
 describe('deletions', () => {
   /** A month of days, so that retention lets copies go. */
@@ -56,7 +70,7 @@ describe('deletions', () => {
     return { ...observe(world), pruneConfirmed: true }
   }
   const kinds = (seen: Observed, now: Instant) =>
-    new Set(plan(DEPLOYMENT, seen, now).actions.map(({ kind }) => kind))
+    new Set(plan(FAR, seen, now).actions.map(({ kind }) => kind))
 
   it('stop while the database tells another time, confirmed or not, and plan says so', () => {
     const seen = month()
@@ -65,7 +79,7 @@ describe('deletions', () => {
     const ahead = { ...seen, clock: clock(120_000) }
     expect(kinds(ahead, now)).not.toContain('prune')
     expect(kinds(ahead, now)).toContain('prune-blocked')
-    expect(plan(DEPLOYMENT, ahead, now).warnings).toContainEqual({
+    expect(plan(FAR, ahead, now).warnings).toContainEqual({
       rule: 'clock-skew',
       subject: 'the database',
       message:
