@@ -1,7 +1,7 @@
 import { skip } from '../act/skip.ts'
 import type { Action } from '../core/action.ts'
 import { nextMoment } from '../core/agenda.ts'
-import type { Desired, JobId } from '../core/model.ts'
+import type { Desired, Instant, JobId } from '../core/model.ts'
 import { narrowObserved } from '../core/narrow.ts'
 import type { Observed } from '../core/observed.ts'
 import { groupedBy } from '../core/order.ts'
@@ -38,12 +38,12 @@ export interface LookingParts {
 export function createLooking({ world, workers, wanted, vitals }: LookingParts): Looking {
   const agenda = createAgenda()
   const hasMoved = watchForChanges()
-  let open: ReadonlySet<JobId> = new Set()
+  const movedOn = watchForEnds()
   return {
     agenda,
     async look(signal) {
       const current = world()
-      const pulse = await current.store.pulse()
+      const pulse = await current.store.pulse((current.now() - RECENT) as Instant)
       const orphans = await orphansIn(pulse, current)
       if (orphans.some(({ kind }) => kind === 'restore')) await recoverRestores(current, signal)
       if (hasMoved(current.desired, pulse)) {
@@ -51,9 +51,7 @@ export function createLooking({ world, workers, wanted, vitals }: LookingParts):
         agenda.renew(current.desired)
       }
       // What has ended may be owed again, and whoever ran it may be gone by then.
-      const before = open
-      open = jobsOf(pulse.open)
-      for (const job of [...before].filter((one) => !open.has(one))) agenda.hurry(job)
+      for (const job of movedOn(pulse)) agenda.hurry(job)
       const asked = new Set([...agenda.due(current.now()), ...wanted, ...jobsOf(orphans)])
       if (asked.size === 0) return new Map()
       const observed = await observeJobs(asked, current, signal)
@@ -74,6 +72,22 @@ function watchForChanges(): (desired: Desired, pulse: Pulse) => boolean {
     const hasMoved = seen?.desired !== desired || seen.mark !== mark
     seen = { desired, mark }
     return hasMoved
+  }
+}
+
+/** An instance whose clock is behind ours by less is heard. */
+const RECENT = 2 * 60_000
+
+/** Tells of which jobs something has ended since it was asked last, by whomever it was run. */
+function watchForEnds(): (pulse: Pulse) => readonly JobId[] {
+  let open: ReadonlySet<JobId> = new Set()
+  let ended: ReadonlySet<string> = new Set()
+  return (pulse) => {
+    const [wereOpen, hadEnded] = [open, ended]
+    open = jobsOf(pulse.open)
+    ended = new Set(pulse.ended.map(({ id }) => id))
+    const closed = [...wereOpen].filter((job) => !open.has(job))
+    return [...closed, ...pulse.ended.flatMap(({ id, job }) => (hadEnded.has(id) ? [] : job))]
   }
 }
 

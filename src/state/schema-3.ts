@@ -26,6 +26,7 @@ export const third: Migration = {
       .addColumn('author', 'text', (c) => c.notNull())
       .addColumn('paused_at', 'bigint', (c) => c.notNull())
       .execute()
+    await db.schema.createIndex('runs_ended').on('runs').columns(['finished_at']).execute()
     await db.schema
       .createIndex('restores_open')
       .on('restores')

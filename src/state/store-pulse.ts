@@ -10,7 +10,7 @@ type OpenRow = { readonly kind: string; readonly job: string | null; readonly in
 /** What a loop asks at each pass, along indexes of what is open: no job that rests costs anything. */
 export function pulseMethods(engine: Engine): Pick<Store, 'pulse'> {
   return {
-    pulse: () =>
+    pulse: (since) =>
       reading(engine, 'look for changes', async (tx) => {
         const { rows } = await sql<OpenRow>`
           select distinct 'run' as kind, job, instance from runs where status = 'running'
@@ -22,7 +22,17 @@ export function pulseMethods(engine: Engine): Pick<Store, 'pulse'> {
           job: job as JobId | null,
           instance: instance as InstanceId,
         }))
-        return { applied: await appliedMark(tx), pauses: await pausesIn(tx), open }
+        const ended = await sql<{ id: string; job: JobId }>`
+          select id, job from runs where finished_at > ${since}
+          union all select id, job from restores
+          where released = 0 and status <> 'running' and job is not null
+        `.execute(tx)
+        return {
+          applied: await appliedMark(tx),
+          pauses: await pausesIn(tx),
+          open,
+          ended: ended.rows,
+        }
       }),
   }
 }

@@ -31,8 +31,11 @@ import type { FleetStore } from './fleet.ts'
 export interface Store extends FleetStore {
   /** Instants and sizes are as in the model; `recent` is enough for schedules, not for retention. */
   history(query: HistoryQuery): Promise<History>
-  /** What tells a loop that something may have changed; its cost does not grow with the history. */
-  pulse(): Promise<Pulse>
+  /**
+   * What tells a loop that something may have changed, runs that ended after `since` among it; its
+   * cost does not grow with the history.
+   */
+  pulse(since: Instant): Promise<Pulse>
   applied(): Promise<Applied | null>
   saveApplied(applied: Applied): Promise<void>
   /** Carries runs, backups, copies and restores of a job over to its new name. Groups keep theirs. */
@@ -111,6 +114,8 @@ export interface Pulse {
   readonly applied: string
   readonly pauses: readonly Pause[]
   readonly open: readonly OpenWork[]
+  /** Runs that ended since, and restores of which something is still owed. */
+  readonly ended: readonly { readonly id: string; readonly job: JobId }[]
 }
 
 /** Something that somebody has begun and not ended. */
