@@ -6,7 +6,7 @@ import { joinPath } from './tree.ts'
 
 type Parsed = ReturnType<typeof parseAllDocuments>[number]
 
-const MOST_VALUES = 100_000
+const MOST_VALUES = 250_000
 const MOST_ALIASES = 10_000
 const DEEPEST = 100
 /** Characters below which a text cannot do harm. */
