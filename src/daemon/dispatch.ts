@@ -58,10 +58,12 @@ export function createDispatch(surroundings: Surroundings): Dispatch {
       if (isUrgent) makeRoom([...running.values()])
       return 'full'
     }
-    wanted.delete(job)
+    // What an inventory saw may be done by now; what the state tells is not.
+    const isOnlySeen = wanted.delete(job) && actions.length === 0
     putOff(job, LOOK_WHILE_RUNNING)
     const onHeld = async () => !isUrgent || (await placing.settle(job, current))
-    workers.start({ job, actions, onHeld }, current, AbortSignal.any([stop, cut()]))
+    const request = { job, isOwed: !isOnlySeen, onHeld }
+    workers.start(request, current, AbortSignal.any([stop, cut()]))
     return 'gone-on'
   }
 

@@ -12,7 +12,7 @@ import type { World } from '../observe/world.ts'
 import type { OpenWork, Pulse } from '../state/store.ts'
 import { type Agenda, createAgenda } from './agenda.ts'
 import { agreeOnConfig } from './apply.ts'
-import { recoverRestores } from './recover.ts'
+import { recoverRestores, recoverRuns } from './recover.ts'
 import { EVERY_KIND } from './turn.ts'
 import type { Vitals } from './vitals.ts'
 
@@ -46,6 +46,7 @@ export function createLooking({ world, workers, wanted, vitals }: LookingParts):
       const pulse = await current.store.pulse((current.now() - RECENT) as Instant)
       const orphans = await orphansIn(pulse, current)
       if (orphans.some(({ kind }) => kind === 'restore')) await recoverRestores(current, signal)
+      if (orphans.some(({ kind }) => kind === 'run')) await recoverRuns(current, signal)
       if (hasMoved(current.desired, pulse)) {
         await agreeOnConfig(current, signal)
         agenda.renew(current.desired)
@@ -58,7 +59,11 @@ export function createLooking({ world, workers, wanted, vitals }: LookingParts):
       vitals?.looked(observed.history)
       const owed = await owedBy({ asked, observed, workers }, current)
       putOff(agenda, { asked, observed, owed }, current)
-      const found = [...wanted].map((job): [JobId, readonly Action[]] => [job, []])
+      // Only a look at the targets, under the lease, tells what became of an attempt: the history
+      // alone asks for nothing while its archive may be there.
+      const left = jobsOf(orphans.filter(({ kind }) => kind === 'backup'))
+      const declared = current.desired.jobs.filter(({ id }) => left.has(id)).map(({ id }) => id)
+      const found = [...wanted, ...declared].map((job): [JobId, readonly Action[]] => [job, []])
       return new Map([...found, ...owed])
     },
   }

@@ -56,6 +56,12 @@ export async function recoverRestores(world: World, signal: AbortSignal): Promis
   await holdPatiently(asked, 'recovery', signal, () => recoverRestoresAlone(world))
 }
 
+/** Runs of instances that died beside this one, between their last attempt and their own end. */
+export async function recoverRuns(world: World, signal: AbortSignal): Promise<void> {
+  const asked = { leases: world.leases, patience: 0 }
+  await holdPatiently(asked, 'recovery', signal, () => closeRuns(world))
+}
+
 async function recoverRestoresAlone(world: World): Promise<void> {
   const entries = await world.store.journal()
   const restores = await openRestores(world)

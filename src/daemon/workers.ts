@@ -1,4 +1,4 @@
-import type { Action, ActionKind } from '../core/action.ts'
+import type { ActionKind } from '../core/action.ts'
 import type { JobId } from '../core/model.ts'
 import { Interrupted, LeaseLost, messageOf, reportOf } from '../lib/errors.ts'
 import type { World } from '../observe/world.ts'
@@ -7,10 +7,11 @@ import type { Worker } from './emptying.ts'
 import { tellBroken } from './stock.ts'
 import { EVERY_KIND, type Outcome, PATIENT, type TurnRequest, takeTurn } from './turn.ts'
 
-/** A job and what the history alone says it is owed. */
+/** A job that gets a turn. */
 export interface Owing {
   readonly job: JobId
-  readonly actions: readonly Action[]
+  /** Whether it is known to be owed something; a turn that then does nothing came to nothing. */
+  readonly isOwed: boolean
   readonly onHeld: () => Promise<boolean>
 }
 
@@ -31,13 +32,13 @@ export function createWorkers(ended: (job: JobId) => void): Workers {
   const cooling = new Map<JobId, Cooling>()
   return {
     running,
-    start({ job, actions, onHeld }, world, stop) {
+    start({ job, isOwed, onHeld }, world, stop) {
       const giveWay = new AbortController()
       let doing: ActionKind | null = null
       const onBegin = (kind: ActionKind) => {
         doing = kind
       }
-      const asked = { job, giveWay: giveWay.signal, onBegin, onHeld, owed: actions.length }
+      const asked = { job, giveWay: giveWay.signal, onBegin, onHeld, isOwed }
       const done = turn(asked, world, stop)
         .then((result) => {
           if (result === 'well') cooling.delete(job)
@@ -62,9 +63,9 @@ export function makeRoom(workers: readonly Worker[]): void {
 
 async function turn(
   {
-    owed,
+    isOwed,
     ...asked
-  }: Pick<TurnRequest, 'job' | 'giveWay' | 'onBegin' | 'onHeld'> & { readonly owed: number },
+  }: Pick<TurnRequest, 'job' | 'giveWay' | 'onBegin' | 'onHeld'> & Pick<Owing, 'isOwed'>,
   world: World,
   stop: AbortSignal,
 ): Promise<TurnResult> {
@@ -83,7 +84,7 @@ async function turn(
     )
     for (const outcome of failed) tellFailed(outcome, world)
     // Owed something and able to do nothing, as on a target that is away: to be asked again later.
-    const idle = owed > 0 && result.value.length === 0
+    const idle = isOwed && result.value.length === 0
     return failed.length > 0 || idle ? 'failed' : 'well'
   } catch (error) {
     if (error instanceof LeaseLost) tellLost(asked.job, error, world)

@@ -1,0 +1,104 @@
+import { rename, writeFile } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import { afterEach, beforeEach, expect, it } from 'vitest'
+import type { Copy, Run } from '../../src/core/model.ts'
+import { backupOf, copyOf, runOf } from '../contract/history-fixtures.ts'
+import { type Loop, makeLoop } from './loop.ts'
+
+let loop: Loop
+
+/** An instance that nobody has ever heard of lives no more. */
+const GONE = { instance: 'gone' as Run['instance'] }
+const NOON = '2026-11-20T12:00:00Z'
+/** Half a minute after the slot of the first one. */
+const SLOT = '2026-11-21T02:00:00Z'
+const LATER = '2026-11-21T02:00:30Z'
+
+const config = {
+  targets: { here: { type: 'local', path: 'target' } },
+  jobs: {
+    docs: {
+      schedule: '0 2 * * *',
+      first_run: 'now',
+      source: { type: 'command', name: 'docs', backup: ['date', '+%N'] },
+      retry: { attempts: 3, within: '10m' },
+    },
+  },
+}
+
+beforeEach(async () => {
+  loop = await makeLoop(config, { now: NOON })
+  // The look at whole targets at its start is over: the next one is an hour away.
+  await loop.quiet()
+})
+
+afterEach(() => loop[Symbol.asyncDispose]())
+
+async function left(run: Run): Promise<Run> {
+  await loop.world().store.openRun(run)
+  return run
+}
+
+function runOfSlot(): Run {
+  const at = Date.parse(SLOT) as Run['startedAt']
+  return { ...runOf('left', 'docs', 0, GONE), slot: at, startedAt: at }
+}
+
+it('settles an attempt whose instance died over its archive, and tries its slot again', async () => {
+  const run = await left(runOfSlot())
+  const backup = backupOf(run, { source: 'docs' })
+  const copy: Copy = copyOf(backup, 'here', { status: 'writing', bytes: null, sha256: null })
+  const { store } = loop.world()
+  await store.openBackup(backup)
+  await store.saveCopy(copy)
+  loop.setTime(LATER)
+  await loop.quiet()
+  const abandoned = await loop.history()
+  expect(abandoned.backups.find(({ id }) => id === backup.id)?.status).toBe('failed')
+  expect(abandoned.runs.find(({ id }) => id === run.id)?.status).toBe('failed')
+  expect(loop.named('backup.abandoned')).toMatchObject([{ backup: backup.id }])
+  loop.setTime('2026-11-21T02:02:00Z')
+  await loop.quiet()
+  const { backups } = await loop.history()
+  const ofSlot = backups.filter(({ slot }) => slot === run.slot)
+  expect(ofSlot.map(({ status }) => status).sort()).toEqual(['failed', 'success'])
+})
+
+it('ends a run whose instance died after its last attempt', async () => {
+  const run = await left(runOfSlot())
+  const finishedAt = run.startedAt
+  const { store } = loop.world()
+  const backup = backupOf(run, { source: 'docs' })
+  await store.openBackup(backup)
+  await store.closeBackup(backup.id, {
+    status: 'success',
+    finishedAt,
+    storedBytes: null,
+    contentBytes: null,
+    error: null,
+    warnings: [],
+  })
+  loop.setTime(LATER)
+  await loop.quiet()
+  const { runs } = await loop.history()
+  expect(runs.find(({ id }) => id === run.id)).toMatchObject({ status: 'success' })
+})
+
+it('asks no more than now and then about an attempt that its target tells nothing of', async () => {
+  const run = await left(runOfSlot())
+  const backup = backupOf(run, { source: 'docs' })
+  const { store } = loop.world()
+  await store.openBackup(backup)
+  await store.saveCopy(copyOf(backup, 'here', { status: 'writing', bytes: null, sha256: null }))
+  const [archive] = (await loop.history()).copies.filter(({ status }) => status === 'complete')
+  await hide(loop.at('target', dirname(archive?.key ?? '')))
+  loop.setTime(LATER)
+  await loop.quiet()
+  expect((await loop.history()).backups.find(({ id }) => id === backup.id)?.status).toBe('running')
+})
+
+/** A file where the folder was: it cannot be listed. */
+async function hide(path: string): Promise<void> {
+  await rename(path, `${path}-away`)
+  await writeFile(path, '')
+}
