@@ -11,7 +11,7 @@ it('does each slot once, loses none and leaves nothing stuck, whatever is killed
       target: 'local',
       slots: 60,
       window: 40_000,
-      strikes: ['killed'],
+      strikes: ['killed', 'killed', 'killed', 'killed'],
     },
     seed,
   )

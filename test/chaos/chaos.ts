@@ -1,4 +1,6 @@
-import { type Dice, dice as diceOf } from '../support/dice.ts'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { dice as diceOf } from '../support/dice.ts'
 import { type Deployment, type DeploymentOptions, openDeployment } from './deployment.ts'
 import { attemptsOf, gather } from './evidence.ts'
 import { type Findings, judge } from './laws.ts'
@@ -44,6 +46,7 @@ export async function play(scenario: Scenario, seed: number): Promise<Outcome> {
   await endAll(ring)
   const findings = judge(await gather(ring))
   tell('judged')
+  await keep(ring, log)
   return { ...findings, strikes: strikes.map(({ title }) => title), log }
 }
 
@@ -92,4 +95,24 @@ async function endAll({ deployment, drains }: Ring): Promise<void> {
   )
 }
 
-export type { Dice }
+/** What every instance told, for whoever looks into it, in the folder that CHAOS_KEEP names. */
+async function keep({ deployment }: Ring, log: readonly string[]): Promise<void> {
+  const folder = process.env.CHAOS_KEEP
+  if (folder === undefined) return
+  const texts = deployment.members.flatMap(({ name, lives }) =>
+    lives().map(({ lines, stderr }, life) => {
+      const told = lines.map((line) => JSON.stringify(line))
+      return [`${name}-${life}.log`, [...told, stderr()].join('\n')] as const
+    }),
+  )
+  const counts = await readFile(deployment.counts, 'utf8')
+  const at = join(folder, `${deployment.firstSlot}`)
+  await mkdir(at, { recursive: true })
+  for (const [name, text] of [
+    ...texts,
+    ['counts', counts],
+    ['chaos.log', log.join('\n')],
+  ] as const) {
+    await writeFile(join(at, name), text)
+  }
+}

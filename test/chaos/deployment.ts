@@ -61,6 +61,7 @@ export async function openDeployment(options: DeploymentOptions, dice: Dice): Pr
 
 function configOf(jobs: readonly Job[], counts: string, { shelf }: Places): string {
   return JSON.stringify({
+    // biome-ignore lint/suspicious/noTemplateCurlyInString: the config expands it
     data_dir: '${DATA}',
     deployment: 'chaos',
     instances: NAMES.length,

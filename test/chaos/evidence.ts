@@ -114,7 +114,7 @@ async function disorder(
     ...rows.map(({ what }) => what),
     ...keys.filter((key) => key.endsWith('.part')).map((key) => `unfinished ${key}`),
     ...keys
-      .filter((key) => /Z\.txt\.zst$/.test(key) && !there.has(`${key}.manifest.json`))
+      .filter((key) => /Z\.zst$/.test(key) && !there.has(`${key}.manifest.json`))
       .map((key) => `archive without manifest ${key}`),
     ...keys
       .filter((key) => key.endsWith('.manifest.json'))
@@ -129,7 +129,9 @@ async function archivesIn(
 ): Promise<readonly Archive[]> {
   const found: Archive[] = []
   for (const beside of keys.filter((key) => key.endsWith('.manifest.json'))) {
-    const { key, backup, job, slot } = JSON.parse(await readFile(await shelf.file(beside), 'utf8'))
+    const manifest = JSON.parse(await readFile(await shelf.file(beside), 'utf8'))
+    const { key, backup, job } = manifest
+    const slot = manifest.slot === null ? null : Date.parse(manifest.slot)
     const bytes = await readFile(await shelf.file(key)).catch(() => Buffer.alloc(0))
     const sha256 = createHash('sha256').update(bytes).digest('hex')
     found.push({ key, backup, job, slot, id: idIn(bytes), bytes: bytes.length, sha256 })
