@@ -2,7 +2,7 @@ const COOLDOWN = { first: 30_000, most: 30 * 60_000, busy: 2_000 } as const
 
 /**
  * `failed`: an action failed that is not in the history as a failed backup. `broke`: the turn itself
- * could not go on. `busy`: another process holds the job.
+ * could not go on. `busy`: another process holds the job, or the state was away.
  */
 export type TurnResult = 'well' | 'failed' | 'broke' | 'busy'
 

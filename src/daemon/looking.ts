@@ -28,7 +28,7 @@ export interface Looking {
 export interface LookingParts {
   readonly world: () => World
   /** Jobs with a turn under way. */
-  readonly workers: Pick<ReadonlyMap<JobId, unknown>, 'has'>
+  readonly workers: Pick<ReadonlyMap<JobId, unknown>, 'has' | 'keys'>
   /** Jobs that an inventory found work for. */
   readonly wanted: ReadonlySet<JobId>
   readonly vitals: Pick<Vitals, 'looked'> | undefined
@@ -43,10 +43,13 @@ export function createLooking({ world, workers, wanted, vitals }: LookingParts):
     agenda,
     async look(signal) {
       const current = world()
+      const atWork = new Set(workers.keys())
       const pulse = await current.store.pulse((current.now() - RECENT) as Instant)
-      const orphans = await orphansIn(pulse, current)
+      for (const job of workers.keys()) atWork.add(job)
+      const orphans = await orphansIn(pulse, atWork, current)
       if (orphans.some(({ kind }) => kind === 'restore')) await recoverRestores(current, signal)
-      if (orphans.some(({ kind }) => kind === 'run')) await recoverRuns(current, signal)
+      const runs = orphans.filter(({ kind }) => kind === 'run')
+      if (runs.length > 0) await recoverRuns(runs, current, signal)
       if (hasMoved(current.desired, pulse)) {
         await agreeOnConfig(current, signal)
         agenda.renew(current.desired)
@@ -100,13 +103,24 @@ function jobsOf(open: readonly OpenWork[]): ReadonlySet<JobId> {
   return new Set(open.flatMap(({ job }) => job ?? []))
 }
 
-/** What somebody began who is gone. */
-async function orphansIn({ open }: Pulse, { leases }: World): Promise<readonly OpenWork[]> {
+/**
+ * What somebody began who is gone; and what this instance began and is not at any more: the state was
+ * away when it came to its end.
+ */
+async function orphansIn(
+  { open }: Pulse,
+  atWork: ReadonlySet<JobId>,
+  { leases }: World,
+): Promise<readonly OpenWork[]> {
   const alive = new Map<string, boolean>()
   for (const { instance } of open) {
     if (!alive.has(instance)) alive.set(instance, await leases.isAlive(instance))
   }
-  return open.filter(({ instance }) => alive.get(instance) === false)
+  return open.filter(({ kind, job, instance }) =>
+    instance === leases.instance
+      ? kind !== 'restore' && job !== null && !atWork.has(job)
+      : alive.get(instance) === false,
+  )
 }
 
 /** Beyond this, to name the jobs costs more than to read what else there is. */

@@ -4,12 +4,12 @@ import { announceRestore } from '../act/restore-and-tell.ts'
 import { sweepScratch } from '../act/scratch.ts'
 import { recoverSwap } from '../act/swap.ts'
 import { sweepRestore } from '../act/sweep.ts'
-import type { Restore } from '../core/model.ts'
+import type { Restore, Run } from '../core/model.ts'
 import { hold, holdPatiently } from '../leases/lease.ts'
 import { LeaseBusy, messageOf, reportOf } from '../lib/errors.ts'
 import { unlessAborted, withTimeLimit } from '../lib/limits.ts'
 import type { World } from '../observe/world.ts'
-import type { JournalEntry } from '../state/store.ts'
+import type { JournalEntry, OpenWork } from '../state/store.ts'
 
 /**
  * Finishes or takes back what a crash cut short: swaps before anything else reads the sources, then
@@ -29,7 +29,7 @@ const PATIENCE = 60_000
 
 async function recoverAlone(world: World, signal: AbortSignal): Promise<void> {
   await sweepScratch(world)
-  await closeRuns(world)
+  await closeRuns(world, async ({ instance }) => !(await world.leases.isAlive(instance)))
   await recoverDeletes(world, signal)
   await recoverRestoresAlone(world)
 }
@@ -56,10 +56,16 @@ export async function recoverRestores(world: World, signal: AbortSignal): Promis
   await holdPatiently(asked, 'recovery', signal, () => recoverRestoresAlone(world))
 }
 
-/** Runs of instances that died beside this one, between their last attempt and their own end. */
-export async function recoverRuns(world: World, signal: AbortSignal): Promise<void> {
+/** Runs that were left beside a running daemon, between their last attempt and their own end. */
+export async function recoverRuns(
+  left: readonly OpenWork[],
+  world: World,
+  signal: AbortSignal,
+): Promise<void> {
   const asked = { leases: world.leases, patience: 0 }
-  await holdPatiently(asked, 'recovery', signal, () => closeRuns(world))
+  const isLeft = ({ job, instance }: Run) =>
+    left.some((one) => one.job === job && one.instance === instance)
+  await holdPatiently(asked, 'recovery', signal, () => closeRuns(world, isLeft))
 }
 
 async function recoverRestoresAlone(world: World): Promise<void> {
@@ -83,10 +89,13 @@ async function recoverRestoresAlone(world: World): Promise<void> {
 }
 
 /** No attempt of theirs may be left for the plan to settle: then nobody else ends them. */
-async function closeRuns(world: World): Promise<void> {
+async function closeRuns(
+  world: World,
+  isLeft: (run: Run) => boolean | Promise<boolean>,
+): Promise<void> {
   const { runs, backups } = await world.store.history({ depth: 'recent', jobs: null })
   for (const run of runs) {
-    if (run.status !== 'running' || (await world.leases.isAlive(run.instance))) continue
+    if (run.status !== 'running' || !(await isLeft(run))) continue
     await endOrphanedRun(run, backups, world)
   }
 }

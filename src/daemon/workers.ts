@@ -1,6 +1,6 @@
 import type { ActionKind } from '../core/action.ts'
 import type { JobId } from '../core/model.ts'
-import { Interrupted, LeaseLost, messageOf, reportOf } from '../lib/errors.ts'
+import { Interrupted, LeaseLost, messageOf, reportOf, StateRefused } from '../lib/errors.ts'
 import type { World } from '../observe/world.ts'
 import { type Cooling, cooled, restOf, type TurnResult } from './cooling.ts'
 import type { Worker } from './emptying.ts'
@@ -89,7 +89,8 @@ async function turn(
   } catch (error) {
     if (error instanceof LeaseLost) tellLost(asked.job, error, world)
     else if (!stop.aborted) tellBroken(`the turn of job ${asked.job}`, error, world)
-    return 'broke'
+    // Nothing of the job's own was wrong, and the loop itself waits until the state is back.
+    return error instanceof StateRefused ? 'busy' : 'broke'
   }
 }
 

@@ -44,8 +44,11 @@ function runOfSlot(): Run {
   return { ...runOf('left', 'docs', 0, GONE), slot: at, startedAt: at }
 }
 
-it('settles an attempt whose instance died over its archive, and tries its slot again', async () => {
-  const run = await left(runOfSlot())
+it.each([
+  ['whose instance died over its archive', () => GONE],
+  ['of its own whose end the state did not take', () => ({ instance: loop.world().instance })],
+])('settles an attempt %s, and tries its slot again', async (_, whose) => {
+  const run = await left({ ...runOfSlot(), ...whose() })
   const backup = backupOf(run, { source: 'docs' })
   const copy: Copy = copyOf(backup, 'here', { status: 'writing', bytes: null, sha256: null })
   const { store } = loop.world()
@@ -64,8 +67,11 @@ it('settles an attempt whose instance died over its archive, and tries its slot 
   expect(ofSlot.map(({ status }) => status).sort()).toEqual(['failed', 'success'])
 })
 
-it('ends a run whose instance died after its last attempt', async () => {
-  const run = await left(runOfSlot())
+it.each([
+  ['whose instance died after its last attempt', () => GONE],
+  ['of its own whose end the state did not take', () => ({ instance: loop.world().instance })],
+])('ends a run %s', async (_, whose) => {
+  const run = await left({ ...runOfSlot(), ...whose() })
   const finishedAt = run.startedAt
   const { store } = loop.world()
   const backup = backupOf(run, { source: 'docs' })
