@@ -51,6 +51,11 @@ export interface InstanceSeen extends Instance {
   readonly isAlive: boolean
 }
 
+/** One of those that share a state, and the names of the leases that it holds. */
+export interface InstanceHolding extends InstanceSeen {
+  readonly holds: readonly string[]
+}
+
 /** A job, or everything, that takes no slots until it is resumed. */
 export interface Pause {
   /** `*` is everything. */

@@ -1,5 +1,5 @@
 import type { ClockSkew } from './clock.ts'
-import type { Pause } from './fleet.ts'
+import type { InstanceHolding, Pause } from './fleet.ts'
 import type { Manifest } from './manifest.ts'
 import type {
   Applied,
@@ -30,6 +30,8 @@ export interface Observed {
   readonly underLease?: boolean
   /** Our clock against the database's, where instances share one. */
   readonly clock?: ClockSkew | null
+  /** All others that share the state, where several do and somebody looked. */
+  readonly others?: readonly InstanceHolding[] | null
   /** What takes no slots until it is resumed. */
   readonly pauses: readonly Pause[]
   /** A confirmed `backup prune`: the guards that block a large deletion are off. */

@@ -1,4 +1,5 @@
 import { archiveOfManifest, archiveOfPin, PLACE_KEY } from './archive-key.ts'
+import type { Pause } from './fleet.ts'
 import type {
   Backup,
   BackupStatus,
@@ -13,10 +14,12 @@ import type {
 } from './model.ts'
 import type { Listing, Observed, Warning } from './observed.ts'
 import { groupedBy, sortedBy } from './order.ts'
+import { pauseOf } from './pauses.ts'
 import { isOpen } from './plan-attempts.ts'
 import type { PostureSeen } from './posture.ts'
 import { isProbe } from './probe.ts'
 import { nextSlot } from './schedule.ts'
+import { type InstancesStatus, instancesStatus } from './status-instances.ts'
 
 /** How things stand, for `status`: what somebody asks who has one minute. */
 export interface Status {
@@ -29,6 +32,9 @@ export interface Status {
   readonly running: readonly RunningStatus[]
   /** In-place restores that go on or whose baseline is not complete, oldest first. */
   readonly restores: readonly RestoreStatus[]
+  /** Null where this machine is alone with its state. */
+  readonly instances: InstancesStatus | null
+  readonly pauses: readonly Pause[]
   readonly warnings: readonly Warning[]
 }
 
@@ -36,6 +42,8 @@ export interface JobStatus {
   readonly id: JobId
   readonly title: string
   readonly enabled: boolean
+  /** Whether it, or everything, takes no slots until it is resumed. */
+  readonly isPaused: boolean
   readonly cron: string | null
   readonly timezone: string | null
   readonly nextSlot: Instant | null
@@ -102,7 +110,7 @@ export function statusOf(
   return {
     now,
     jobs: sortedBy(desired.jobs, (job) => job.id).map((job) =>
-      jobStatus(job, byJob.get(job.id) ?? [], now),
+      jobStatus(job, byJob.get(job.id) ?? [], observed.pauses, now),
     ),
     targets: targetStatuses(desired, observed),
     running: open.map(({ job, source, id, startedAt, instance }) => ({
@@ -123,6 +131,8 @@ export function statusOf(
         startedAt,
         previous,
       })),
+    instances: instancesStatus(desired, observed),
+    pauses: observed.pauses,
     warnings,
   }
 }
@@ -131,7 +141,12 @@ function oldestFirst<T extends { readonly startedAt: Instant }>(one: T, other: T
   return one.startedAt - other.startedAt
 }
 
-function jobStatus(job: DesiredJob, attempts: readonly Backup[], now: Instant): JobStatus {
+function jobStatus(
+  job: DesiredJob,
+  attempts: readonly Backup[],
+  pauses: readonly Pause[],
+  now: Instant,
+): JobStatus {
   const { id, title, enabled, schedule, objectives } = job
   const lastSuccessAt = oldestSuccess(job, attempts)
   const last = worstOfNewest(job, attempts)
@@ -140,6 +155,7 @@ function jobStatus(job: DesiredJob, attempts: readonly Backup[], now: Instant): 
     id,
     title,
     enabled,
+    isPaused: pauseOf(pauses, id) !== null,
     cron: schedule?.cron ?? null,
     timezone: schedule?.timezone ?? null,
     nextSlot: enabled && schedule !== null ? nextSlot(schedule, now) : null,

@@ -1,6 +1,8 @@
 import { formerGroup, listPrefixes } from '../core/archive-key.ts'
+import type { InstanceHolding } from '../core/fleet.ts'
 import type { Copy, GroupId, InstanceId, JobId, TargetId } from '../core/model.ts'
 import type { History, Listing, Observed, RestoreRequest } from '../core/observed.ts'
+import { groupedBy } from '../core/order.ts'
 import { messageOf } from '../lib/errors.ts'
 import { observeTarget } from './listing.ts'
 import { observePostures } from './postures.ts'
@@ -42,6 +44,7 @@ export async function observe(scope: Scope, world: World, signal: AbortSignal): 
     underLease: scope.underLease === true,
     alive: scope.underLease ? new Set() : await observeLife(history, world),
     clock: world.fleet?.clock() ?? null,
+    others: scope.depth === 'all' ? await observeOthers(world) : null,
     pauses,
     pruneConfirmed: scope.pruneConfirmed,
     restoreRequested: scope.restoreRequested,
@@ -117,6 +120,16 @@ function completeCopies(history: History): ReadonlyMap<TargetId, ReadonlyMap<str
     known.set(copy.target, ofTarget.set(copy.key, copy))
   }
   return known
+}
+
+async function observeOthers({ fleet, store }: World): Promise<readonly InstanceHolding[] | null> {
+  if (fleet === null) return null
+  const [instances, leases] = await Promise.all([fleet.instances(), store.leases()])
+  const held = groupedBy(leases, (lease) => lease.instance)
+  const self = fleet.self().id
+  return instances
+    .filter(({ id }) => id !== self)
+    .map((one) => ({ ...one, holds: (held.get(one.id) ?? []).map(({ name }) => name) }))
 }
 
 async function observeLife(history: History, world: World): Promise<ReadonlySet<InstanceId>> {

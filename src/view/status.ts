@@ -1,5 +1,8 @@
-import type { Instant } from '../core/model.ts'
+import type { InstanceHolding } from '../core/fleet.ts'
+import type { Instant, Millis } from '../core/model.ts'
 import type { JobStatus, Status, TargetStatus } from '../core/status.ts'
+import type { InstancesStatus } from '../core/status-instances.ts'
+import { count } from '../lib/count.ts'
 import { formatBytes } from '../lib/size.ts'
 import { formatDuration, iso } from '../lib/time.ts'
 import { renderWarnings } from './human.ts'
@@ -15,6 +18,7 @@ export function renderStatus(status: Status, style: Style): string {
   const blocks = [
     status.jobs.length === 0 ? 'no jobs are declared' : jobsTable(status, style),
     status.targets.length === 0 ? '' : targetsTable(status.targets),
+    status.instances === null ? '' : instancesTable(status.instances),
     status.targets.flatMap(({ id, posture }) => driftLines(id, posture)).join('\n'),
     status.running
       .map(
@@ -50,10 +54,11 @@ function jobsTable({ jobs, now }: Status, style: Style): string {
   return [paint(heading, 'bold', style), ...painted].join('\n')
 }
 
-function scheduleWords({ enabled, cron, timezone }: JobStatus): string {
+function scheduleWords({ enabled, isPaused, cron, timezone }: JobStatus): string {
   if (!enabled) return 'disabled'
-  if (cron === null) return 'on request'
-  return timezone === null || timezone === 'UTC' ? cron : `${cron} ${timezone}`
+  const words = cron === null ? 'on request' : cron
+  const zone = cron === null || timezone === null || timezone === 'UTC' ? '' : ` ${timezone}`
+  return `${words}${zone}${isPaused ? ', paused' : ''}`
 }
 
 function successWords({ lastSuccessAt, rpo, rpoMet }: JobStatus, now: Instant): string {
@@ -75,6 +80,31 @@ function targetsTable(targets: readonly TargetStatus[]): string {
 function stateWords({ state, error }: TargetStatus): string {
   if (state === 'unreachable') return `unreachable: ${error ?? '?'}`
   return state === 'listed' ? 'ok' : 'not looked at'
+}
+
+function instancesTable({ expected, seen }: InstancesStatus): string {
+  const living = seen.filter(({ kind, isAlive }) => kind === 'daemon' && isAlive).length
+  const words = `${living} of ${count(expected, 'instance', 'instances')} ${living === 1 ? 'lives' : 'live'}`
+  if (seen.length === 0) return words
+  const rows = seen.map((one) => [
+    one.kind === 'daemon' ? one.name : `${one.name} (a command)`,
+    lifeWords(one),
+    one.version,
+    skewWords(one.skew),
+    one.holds.map((name) => name.replace(/^job:/, '')).join(', ') || '-',
+  ])
+  return `${table(['INSTANCE', 'STATE', 'VERSION', 'CLOCK', 'HOLDS'], rows)}\n${words}`
+}
+
+function lifeWords({ isAlive, isDraining, until }: InstanceHolding): string {
+  if (!isAlive) return `gone since ${when(until)}`
+  return isDraining ? 'draining' : 'alive'
+}
+
+/** Its clock against the database's. */
+function skewWords(skew: Millis): string {
+  if (Math.abs(skew) < 1000) return 'ok'
+  return `${formatDuration(Math.abs(skew))} ${skew > 0 ? 'ahead' : 'behind'}`
 }
 
 function restoreLine({
@@ -103,6 +133,7 @@ export function statusJson(status: Status): { readonly [key: string]: Json } {
       id: job.id,
       name: job.title,
       enabled: job.enabled,
+      paused: job.isPaused,
       schedule: job.cron,
       timezone: job.timezone,
       nextSlot: instant(job.nextSlot),
@@ -117,12 +148,34 @@ export function statusJson(status: Status): { readonly [key: string]: Json } {
       ...one,
       startedAt: iso(startedAt),
     })),
+    instancesExpected: status.instances?.expected ?? null,
+    instances: status.instances?.seen.map(instanceJson) ?? null,
+    pauses: status.pauses.map((pause) => ({ ...pause, at: iso(pause.at) })),
     warnings: status.warnings.map(({ rule, subject, message, hint }) => ({
       rule,
       subject,
       message,
       hint,
     })),
+  }
+}
+
+function instanceJson(one: InstanceHolding): { readonly [key: string]: Json } {
+  const { id, name, kind, host, pid, version, labels, startedAt, until, holds } = one
+  return {
+    id,
+    name,
+    kind,
+    host,
+    pid,
+    version,
+    labels,
+    startedAt: iso(startedAt),
+    until: iso(until),
+    alive: one.isAlive,
+    draining: one.isDraining,
+    skewSeconds: one.skew / 1000,
+    holds,
   }
 }
 

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { appliedAfter } from '../../src/core/applied.ts'
-import type { Bytes, TargetId } from '../../src/core/model.ts'
+import type { InstanceHolding } from '../../src/core/fleet.ts'
+import type { Bytes, InstanceId, Millis, TargetId } from '../../src/core/model.ts'
 import { statusOf } from '../../src/core/status.ts'
 import { ConfigError, LeaseBusy } from '../../src/lib/errors.ts'
 import { backupDetails, backupRow, backupsTable } from '../../src/view/backups.ts'
@@ -263,6 +264,86 @@ describe('the status', () => {
       ],
       running: [{ job: 'shop', source: 'db', alive: false, startedAt: '2026-11-20T11:00:00.000Z' }],
       restores: [{ id: 'r1', previous: '/data/.old' }],
+    })
+  })
+})
+
+describe('how instances stand that share a state', () => {
+  const one = (name: string, changes: Partial<InstanceHolding> = {}): InstanceHolding => ({
+    id: `id-${name}` as InstanceId,
+    name,
+    kind: 'daemon',
+    labels: [],
+    host: 'host',
+    pid: 7,
+    version: '0.1.0',
+    startedAt: at('2026-11-20T11:00:00Z'),
+    isDraining: false,
+    skew: 12 as Millis,
+    until: plus(NOW, '30s'),
+    isAlive: true,
+    holds: [],
+    ...changes,
+  })
+  const dead = { isAlive: false, until: at('2026-11-20T11:00:00Z') }
+  const pause = { subject: shop.id, reason: 'moving', author: 'eve', at: at('2026-11-20T11:00:00Z') }
+  const wanted = desired([target('nas')], [shop, job('logs')], { instances: 3 })
+  const statusWith = (others: readonly InstanceHolding[] | null) =>
+    statusOf(wanted, nothing({ others, pauses: [pause] }), [], NOW)
+  const seen = [
+    one('a', { holds: ['inventory', 'job:shop'] }),
+    one('b', { isDraining: true, skew: -90_000 as Millis, version: '0.0.9' }),
+    one('b', { id: 'id-b0' as InstanceId, ...dead }),
+    one('c', { id: 'id-c0' as InstanceId, ...dead, until: at('2026-11-20T10:00:00Z') }),
+    one('c', { id: 'id-c1' as InstanceId, ...dead }),
+    one('laptop', { kind: 'command', ...dead }),
+    one('operator', { kind: 'command' }),
+  ]
+
+  it('names those that live, and daemons that are gone and did not come back', () => {
+    const page = renderStatus(statusWith(seen), PLAIN)
+    expect(page).toContain(
+      [
+        'INSTANCE              STATE                            VERSION  CLOCK         HOLDS',
+        'a                     alive                            0.1.0    ok            inventory, shop',
+        'b                     draining                         0.0.9    1m30s behind  -',
+        'c                     gone since 2026-11-20T11:00:00Z  0.1.0    ok            -',
+        'operator (a command)  alive                            0.1.0    ok            -',
+        '2 of 3 instances live',
+      ].join('\n'),
+    )
+    expect(statusJson(statusWith(seen))).toMatchObject({
+      instancesExpected: 3,
+      instances: [
+        { name: 'a', alive: true, draining: false, holds: ['inventory', 'job:shop'] },
+        { name: 'b', draining: true, skewSeconds: -90 },
+        { id: 'id-c1', alive: false, until: '2026-11-20T11:00:00.000Z' },
+        { name: 'operator', kind: 'command' },
+      ],
+    })
+  })
+
+  it('says nothing of instances where this one is alone with its state', () => {
+    expect(renderStatus(statusWith(null), PLAIN)).not.toContain('INSTANCE')
+    expect(statusJson(statusWith(null))).toMatchObject({ instances: null, instancesExpected: null })
+  })
+
+  it('counts to none where no daemon runs', () => {
+    expect(renderStatus(statusWith([]), PLAIN)).toContain('\n0 of 3 instances live')
+  })
+
+  it('tells what is paused, why and by whom', () => {
+    const page = renderStatus(statusWith(null), PLAIN)
+    expect(page).toMatch(/^shop +0 2 \* \* \*, paused /m)
+    expect(page).toMatch(/^logs +0 2 \* \* \* {2}/m)
+    expect(statusJson(statusWith(null))).toMatchObject({
+      jobs: [
+        { id: 'logs', paused: false },
+        { id: 'shop', paused: true },
+      ],
+      pauses: [
+        { subject: 'shop', reason: 'moving', author: 'eve', at: '2026-11-20T11:00:00.000Z' },
+      ],
     })
   })
 })
