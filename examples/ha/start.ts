@@ -51,16 +51,14 @@ try {
 }
 
 async function begin(): Promise<void> {
+  await checkFree()
   rmSync(run, { recursive: true, force: true })
   mkdirSync(secrets, { recursive: true })
-  mkdirSync(join(run, 'uploads'))
-  writeFileSync(join(run, 'uploads', 'letter.txt'), 'Dear reader\n')
   writeFileSync(join(run, 'start.pid'), `${process.pid}\n`)
   const s3 = await servers()
   const env = {
     HOLDFAST_CONFIG: config,
     SECRETS: secrets,
-    UPLOADS: join(run, 'uploads'),
     S3_ENDPOINT: s3,
     RECIPIENT: ageKey(),
   }
@@ -69,6 +67,12 @@ async function begin(): Promise<void> {
   writeEnvironment(env)
   tell()
   process.on('SIGUSR2', again)
+}
+
+/** One that runs already keeps its files. */
+async function checkFree(): Promise<void> {
+  const isTaken = await answers(`http://127.0.0.1:${base + 40}`).catch(() => false)
+  if (isTaken) throw new Error(`port ${base + 40} is taken: it runs already, or set HA_PORT`)
 }
 
 /** Everything but Holdfast itself; gives the address of the S3 server. */
