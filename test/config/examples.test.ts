@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
 import { loadConfig } from '../../src/config/load.ts'
 import { showConfig } from '../../src/config/show.ts'
+import { surroundHa } from '../support/ha.ts'
 import { makeFolder, NOW } from './support.ts'
 
 const EXAMPLES = fileURLToPath(new URL('../../examples', import.meta.url))
@@ -22,7 +23,9 @@ describe('every example', () => {
     '%s loads, is built in this version, and says where its schema is',
     async (folder, name) => {
       const cwd = join(EXAMPLES, folder)
-      const desired = await loadConfig({ path: null, env: {}, cwd, now: NOW })
+      await using secrets = await makeFolder()
+      const env = folder === 'ha' ? await surroundHa(join(secrets.path, 'of-ha')) : {}
+      const desired = await loadConfig({ path: null, env, cwd, now: NOW })
       expect(desired.unavailable).toEqual([])
       expect(desired.jobs.length).toBeGreaterThan(0)
       expect(desired.jobs.every(({ noTarget }) => noTarget === null)).toBe(true)

@@ -2,11 +2,14 @@ import { execFileSync } from 'node:child_process'
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
-import { HeadObjectCommand, ListObjectsV2Command } from '@aws-sdk/client-s3'
+import { CreateBucketCommand, HeadObjectCommand, ListObjectsV2Command } from '@aws-sdk/client-s3'
 import { describe, expect, it } from 'vitest'
 import { parse } from 'yaml'
 import { KMS_KEY, startCeph } from '../services/ceph.ts'
+import { startPostgres } from '../services/postgres.ts'
+import { startSentinels } from '../services/redis.ts'
 import { clientOf, makeBucket } from '../services/s3-server.ts'
+import { surroundHa } from '../support/ha.ts'
 import { makeLiveDatabase } from '../support/rauthy.ts'
 import { examine } from '../support/sqlite.ts'
 import { holdfast, makeFolder, type Place, ROOT, succeed } from './support.ts'
@@ -32,6 +35,8 @@ const examples = readdirSync(EXAMPLES).flatMap((folder) =>
     .map((name) => ({ folder, name })),
 )
 
+/** Examples without a config of their own. */
+const WITHOUT = ['monitoring']
 /** Examples that back up to a bucket. */
 const BUCKETS = ['rauthy', 'wardengate']
 
@@ -58,6 +63,26 @@ async function openBucket() {
     bucket,
     env: { ...rauthy, ...wardengate },
     [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
+  }
+}
+
+/** PostgreSQL, Redis under Sentinel and a server with the bucket, and the environment that leads there. */
+async function openAllOfHa(folder: string) {
+  const [postgres, redis, server] = await Promise.all([
+    startPostgres(),
+    startSentinels(),
+    startCeph(),
+  ])
+  const [state] = await Promise.all([
+    postgres.database(),
+    clientOf(server).send(new CreateBucketCommand({ Bucket: 'backups' })),
+  ])
+  const { url } = redis
+  return {
+    env: await surroundHa(join(folder, 'secrets'), { ...server, state, redis: url }),
+    async [Symbol.asyncDispose]() {
+      for (const one of [server, redis, postgres]) await one[Symbol.asyncDispose]()
+    },
   }
 }
 
@@ -90,7 +115,8 @@ async function shownBy(place: Place, config: string): Promise<Shown> {
 describe('every example', () => {
   it('is found', () => {
     expect(examples.map(({ folder }) => folder)).toEqual(expect.arrayContaining(['quickstart']))
-    expect(examples.length).toBe(readdirSync(EXAMPLES).length)
+    const found = new Set([...examples.map(({ folder }) => folder), ...WITHOUT])
+    expect([...found].toSorted()).toEqual(readdirSync(EXAMPLES).toSorted())
   })
 
   it.each(examples)(
@@ -98,12 +124,14 @@ describe('every example', () => {
     async ({ folder, name }) => {
       await using temporary = await makeFolder()
       const cwd = join(temporary.path, folder)
-      const filter = (from: string) => from !== join(EXAMPLES, 'quickstart', 'run')
+      const filter = (from: string) => from !== join(EXAMPLES, folder, 'run')
       cpSync(join(EXAMPLES, folder), cwd, { recursive: true, filter })
       const exported = join(temporary.path, 'exported')
       writeFileSync(exported, 'all that is in stock\n')
       await using bucket = BUCKETS.includes(folder) ? await openBucket() : null
-      const place: Place = { cwd, env: { EXPORT_FILE: exported, ...bucket?.env } }
+      await using around = folder === 'ha' ? await openAllOfHa(temporary.path) : null
+      const env = { EXPORT_FILE: exported, ...bucket?.env, ...around?.env }
+      const place: Place = { cwd, env }
 
       const { jobs } = await shownBy(place, name)
       for (const { kind, options } of jobs.flatMap(({ sources }) => sources)) {
