@@ -286,7 +286,12 @@ describe('how instances stand that share a state', () => {
     ...changes,
   })
   const dead = { isAlive: false, until: at('2026-11-20T11:00:00Z') }
-  const pause = { subject: shop.id, reason: 'moving', author: 'eve', at: at('2026-11-20T11:00:00Z') }
+  const pause = {
+    subject: shop.id,
+    reason: 'moving',
+    author: 'eve',
+    at: at('2026-11-20T11:00:00Z'),
+  }
   const wanted = desired([target('nas')], [shop, job('logs')], { instances: 3 })
   const statusWith = (others: readonly InstanceHolding[] | null) =>
     statusOf(wanted, nothing({ others, pauses: [pause] }), [], NOW)
