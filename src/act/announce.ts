@@ -67,6 +67,7 @@ export async function announceOther(
 export async function deliverNotifications(world: World, signal: AbortSignal): Promise<void> {
   const channels = await openChannels(world.desired.channels, CHANNEL_KINDS)
   for (const delivery of await deliver(world.store, channels, world.now, signal)) {
+    if (delivery.kind === 'elsewhere') continue
     const { channel, attempts, type } = delivery
     const detail = { channel, attempts }
     if (delivery.kind === 'sent') {

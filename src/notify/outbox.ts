@@ -18,6 +18,8 @@ export type Delivery = { readonly id: string; readonly channel: string; readonly
       readonly nextAt: Instant
     }
   | { readonly kind: 'given-up'; readonly attempts: number; readonly error: string }
+  /** Another process is at it, or has sent it. */
+  | { readonly kind: 'elsewhere' }
 )
 
 const MINUTE = 60_000
@@ -49,8 +51,8 @@ export async function deliver(
     for (const parcel of parcels) {
       const delivery = await deliverOne(outbox, channels.get(id) ?? null, parcel, { now, signal })
       done.push(delivery)
-      // The other side is not there: its other messages wait for the next round.
-      if (delivery.kind === 'failed') break
+      // The other side is not there, or somebody else speaks to it: other messages wait for the next round.
+      if (delivery.kind === 'failed' || delivery.kind === 'elsewhere') break
     }
     return done
   })
@@ -126,12 +128,13 @@ async function deliverOne(
   }
   signal.throwIfAborted()
   const nextAt = (now() + delayOf(message.id, attempts)) as Instant
-  await outbox.saveMessage({ ...message, attempts, nextAt })
+  const isOurs = await outbox.saveMessage({ ...message, attempts, nextAt }, message.attempts)
+  if (!isOurs) return { ...told, kind: 'elsewhere' }
   try {
     await channel.send(notification, signal)
   } catch (error) {
     if (signal.aborted) {
-      await outbox.saveMessage(message)
+      await outbox.saveMessage(message, attempts)
       throw error
     }
     if (!isWorthAnother(message, notification, nextAt)) {

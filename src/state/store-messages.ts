@@ -31,10 +31,16 @@ export function messageMethods(engine: Engine, write: Write): MessageMethods {
           .execute()
         return rows.map(messageOf)
       }),
-    saveMessage: (message) =>
+    saveMessage: (message, attempts) =>
       write(`save a message for ${message.channel}`, async (tx) => {
         const { id, ...rest } = messageRow(message)
-        await tx.updateTable('outbox').set(rest).where('id', '=', id).execute()
+        const { numUpdatedRows } = await tx
+          .updateTable('outbox')
+          .set(rest)
+          .where('id', '=', id)
+          .where('attempts', '=', attempts)
+          .executeTakeFirst()
+        return numUpdatedRows > 0n
       }),
     removeMessage: (id) =>
       write(`remove message ${id}`, async (tx) => {

@@ -87,7 +87,11 @@ export interface Store extends FleetStore {
   enqueue(message: OutboxMessage): Promise<void>
   /** Messages whose time has come, oldest first. */
   outbox(now: Instant): Promise<readonly OutboxMessage[]>
-  saveMessage(message: OutboxMessage): Promise<void>
+  /**
+   * Saves the message unless somebody else has tried it meanwhile: it must have been tried `attempts`
+   * times so far. Tells whether it was saved.
+   */
+  saveMessage(message: OutboxMessage, attempts: number): Promise<boolean>
   removeMessage(id: string): Promise<void>
 
   /** Small facts that outlive a process: `restore.once:<sha256>`, `notify.state:<job>`. */

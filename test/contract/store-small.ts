@@ -94,11 +94,13 @@ export function smallLaws(name: string, open: OpenStore): void {
         const due = async (at: Instant) => (await (await again()).outbox(at)).map(({ id }) => id)
         expect(await due(minute(1))).toEqual([])
         expect(await due(minute(2))).toEqual(['early', 'late'])
-        await store.saveMessage({ ...message('early', 1, 7), attempts: 1 })
+        const tried = { ...message('early', 1, 7), attempts: 1 }
+        const both = [store.saveMessage(tried, 0), (await again()).saveMessage(tried, 0)]
+        expect((await Promise.all(both)).sort()).toEqual([false, true])
         expect(await due(minute(2))).toEqual(['late'])
         await store.removeMessage('late')
         expect(await store.outbox(minute(8))).toEqual([{ ...message('early', 1, 7), attempts: 1 }])
-        await store.saveMessage(message('late', 1, 1))
+        expect(await store.saveMessage(message('late', 1, 1), 0)).toBe(false)
         expect(await due(minute(9))).toEqual(['later', 'early'])
       },
     )

@@ -64,6 +64,17 @@ describe('the outbox', () => {
     ])
   })
 
+  it('is emptied by several processes at once, and each message told by one of them', async () => {
+    const other = await openSqliteStore({ path: join(folder, 'state.db') })
+    await put('ops', failed)
+    const rounds = [store, other].map((one) => deliver(one, channels, () => minute(0), NEVER))
+    const told = (await Promise.all(rounds)).flat().filter(({ kind }) => kind === 'sent')
+    await other.close()
+    expect(told).toHaveLength(1)
+    expect(receiver.received).toHaveLength(1)
+    expect(await store.outbox(FOREVER)).toEqual([])
+  })
+
   it('tries again after a 500, later, and succeeds', async () => {
     receiver.answers.push(500)
     await put('ops', failed)
