@@ -1,22 +1,33 @@
 /*
  * What a daemon holds while it has nothing to do: `node bench/idle.ts`. It runs a config like that
  * of the quickstart, on the hour, until its first backups are made and verified, and is then left
- * alone: at the first start ever of an installation, with nothing compiled yet, and at the next.
- * Ends with 1 when either holds more than 80 MB.
+ * alone: at the first start ever of an installation, with nothing compiled yet, and at the next. Then
+ * as one of several, with its state in PostgreSQL and leases in Redis, both on loopback. Ends with 1
+ * when it holds more than 80 MB, or 110 MB with the two, or takes more than 0.5 % of a core.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
 import { cp, mkdir, mkdtemp, readdir, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { DatabaseSync } from 'node:sqlite'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { startPostgres } from '../test/services/postgres.ts'
+import { startRedis } from '../test/services/redis.ts'
 import { memoryOf, shareOf } from './measure.ts'
 
-/** Resident bytes that an idle daemon may hold. */
+/** Resident bytes that an idle daemon may hold, alone and with PostgreSQL and Redis. */
 const BUDGET = 80e6
-/** From its last word to the measurement, in milliseconds. */
+const SHARED_BUDGET = 110e6
+/** Share of a core that it may take at rest. */
+const CPU_BUDGET = 0.005
+/** How long that is measured, in milliseconds. */
+const CPU_SPAN = 60_000
+/** Of the kernel's accounting in a second. */
+const TICKS = 100
+/** From its last word to the measurement of its rest, in milliseconds. */
 const REST = 10_000
 /** A database and a directory, each backed up and verified. */
 const DEEDS = { 'backup.done': 2, 'verify.done': 2 } as const
@@ -26,6 +37,8 @@ interface Idle {
   readonly share: number
   readonly peak: number
   readonly started: number
+  /** Share of a core. */
+  readonly cpu: number
 }
 
 async function main(): Promise<void> {
@@ -33,26 +46,31 @@ async function main(): Promise<void> {
   try {
     const program = await install(join(folder, 'holdfast'))
     console.log(
-      'idle daemon    resident MB   shared pages halved MB   peak MB   daemon.started after s',
+      'idle daemon    resident MB   shared pages halved MB   peak MB   daemon.started after s   % of a core',
     )
     for (const [index, name] of ['first start', 'next start'].entries()) {
-      const idle = await run(program, join(folder, `run-${index}`))
-      const { resident, share, peak, started } = idle
-      const cells = [megabytes(resident), megabytes(share), megabytes(peak)]
-      console.log(
-        [
-          name.padEnd(12),
-          cells[0]?.padStart(13),
-          cells[1]?.padStart(24),
-          cells[2]?.padStart(9),
-          (started / 1000).toFixed(2).padStart(24),
-        ].join(' '),
-      )
-      if (resident > BUDGET) process.exitCode = 1
+      tell(name, await run(program, join(folder, `run-${index}`), {}), BUDGET)
     }
+    await using postgres = await startPostgres()
+    await using redis = await startRedis()
+    const env = { HOLDFAST_STATE: await postgres.database(), HOLDFAST_REDIS_URL: redis.url }
+    tell('shared state', await run(program, join(folder, 'run-shared'), env), SHARED_BUDGET)
   } finally {
     await rm(folder, { recursive: true, force: true })
   }
+}
+
+function tell(name: string, { resident, share, peak, started, cpu }: Idle, budget: number): void {
+  const cells = [
+    name.padEnd(12),
+    megabytes(resident).padStart(13),
+    megabytes(share).padStart(24),
+    megabytes(peak).padStart(9),
+    (started / 1000).toFixed(2).padStart(24),
+    (cpu * 100).toFixed(2).padStart(13),
+  ]
+  console.log(cells.join(' '))
+  if (resident > budget || cpu > CPU_BUDGET) process.exitCode = 1
 }
 
 /** This checkout under another name, with the same packages and no code compiled yet. */
@@ -69,20 +87,29 @@ async function install(folder: string): Promise<string> {
   return join(folder, 'bin', 'holdfast')
 }
 
-async function run(program: string, folder: string): Promise<Idle> {
+async function run(
+  program: string,
+  folder: string,
+  env: Readonly<Record<string, string>>,
+): Promise<Idle> {
   await makeQuickstart(folder)
   const begin = performance.now()
   const daemon = spawn(program, ['daemon', '--config', join(folder, 'holdfast.yml')], {
     stdio: ['ignore', 'pipe', 'inherit'],
+    env: { ...process.env, ...env },
   })
   try {
     const started = await untilIdle(daemon, begin)
     const pid = daemon.pid ?? 0
+    const before = secondsOf(pid)
+    await sleep(CPU_SPAN)
+    const cpu = ((secondsOf(pid) - before) * 1000) / CPU_SPAN
     return {
       resident: memoryOf(pid, 'VmRSS'),
       share: shareOf(pid),
       peak: memoryOf(pid, 'VmHWM'),
       started,
+      cpu,
     }
   } finally {
     const ended = once(daemon, 'exit')
@@ -132,6 +159,13 @@ async function untilIdle(daemon: ChildProcess, begin: number): Promise<number> {
   }
   await sleep(REST)
   return started
+}
+
+/** Processor seconds that a process has taken so far, itself alone. */
+function secondsOf(pid: number): number {
+  const [, rest = ''] = readFileSync(`/proc/${pid}/stat`, 'latin1').split(') ')
+  const [user = '0', system = '0'] = rest.split(' ').slice(11, 13)
+  return (Number(user) + Number(system)) / TICKS
 }
 
 function megabytes(bytes: number): string {

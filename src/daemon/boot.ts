@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { sayFarewell } from '../act/announce.ts'
 import { type PlacedOrder, resolveRequest } from '../act/resolve.ts'
 import { restoreAndTell } from '../act/restore-and-tell.ts'
-import type { Desired } from '../core/model.ts'
+import type { Desired, Instant } from '../core/model.ts'
 import type { RestoreRequest } from '../core/observed.ts'
 import { hold } from '../leases/lease.ts'
 import { BootRestoreFailed, messageOf, RestoreFailed, reportOf } from '../lib/errors.ts'
@@ -53,10 +53,14 @@ export async function bootRestore(
     ...about,
   })
   try {
+    const began = world.now()
     const order = await resolveRequest(request.value, world, signal)
     return await underLease(order.place.job.id, world, signal, async (held, how) => {
       // Whoever held it may have made a newer backup, or done this very restore.
       const fresh = how === 'at-once' ? order : await resolveRequest(request.value, world, held)
+      if (how === 'after-another' && (await isRestored(fresh, began, world))) {
+        return tellSkipped(request, fresh, 'was restored by another instance just now', world)
+      }
       return await restoreUnlessDone({ request, order: fresh }, world, held)
     })
   } catch (error) {
@@ -88,13 +92,7 @@ async function restoreUnlessDone(
   const about = { key: archive.name, detail: { variable: request.variable } }
   const once = `restore.once:${archive.sha256}`
   if (world.desired.restore.once && (await world.store.fact(once)) !== null) {
-    world.report({
-      event: 'restore.skipped',
-      level: 'warn',
-      message: `${archive.name} was restored before and restore.once is set: starting without`,
-      ...about,
-    })
-    return null
+    return tellSkipped(request, order, 'was restored before and restore.once is set', world)
   }
   const began = world.now()
   const { staged } = await restoreAndTell(order, world, signal)
@@ -114,6 +112,36 @@ async function restoreUnlessDone(
   const handOver = staged.handOver ?? null
   tellToUnset(request, world, handOver)
   return handOver
+}
+
+function tellSkipped(
+  { variable }: RestoreRequest,
+  { archive }: PlacedOrder,
+  why: string,
+  world: World,
+): null {
+  world.report({
+    event: 'restore.skipped',
+    level: 'warn',
+    message: `${archive.name} ${why}: starting without`,
+    key: archive.name,
+    detail: { variable },
+  })
+  return null
+}
+
+/** Whether this archive was put in its place since: by one of several that were asked for it at once. */
+async function isRestored(
+  { archive, place }: PlacedOrder,
+  since: Instant,
+  { store, fleet }: World,
+): Promise<boolean> {
+  if (fleet === null) return false
+  const { restores } = await store.history({ depth: 'recent', jobs: [place.job.id] })
+  return restores.some(
+    ({ status, inPlace, sha256, finishedAt }) =>
+      status === 'success' && inPlace && sha256 === archive.sha256 && (finishedAt ?? 0) >= since,
+  )
 }
 
 /** What a restart does while the variable stays set. */
