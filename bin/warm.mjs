@@ -6,10 +6,13 @@ import process from 'node:process'
 
 enableCompileCache(process.argv[2])
 const src = join(import.meta.dirname, '..', 'src')
-for await (const file of glob('{cli,sources,targets,notify}/*.ts', { cwd: src })) {
+for await (const file of glob('{{cli,config,http,notify,sources,state}/*,{leases,targets}/**/*}.ts', {
+  cwd: src,
+})) {
   await import(join(src, file))
 }
-await import('ajv/dist/2020.js')
-await import('age-encryption')
+for (const part of ['ajv/dist/2020.js', 'age-encryption', 'pg', 'ioredis', 'redlock', 'prom-client']) {
+  await import(part)
+}
 process.argv[2] = '--version'
 await import('../src/main.ts')
