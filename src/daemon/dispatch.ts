@@ -55,7 +55,7 @@ export function createDispatch(surroundings: Surroundings): Dispatch {
     const patience = isUrgent ? await placing.patience(job, current) : 0
     if (patience > 0) return putOff(job, patience)
     if (running.size >= current.desired.limits.concurrency) {
-      if (isUrgent) makeRoom([...running.values()])
+      if (isUrgent || isLeft(job, actions)) makeRoom([...running.values()])
       return 'full'
     }
     // What an inventory saw may be done by now; what the state tells is not.
@@ -67,6 +67,10 @@ export function createDispatch(surroundings: Surroundings): Dispatch {
     return 'gone-on'
   }
 
+  // Neither the plan nor an inventory asks for it: somebody died over a slot that is older than any due now.
+  const isLeft = (job: JobId, actions: readonly Action[]) =>
+    actions.length === 0 && !wanted.has(job)
+
   return {
     ...emptying,
     async pass() {
@@ -74,7 +78,7 @@ export function createDispatch(surroundings: Surroundings): Dispatch {
       stock.takeWhenDue()
       const owed = await look(stop)
       placing.renew(owed)
-      for (const [job, actions] of urgentFirst(owed)) {
+      for (const [job, actions] of inOrder(owed, isLeft)) {
         // Told to drain while it looked: nothing is begun any more.
         if (emptying.isDraining() || (await begin(job, actions)) === 'full') return
       }
@@ -94,10 +98,12 @@ function areUrgent(actions: readonly Action[]): boolean {
   return actions.some(({ kind }) => kind === 'backup')
 }
 
-function urgentFirst(owed: Owed): readonly (readonly [JobId, readonly Action[]])[] {
-  const entries = [...owed]
-  return [
-    ...entries.filter(([, actions]) => areUrgent(actions)),
-    ...entries.filter(([, actions]) => !areUrgent(actions)),
-  ]
+/** What was left behind, then backups that are due, then what can wait. */
+function inOrder(
+  owed: Owed,
+  isLeft: (job: JobId, actions: readonly Action[]) => boolean,
+): readonly (readonly [JobId, readonly Action[]])[] {
+  const rank = ([job, actions]: readonly [JobId, readonly Action[]]) =>
+    isLeft(job, actions) ? 0 : areUrgent(actions) ? 1 : 2
+  return [...owed].sort((one, other) => rank(one) - rank(other))
 }

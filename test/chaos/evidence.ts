@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { zstdDecompressSync } from 'node:zlib'
 import type { Deployment } from './deployment.ts'
 import type { Job } from './jobs.ts'
-import type { Death, Drained, Ring } from './ring.ts'
+import type { Death, Drained, Outage, Ring } from './ring.ts'
 
 /** All that is known of a deployment after its chaos, by the tests' own eyes. */
 export interface Evidence {
@@ -17,6 +17,7 @@ export interface Evidence {
   readonly disorder: readonly string[]
   readonly deaths: readonly Death[]
   readonly drains: readonly Drained[]
+  readonly outages: readonly Outage[]
   readonly ends: readonly End[]
 }
 
@@ -72,7 +73,7 @@ export interface End {
 }
 
 export async function gather(ring: Ring): Promise<Evidence> {
-  const { deployment, deaths, drains } = ring
+  const { deployment, deaths, drains, outages } = ring
   const { database, shelf } = deployment.places
   const keys = await shelf.keys()
   return {
@@ -84,6 +85,7 @@ export async function gather(ring: Ring): Promise<Evidence> {
     disorder: await disorder(deployment, keys),
     deaths,
     drains,
+    outages,
     ends: endsIn(deployment),
   }
 }
@@ -97,7 +99,7 @@ export function attemptsOf({ places }: Deployment): Promise<readonly Attempt[]> 
 
 /** Nothing of this is there once every instance has come to its end. */
 async function disorder(
-  { places }: Deployment,
+  { places, members }: Deployment,
   keys: readonly string[],
 ): Promise<readonly string[]> {
   const { database } = places
@@ -111,6 +113,7 @@ async function disorder(
   )
   const there = new Set(keys)
   return [
+    ...members.flatMap((one) => one.falls()).map((fall) => `an instance fell: ${fall}`),
     ...rows.map(({ what }) => what),
     ...keys.filter((key) => key.endsWith('.part')).map((key) => `unfinished ${key}`),
     ...keys

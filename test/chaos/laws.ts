@@ -126,24 +126,30 @@ function falseFences({ attempts }: Evidence): readonly string[] {
 }
 
 /** What a drained instance ran came to a good end, and so did its process. */
-function badDrains({ drains, attempts }: Evidence): readonly string[] {
+function badDrains({ drains, attempts, deaths }: Evidence): readonly string[] {
+  const elsewhere = new Set(deaths.flatMap(({ open }) => open.map(({ id }) => id)))
   return drains.flatMap(({ name, instance, from, code }) => [
     ...(code === 0 ? [] : [`${name} ended with ${code}`]),
     ...attempts
-      .filter((one) => one.instance === instance && !isSuccess(one))
+      .filter((one) => one.instance === instance && !isSuccess(one) && !elsewhere.has(one.id))
       .filter(({ finished_at }) => (finished_at ?? 0) >= from)
       .map(({ job, slot, error }) => `${job} ${slot} of ${name}: ${error}`),
   ])
 }
 
-/** From the end of each lease of a dead instance until others settled what it had under way. */
-function takeoversIn({ deaths, ends }: Evidence): readonly number[] {
+/**
+ * From the end of each lease of a dead instance until others settled what it had under way. They
+ * cannot before the database is there, which knows of the lease.
+ */
+function takeoversIn({ deaths, ends, outages }: Evidence): readonly number[] {
   return deaths.flatMap(({ at, leases, open }) =>
     open.flatMap(({ id, job }) => {
       const end = ends.find(({ backup }) => backup === id)
       if (!end) return []
       const lease = leases.find(({ name }) => name === `job:${job}`)
-      return Math.max(0, end.at - (lease?.until ?? at + LEASE - RENEWED))
+      const over = lease?.until ?? at + LEASE - RENEWED
+      const backs = outages.filter(({ to }) => to > over && to < end.at).map(({ to }) => to)
+      return Math.max(0, end.at - Math.max(over, ...backs))
     }),
   )
 }

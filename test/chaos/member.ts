@@ -12,7 +12,7 @@ export interface Member extends AsyncDisposable {
   readonly toRedis: FaultyLink | null
   /** Begins a life. */
   start(): void
-  /** Resolves once it takes slots. */
+  /** Resolves once it takes slots. One that cannot start is started again, as a supervisor does. */
   untilStarted(): Promise<void>
   /** SIGKILL. */
   kill(): Promise<void>
@@ -30,6 +30,8 @@ export interface Member extends AsyncDisposable {
   /** What it logged in this life. */
   lines(): readonly Line[]
   lives(): readonly Daemon[]
+  /** Ends that nobody had a hand in, with what it said last. */
+  falls(): readonly string[]
   isRunning(): boolean
 }
 
@@ -53,6 +55,18 @@ export function createMember(options: MemberOptions): Member {
     if (!daemon) throw new Error(`${name} was never started`)
     return daemon
   }
+  const hasEnded = new Set<Daemon>()
+  const falls: string[] = []
+  const begin = () => {
+    const daemon = startDaemon(space, { env })
+    lives.push(daemon)
+    isRunning = true
+    void daemon.ended.then(() => {
+      hasEnded.add(daemon)
+      const isFallen = isRunning && daemon === life() && daemon.events().includes('daemon.started')
+      if (isFallen) falls.push(`${name}: ${daemon.stderr()}`)
+    })
+  }
   const told = (event: string) => life().lines.find((line) => line.event === event)
   const end = async (signal: NodeJS.Signals) => {
     isRunning = false
@@ -62,16 +76,13 @@ export function createMember(options: MemberOptions): Member {
     name,
     toPostgres,
     toRedis,
-    start() {
-      lives.push(startDaemon(space, { env }))
-      isRunning = true
-    },
+    start: begin,
     async untilStarted() {
-      const daemon = life()
-      let over: Exit | null = null
-      void daemon.ended.then((exit) => (over = exit))
-      await until(`${name} has started`, () => told('daemon.started') !== undefined || over)
-      if (over) throw new Error(`${name} ended at its start: ${daemon.stderr()}`)
+      await until(`${name} has started`, () => {
+        if (told('daemon.started')) return true
+        if (hasEnded.has(life())) begin()
+        return false
+      })
     },
     async kill() {
       await end('SIGKILL')
@@ -88,6 +99,7 @@ export function createMember(options: MemberOptions): Member {
     instance: () => (told('daemon.started')?.instance as string | undefined) ?? null,
     lines: () => life().lines,
     lives: () => lives,
+    falls: () => falls,
     isRunning: () => isRunning,
     async [Symbol.asyncDispose]() {
       for (const one of lives) await one[Symbol.asyncDispose]()

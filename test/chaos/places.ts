@@ -42,6 +42,8 @@ export interface Database extends AsyncDisposable {
   readonly url: string
   /** Rows as JSON, of the server that leads, by the tests' own way. */
   rows<Row>(select: string): Promise<readonly Row[]>
+  /** Whether it can be asked where instances ask it. */
+  answers(): Promise<boolean>
   crash(): Promise<void>
   restart(): Promise<void>
   /** Kills the one that leads, for ever, and promotes the other. Only once; nothing committed is lost. */
@@ -84,6 +86,9 @@ async function openShelf({
   return [bucketShelf('shelf', bucket, { endpoint, access_key_id, secret_access_key }), server]
 }
 
+/** Of PgBouncer to its server: an instance that sleeps in a transaction keeps its own for ten seconds. */
+const CONNECTIONS = 12
+
 /** A commit is one only once the follower has it: a failover loses none that was acknowledged. */
 async function openDatabase(pooled: boolean): Promise<Database> {
   let server: PostgresServer = await startPostgres()
@@ -93,7 +98,9 @@ async function openDatabase(pooled: boolean): Promise<Database> {
   await first.ask(url, `alter system set synchronous_standby_names = '*'`)
   await first.ask(url, 'select pg_reload_conf()')
   const link: FaultyLink = await startProxy(first.port)
-  const bouncer: PgBouncer | null = pooled ? await startPgBouncer({ port: link.port }) : null
+  const bouncer: PgBouncer | null = pooled
+    ? await startPgBouncer({ port: link.port }, CONNECTIONS)
+    : null
   const port = bouncer?.port ?? link.port
   return {
     port,
@@ -102,6 +109,10 @@ async function openDatabase(pooled: boolean): Promise<Database> {
       const here = url.replace(`:${first.port}/`, `:${server.port}/`)
       const sql = `set search_path = holdfast; select row_to_json(one) from (${select}) as one`
       return (await server.ask(here, sql)).map((line): Row => JSON.parse(line))
+    },
+    async answers() {
+      const there = url.replace(`:${first.port}/`, `:${port}/`)
+      return (await server.ask(there, 'select 1')).length > 0
     },
     crash: () => server.crash(),
     restart: () => server.start(),

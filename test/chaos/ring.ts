@@ -25,12 +25,19 @@ export interface Drained {
   readonly code: number | null
 }
 
+/** The database was away. */
+export interface Outage {
+  readonly from: number
+  readonly to: number
+}
+
 /** Where strikes meet: who is being struck, and what is remembered of it. */
 export interface Ring {
   readonly deployment: Deployment
   readonly dice: Dice
   readonly deaths: Death[]
   readonly drains: Drained[]
+  readonly outages: Outage[]
   /** Tells in the log of the chaos what happens. */
   tell(line: string): void
   /** One that has just begun a backup and is not struck already; no other strike gets it meanwhile. */
@@ -64,21 +71,25 @@ export function createRing(deployment: Deployment, dice: Dice, tell: (line: stri
     dice,
     deaths,
     drains: [],
+    outages: [],
     tell,
     async prey() {
       const nth = dice.between(1, 3)
       const marks = new Map(deployment.members.map((one) => [one, one.lines().length]))
       const since = performance.now()
-      const member = await until('somebody can be struck', () => {
+      return await until('somebody can be struck', () => {
         const late = performance.now() - since > LONGEST_WATCH
         const all = free()
-        return all.find((one) => began(one, marks.get(one) ?? 0) >= nth) ?? (late ? all[0] : null)
+        const found = all.find((one) => began(one, marks.get(one) ?? 0) >= nth)
+        const member = found ?? (late ? all[0] : undefined)
+        return member && take(member)
       })
-      return take(member)
     },
     async claim(member) {
-      await until(`${member.name} is left alone`, () => free().includes(member))
-      return take(member)
+      return await until(
+        `${member.name} is left alone`,
+        () => free().includes(member) && take(member),
+      )
     },
     async mourn(member, at) {
       const instance = member.instance()

@@ -52,14 +52,27 @@ async function flush(ring: Ring): Promise<void> {
 async function crash(ring: Ring): Promise<void> {
   const { database } = ring.deployment.places
   await somethingBegins(ring)
-  await database.crash()
-  await noticed(ring)
-  await database.restart()
+  await awayUntilItAnswers(ring, async () => {
+    await database.crash()
+    await noticed(ring)
+    await database.restart()
+  })
 }
 
 async function failOver(ring: Ring): Promise<void> {
   await somethingBegins(ring)
-  await ring.deployment.places.database.failOver()
+  await awayUntilItAnswers(ring, ring.deployment.places.database.failOver)
+}
+
+/** A pooler before it may tell for some time that it is away. */
+async function awayUntilItAnswers(
+  { deployment, outages }: Ring,
+  strike: () => Promise<void>,
+): Promise<void> {
+  const from = Date.now()
+  await strike()
+  await until('the database answers again', deployment.places.database.answers)
+  outages.push({ from, to: Date.now() })
 }
 
 async function somethingBegins(ring: Ring): Promise<void> {
@@ -78,6 +91,6 @@ async function noticed({ deployment }: Ring): Promise<void> {
           .slice(marks.get(one))
           .some(({ event }) => event === 'state.lost'),
       ),
-    20_000,
+    8_000,
   ).catch(() => {})
 }

@@ -12,9 +12,13 @@ export interface PgBouncer extends AsyncDisposable {
 
 /**
  * Starts PgBouncer in front of the server on that port, as Debian ships it but for the pooling: what
- * it refuses there, it refuses here. With as few connections as it takes for two transactions at once.
+ * it refuses there, it refuses here. With as few connections as it takes for two transactions at once,
+ * unless told.
  */
-export async function startPgBouncer(server: { readonly port: number }): Promise<PgBouncer> {
+export async function startPgBouncer(
+  server: { readonly port: number },
+  connections = 2,
+): Promise<PgBouncer> {
   const folder = await mkdtemp(join(tmpdir(), 'holdfast-pgbouncer-'))
   const [port = 0] = await freePorts(1)
   const isRoot = process.getuid?.() === 0
@@ -33,7 +37,7 @@ unix_socket_dir =
 auth_type = scram-sha-256
 auth_file = ${users}
 pool_mode = transaction
-default_pool_size = 2
+default_pool_size = ${connections}
 `,
   )
   if (isRoot) {
