@@ -1,7 +1,7 @@
 import type { Action } from '../core/action.ts'
 import type { Instant, JobId } from '../core/model.ts'
 import { createEmptying, type Emptying } from './emptying.ts'
-import { createLooking, type Owed } from './looking.ts'
+import { createLooking, type Look } from './looking.ts'
 import { createPlacing } from './placing.ts'
 import { createStock, type Surroundings } from './stock.ts'
 import { createWorkers, makeRoom } from './workers.ts'
@@ -44,7 +44,7 @@ export function createDispatch(surroundings: Surroundings): Dispatch {
   }
 
   /** Starts what may be started; `full` when there is no room for more. */
-  const begin = async (job: JobId, actions: readonly Action[]): Promise<'gone-on' | 'full'> => {
+  const begin = async ({ job, actions, isLeft }: Due): Promise<'gone-on' | 'full'> => {
     const isUrgent = areUrgent(actions)
     const worker = running.get(job)
     if (worker && isUrgent) makeRoom([worker])
@@ -55,32 +55,28 @@ export function createDispatch(surroundings: Surroundings): Dispatch {
     const patience = isUrgent ? await placing.patience(job, current) : 0
     if (patience > 0) return putOff(job, patience)
     if (running.size >= current.desired.limits.concurrency) {
-      if (isUrgent || isLeft(job, actions)) makeRoom([...running.values()])
+      if (isUrgent || isLeft) makeRoom([...running.values()])
       return 'full'
     }
-    // What an inventory saw may be done by now; what the state tells is not.
-    const isOnlySeen = wanted.delete(job) && actions.length === 0
+    wanted.delete(job)
     putOff(job, LOOK_WHILE_RUNNING)
     const onHeld = async () => !isUrgent || (await placing.settle(job, current))
-    const request = { job, isOwed: !isOnlySeen, onHeld }
+    // What an inventory saw may be done by now; what the state tells is not.
+    const request = { job, isOwed: isLeft || actions.length > 0, onHeld }
     workers.start(request, current, AbortSignal.any([stop, cut()]))
     return 'gone-on'
   }
-
-  // Neither the plan nor an inventory asks for it: somebody died over a slot that is older than any due now.
-  const isLeft = (job: JobId, actions: readonly Action[]) =>
-    actions.length === 0 && !wanted.has(job)
 
   return {
     ...emptying,
     async pass() {
       if (emptying.isDraining()) return
       stock.takeWhenDue()
-      const owed = await look(stop)
-      placing.renew(owed)
-      for (const [job, actions] of inOrder(owed, isLeft)) {
+      const looked = await look(stop)
+      placing.renew(looked.owed)
+      for (const due of inOrder(looked)) {
         // Told to drain while it looked: nothing is begun any more.
-        if (emptying.isDraining() || (await begin(job, actions)) === 'full') return
+        if (emptying.isDraining() || (await begin(due)) === 'full') return
       }
     },
     pause(limit) {
@@ -98,12 +94,16 @@ function areUrgent(actions: readonly Action[]): boolean {
   return actions.some(({ kind }) => kind === 'backup')
 }
 
+/** A job that wants a turn. */
+interface Due {
+  readonly job: JobId
+  readonly actions: readonly Action[]
+  readonly isLeft: boolean
+}
+
 /** What was left behind, then backups that are due, then what can wait. */
-function inOrder(
-  owed: Owed,
-  isLeft: (job: JobId, actions: readonly Action[]) => boolean,
-): readonly (readonly [JobId, readonly Action[]])[] {
-  const rank = ([job, actions]: readonly [JobId, readonly Action[]]) =>
-    isLeft(job, actions) ? 0 : areUrgent(actions) ? 1 : 2
-  return [...owed].sort((one, other) => rank(one) - rank(other))
+function inOrder({ owed, left }: Look): readonly Due[] {
+  const all = [...owed].map(([job, actions]) => ({ job, actions, isLeft: left.has(job) }))
+  const rank = ({ isLeft, actions }: Due) => (isLeft ? 0 : areUrgent(actions) ? 1 : 2)
+  return all.sort((one, other) => rank(one) - rank(other))
 }

@@ -19,9 +19,16 @@ import type { Vitals } from './vitals.ts'
 /** What jobs are owed, by the history alone. */
 export type Owed = ReadonlyMap<JobId, readonly Action[]>
 
+/** What a pass has to deal with. */
+export interface Look {
+  readonly owed: Owed
+  /** Jobs among them with an attempt that somebody left behind: its slot is older than any due now. */
+  readonly left: ReadonlySet<JobId>
+}
+
 /** Looks at what may have changed, and at nothing else: a job that rests costs a pass nothing. */
 export interface Looking {
-  look(signal: AbortSignal): Promise<Owed>
+  look(signal: AbortSignal): Promise<Look>
   readonly agenda: Agenda
 }
 
@@ -57,17 +64,18 @@ export function createLooking({ world, workers, wanted, vitals }: LookingParts):
       // What has ended may be owed again, and whoever ran it may be gone by then.
       for (const job of movedOn(pulse)) agenda.hurry(job)
       const asked = new Set([...agenda.due(current.now()), ...wanted, ...jobsOf(orphans)])
-      if (asked.size === 0) return new Map()
+      if (asked.size === 0) return { owed: new Map(), left: asked }
       const observed = await observeJobs(asked, current, signal)
       vitals?.looked(observed.history)
       const owed = await owedBy({ asked, observed, workers }, current)
       putOff(agenda, { asked, observed, owed }, current)
       // Only a look at the targets, under the lease, tells what became of an attempt: the history
       // alone asks for nothing while its archive may be there.
-      const left = jobsOf(orphans.filter(({ kind }) => kind === 'backup'))
-      const declared = current.desired.jobs.filter(({ id }) => left.has(id)).map(({ id }) => id)
-      const found = [...wanted, ...declared].map((job): [JobId, readonly Action[]] => [job, []])
-      return new Map([...found, ...owed])
+      const begun = jobsOf(orphans.filter(({ kind }) => kind === 'backup'))
+      const declared = current.desired.jobs.filter(({ id }) => begun.has(id))
+      const left = new Set(declared.map(({ id }) => id))
+      const found = [...left, ...wanted].map((job): [JobId, readonly Action[]] => [job, []])
+      return { owed: new Map([...found, ...owed]), left }
     },
   }
 }

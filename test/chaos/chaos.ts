@@ -72,7 +72,7 @@ async function untilQuiet(deployment: Deployment): Promise<void> {
       const isOpen = attempts.some(({ status }) => status === 'running' || status === 'pending')
       const done = new Set(
         attempts
-          .filter(({ status }) => status === 'success')
+          .filter(({ status }) => status === 'success' || status === 'skipped')
           .map(({ job, slot }) => `${job} ${slot}`),
       )
       // Of a job's slots the last one stands for those that came to nothing.

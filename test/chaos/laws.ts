@@ -131,7 +131,9 @@ function badDrains({ drains, attempts, deaths }: Evidence): readonly string[] {
   return drains.flatMap(({ name, instance, from, code }) => [
     ...(code === 0 ? [] : [`${name} ended with ${code}`]),
     ...attempts
-      .filter((one) => one.instance === instance && !isSuccess(one) && !elsewhere.has(one.id))
+      .filter(
+        (one) => one.instance === instance && one.status === 'failed' && !elsewhere.has(one.id),
+      )
       .filter(({ finished_at }) => (finished_at ?? 0) >= from)
       .map(({ job, slot, error }) => `${job} ${slot} of ${name}: ${error}`),
   ])
