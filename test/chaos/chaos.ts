@@ -13,10 +13,17 @@ export interface Scenario extends DeploymentOptions {
   readonly strikes: readonly string[]
 }
 
+export interface Part {
+  readonly scenario: Scenario
+  /** For CHAOS_ONLY. */
+  readonly name: string
+  readonly seed: number
+}
+
 /** What came of one deployment. */
 export interface Outcome extends Findings {
+  /** Titles, as often as each came. */
   readonly strikes: readonly string[]
-  readonly log: readonly string[]
 }
 
 /** From the last strike and the last slot on, until nothing is owed any more. */
@@ -24,7 +31,7 @@ const QUIET = 120_000
 const LANES = ['long', 'short', 'servers'] as const
 
 /** Plays one deployment from its first slot until all is quiet, and holds it against the laws. */
-export async function play(scenario: Scenario, seed: number): Promise<Outcome> {
+export async function play({ scenario, name, seed }: Part): Promise<Outcome> {
   const dice = diceOf(seed)
   const log: string[] = []
   const began = Date.now()
@@ -46,8 +53,13 @@ export async function play(scenario: Scenario, seed: number): Promise<Outcome> {
   await endAll(ring)
   const findings = judge(await gather(ring))
   tell('judged')
-  await keep(ring, log)
-  return { ...findings, strikes: strikes.map(({ title }) => title), log }
+  if (process.env.CHAOS_LOG) console.log(log.join('\n'))
+  if (findings.broken.length > 0) {
+    await keep(ring, log)
+    const laws = findings.broken.join('\n  ')
+    console.error(`CHAOS_ONLY=${name}: laws broke\n  ${laws}\n${log.join('\n')}`)
+  }
+  return { ...findings, strikes: strikes.map(({ title }) => title) }
 }
 
 function strikeOf(title: string): Strike {

@@ -82,7 +82,7 @@ export async function gather(ring: Ring): Promise<Evidence> {
     copies: await database.rows<CopyRow>('select backup, key, status, bytes, sha256 from copies'),
     archives: await archivesIn(deployment, keys),
     counted: countedIn(await readFile(deployment.counts, 'utf8')),
-    disorder: await disorder(deployment, keys),
+    disorder: await disorder(ring, keys),
     deaths,
     drains,
     outages,
@@ -99,17 +99,20 @@ export function attemptsOf({ places }: Deployment): Promise<readonly Attempt[]> 
 
 /** Nothing of this is there once every instance has come to its end. */
 async function disorder(
-  { places, members }: Deployment,
+  { deployment: { places, members }, deaths }: Ring,
   keys: readonly string[],
 ): Promise<readonly string[]> {
   const { database } = places
+  // What these held ends by itself.
+  const dead = ['none', ...deaths.map(({ instance }) => instance)].map((id) => `'${id}'`)
   const rows = await database.rows<{ what: string }>(
     `select 'open run ' || id as what from runs where status in ('pending', 'running')
     union all select 'open attempt ' || id from backups where status in ('pending', 'running')
     union all select 'open copy ' || key from copies where status = 'writing'
     union all select 'journal ' || id from journal
     union all select 'lease ' || name || ' of ' || instance from leases
-      where until > extract(epoch from clock_timestamp()) * 1000`,
+      where until > extract(epoch from clock_timestamp()) * 1000
+      and instance not in (${dead.join()})`,
   )
   const there = new Set(keys)
   return [

@@ -20,8 +20,8 @@ export interface JobsOptions {
 }
 
 const MINUTE = 60_000
-/** Each fifth job has a second slot a minute after its first. */
-const TWICE = 5
+/** The first jobs have a second slot a minute after their first: so many of all slots. */
+const TWICE = 1 / 6
 /** Each sixth job takes its time: that is what is under way when something strikes. */
 const SLOW = 6
 
@@ -31,11 +31,11 @@ const SLOW = 6
  */
 export function jobsOf({ slots, from, window }: JobsOptions, dice: Dice): readonly Job[] {
   const jobs: Job[] = []
-  const twice = Math.floor(slots / (TWICE + 1))
+  const twice = Math.floor(slots * TWICE)
   const count = slots - twice
   for (let index = 0; index < count; index++) {
     const at = from + Math.floor((index * window) / count / 1000) * 1000
-    const isTwice = index % TWICE === 0 && index / TWICE < twice
+    const isTwice = index < twice
     const ticks = index % SLOW === 0 ? dice.between(6, 16) : dice.between(0, 1)
     const id = `job-${String(index).padStart(3, '0')}`
     jobs.push({ id, slots: isTwice ? [at, at + MINUTE] : [at], ticks })

@@ -8,6 +8,7 @@ const RENEWED = 10_000
 /** What one deployment came to. */
 export interface Findings {
   readonly slots: number
+  readonly attempts: number
   /** Slots that a later one of their job stands for, with failed attempts or without any. */
   readonly passedOver: number
   readonly doubled: number
@@ -28,6 +29,7 @@ export function judge(evidence: Evidence): Findings {
   const overlap = longestOverlap(evidence)
   return {
     slots: evidence.jobs.flatMap(({ slots }) => slots).length,
+    attempts: evidence.attempts.length,
     passedOver,
     doubled: doubled.length,
     lost: lost.length,

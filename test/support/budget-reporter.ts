@@ -20,6 +20,7 @@ const BUDGETS: Readonly<Record<string, number>> = {
   view: 30,
   docs: 180,
   storm: 720,
+  chaos: 180,
   gates: 90,
 }
 
