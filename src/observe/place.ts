@@ -15,6 +15,8 @@ export interface SharedPlace {
   readonly target: Target
   readonly store: Pick<Store, 'fact' | 'saveFact'>
   readonly newId: () => string
+  /** How long the disk may take for one question, in milliseconds; 10 seconds unless told. */
+  readonly limit?: number
 }
 
 /**
@@ -22,16 +24,18 @@ export interface SharedPlace {
  * use it leaves a mark in it. Elsewhere the copies would look as if they were gone. Throws
  * `TargetUnreachable` for another folder.
  */
-export async function provePlace({ id, target, store, newId }: SharedPlace): Promise<void> {
-  const signal = AbortSignal.timeout(LIMIT)
+export async function provePlace(place: SharedPlace): Promise<void> {
+  const { id, target, store, newId, limit = LIMIT } = place
   const fact = `place:${id}`
   const known = await store.fact(fact)
-  const found = await markOn(target, signal)
+  // The time of the disk begins now: the state may have been waited for.
+  const found = await markOn(target, AbortSignal.timeout(limit))
   if (known !== null && found === known) return
   if (known !== null) throw elsewhere(id, known)
   const mark = found ?? newId()
   if (found === null) {
     const body = Readable.from([Buffer.from(mark)])
+    const signal = AbortSignal.timeout(limit)
     await target.put(PLACE_KEY, body, { token: mark, expected: mark.length }, signal)
   }
   await store.saveFact(fact, mark)
