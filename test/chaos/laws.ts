@@ -127,8 +127,13 @@ function falseFences({ attempts }: Evidence): readonly string[] {
   })
 }
 
-/** What a drained instance ran came to a good end, and so did its process. */
-function badDrains({ drains, attempts, deaths }: Evidence): readonly string[] {
+/**
+ * What a drained instance ran came to a good end, and so did its process; but for what it had to
+ * give up because the database was away.
+ */
+function badDrains({ drains, attempts, deaths, outages }: Evidence): readonly string[] {
+  const wasAway = ({ started_at, finished_at }: Attempt) =>
+    outages.some(({ from, to }) => started_at < to && (finished_at ?? to) > from)
   const elsewhere = new Set(deaths.flatMap(({ open }) => open.map(({ id }) => id)))
   return drains.flatMap(({ name, instance, from, code }) => [
     ...(code === 0 ? [] : [`${name} ended with ${code}`]),
