@@ -138,9 +138,8 @@ function badDrains({ drains, attempts, deaths, outages }: Evidence): readonly st
   return drains.flatMap(({ name, instance, from, code }) => [
     ...(code === 0 ? [] : [`${name} ended with ${code}`]),
     ...attempts
-      .filter(
-        (one) => one.instance === instance && one.status === 'failed' && !elsewhere.has(one.id),
-      )
+      .filter((one) => one.instance === instance && one.status === 'failed')
+      .filter((one) => !elsewhere.has(one.id) && !wasAway(one))
       .filter(({ finished_at }) => (finished_at ?? 0) >= from)
       .map(({ job, slot, error }) => `${job} ${slot} of ${name}: ${error}`),
   ])
