@@ -10,7 +10,7 @@ import { openPlaces, type Places, type Wanted } from './places.ts'
 const NEXT_VERSION = pathToFileURL(join(import.meta.dirname, 'next-version.ts')).href
 const NAMES = ['ada', 'bea', 'cid']
 /** From the writing of the file to the first slot: three daemons have to come up. */
-const AHEAD = 15_000
+const AHEAD = 12_000
 
 export interface DeploymentOptions extends Omit<Wanted, 'folder'> {
   readonly slots: number
