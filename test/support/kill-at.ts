@@ -3,7 +3,7 @@ import fs from 'node:fs'
 import fsp, { type FileHandle } from 'node:fs/promises'
 import http, { type ClientRequest } from 'node:http'
 import { createRequire, syncBuiltinESMExports } from 'node:module'
-import { DatabaseSync, type StatementSync } from 'node:sqlite'
+import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite'
 
 /*
  * Preloaded into a process of Holdfast (`node --import`): kills it with SIGKILL just before or just
@@ -128,14 +128,16 @@ function wrapDatabase(around: Around): void {
 }
 
 function remember(database: DatabaseSync, statement: StatementSync, sql: string): void {
-  const run = statement.run.bind(statement) as (
-    ...values: readonly unknown[]
-  ) => ReturnType<StatementSync['run']>
-  statement.run = (...values: readonly unknown[]) => {
-    const said = `${sql} ${JSON.stringify(values)}`
-    transactions.set(database, [...(transactions.get(database) ?? []), said])
-    return run(...values)
-  }
+  const told = <T>(call: (...values: SQLInputValue[]) => T) =>
+    ((...values: SQLInputValue[]) => {
+      const said = `${sql} ${JSON.stringify(values)}`
+      transactions.set(database, [...(transactions.get(database) ?? []), said])
+      return call(...values)
+    }) as never
+  const { run, all } = statement
+  statement.run = told(run.bind(statement) as (...values: SQLInputValue[]) => unknown)
+  // What says what it wrote is read as a question is.
+  statement.all = told(all.bind(statement) as (...values: SQLInputValue[]) => unknown)
 }
 
 function wrapSpawn(order: KillOrder, aims: Aims, die: () => void): void {
