@@ -21,7 +21,7 @@ fi
 if [ "${1:-}" = tests ]; then
   missing=''
   for pair in setfacl:acl setfattr:attr age:age zstd:zstd pigz:pigz strace:strace sqlite3:sqlite3 \
-    openssl:openssl git:git mount:mount unshare:util-linux setpriv:util-linux script:bsdutils \
+    openssl:openssl git:git curl:curl mount:mount unshare:util-linux setpriv:util-linux script:bsdutils \
     ssh-agent:openssh-client /usr/sbin/sshd:openssh-server \
     ceph:ceph-common ceph-mon:ceph-mon ceph-osd:ceph-osd radosgw:radosgw memcached:memcached \
     swift-proxy-server:swift-proxy swift-account-server:swift-account \

@@ -163,16 +163,15 @@ and go on with examples/ha/README.md. Ctrl-C stops everything.
 `)
 }
 
-/** What was killed is started again, in the order of the first start. */
+/** What was killed is started again, all at once: after a failover, Redis follows in another order. */
 async function again(): Promise<void> {
-  for (const part of parts) {
-    if (isStopping || !part.hasEnded()) continue
-    try {
-      await part.start()
-      console.log(`${part.name} runs again as process ${part.pid()}`)
-    } catch (error) {
-      console.error(error instanceof Error ? error.message : error)
-    }
+  const ended = parts.filter((part) => part.hasEnded())
+  const starts = ended.map(async (part) => {
+    await part.start()
+    console.log(`${part.name} runs again as process ${part.pid()}`)
+  })
+  for (const one of await Promise.allSettled(starts)) {
+    if (one.status === 'rejected' && !isStopping) console.error(String(one.reason))
   }
 }
 

@@ -203,23 +203,26 @@ async function pass(
   life: Life,
   { dispatch, reloading, reminder, post }: Pass,
 ): Promise<'done' | 'again'> {
-  const { ambient, lifetime } = life
+  const { ambient, lifetime, running } = life
   try {
     const how = reloading ? await takeReload(life) : 'kept'
     if (how === 'taken') dispatch.askInventory()
     await dispatch.pass()
     post.deliver()
     reminder()
+    running.world.news('pass.failed', '')
     return how === 'unsettled' ? 'again' : 'done'
   } catch (error) {
-    if (lifetime.aborted) return 'done'
-    ambient.report({
-      event: 'pass.failed',
-      level: 'error',
-      message: `a pass broke off: ${messageOf(error)}`,
-      error: reportOf(error),
-    })
-    return 'again'
+    // One that goes on failing, as while the state is away, is tried each second: once is enough told.
+    if (!lifetime.aborted && running.world.news('pass.failed', messageOf(error))) {
+      ambient.report({
+        event: 'pass.failed',
+        level: 'error',
+        message: `a pass broke off: ${messageOf(error)}`,
+        error: reportOf(error),
+      })
+    }
+    return lifetime.aborted ? 'done' : 'again'
   }
 }
 

@@ -15,6 +15,8 @@ type Node = (typeof NODES)[number]
 
 let blocks: readonly Block[] = []
 let example: Daemon
+/** When what the killed instance was at was taken over. */
+let abandonedAt = Number.POSITIVE_INFINITY
 
 interface Line {
   readonly event: string
@@ -35,7 +37,7 @@ interface Instance {
 beforeAll(async () => {
   blocks = (await blocksOf(PAGE)).filter(({ language }) => language === 'sh')
   const [program = '', ...args] = block('start').trim().split(' ')
-  const env = [`HA_RUN=${run}`, `HA_PORT=${await freeBase()}`, 'LEDGER_SECONDS=5']
+  const env = [`HA_RUN=${run}`, `HA_PORT=${await freeBase()}`, 'LEDGER_SECONDS=10']
   const log = join(folder.path, 'out')
   example = startDaemon(log, 'env', [...env, join(ROOT, program), ...args.map(inRoot)])
   await untilUp([example], async () => readFileSync(log, 'utf8').includes('In a second terminal'))
@@ -151,7 +153,7 @@ describe('the example of several instances', () => {
     const waited = Date.parse(found.time) - Date.parse(gone?.until ?? '')
     expect(waited).toBeGreaterThan(-1000)
     expect(waited).toBeLessThan(30_000)
-    await heard('backup.done', since, { nodes: others, fits: ({ job }) => job === 'ledger' })
+    abandonedAt = Date.parse(found.time)
     await again(name)
   })
 
@@ -206,6 +208,10 @@ describe('the example of several instances', () => {
     await until('an instance that is not ready', async () => (await ready('node-2')) === 503)
     await again('postgres')
     await heard('state.back', since)
+    const broken = logOf('node-2').filter(
+      ({ event, time }) => event === 'pass.failed' && Date.parse(time) >= since,
+    )
+    expect(broken.length, 'told once, not at each pass').toBeLessThan(5)
     await until('an instance that is ready', async () => (await ready('node-2')) === 200)
   })
 
@@ -235,8 +241,18 @@ describe('the example of several instances', () => {
     expect(stdout).toMatch(/copies are sound/)
     const { stdout: listed } = await follow('count', () => 'holdfast backup list --all --json')
     const { backups } = JSON.parse(listed) as {
-      readonly backups: readonly { job: string; slot: string | null; status: string }[]
+      readonly backups: readonly {
+        readonly job: string
+        readonly slot: string | null
+        readonly status: string
+        readonly startedAt: string
+      }[]
     }
+    const retried = backups.filter(
+      ({ job, status, startedAt }) =>
+        job === 'ledger' && status === 'success' && Date.parse(startedAt) > abandonedAt,
+    )
+    expect(retried.length, 'successes of what was taken over').toBeGreaterThan(0)
     const done = backups.filter(({ slot, status }) => slot !== null && status === 'success')
     const names = done.map(({ job, slot }) => `${job} ${slot}`)
     expect(names.length).toBeGreaterThan(0)

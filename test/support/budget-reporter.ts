@@ -18,7 +18,7 @@ const BUDGETS: Readonly<Record<string, number>> = {
   http: 120,
   cli: 240,
   view: 30,
-  docs: 180,
+  docs: 330,
   storm: 720,
   chaos: 180,
   gates: 90,
