@@ -1,12 +1,14 @@
 /** Programs that run until they are told to end, each with a log and its process id in a file. */
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { openSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { closeSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 
 const LIMIT = 60_000
+/** A PostgreSQL that was killed leaves processes for a moment, and does not start beside them. */
+const TRIES = 5
 const exec = promisify(execFile)
 
 /** One program of the example. */
@@ -36,30 +38,39 @@ export function partIn(folder: string, part: Part): Running {
   const log = join(folder, `${name}.log`)
   const pidFile = join(folder, `${name}.pid`)
   let child: ChildProcess | null = null
+  let isWanted = false
   const hasEnded = () => child === null || child.exitCode !== null || child.signalCode !== null
+  const begin = () => {
+    const out = openSync(log, 'a')
+    // In a session of its own, which Ctrl-C does not reach; it ends with us, however we do.
+    child = spawn('setpriv', ['--pdeathsig', 'TERM', '--', ...command], {
+      stdio: ['ignore', out, out],
+      detached: true,
+      env: { PATH: process.env.PATH, HOME: folder, LC_ALL: 'C.UTF-8', ...env },
+    })
+    closeSync(out)
+    child.once('exit', () => rmSync(pidFile, { force: true }))
+    writeFileSync(pidFile, `${child.pid}\n`)
+  }
   return {
     ...part,
     pid: () => child?.pid ?? 0,
     hasEnded,
     async start() {
-      const out = openSync(log, 'a')
-      // In a session of its own, which Ctrl-C does not reach; it ends with us, however we do.
-      child = spawn('setpriv', ['--pdeathsig', 'TERM', '--', ...command], {
-        stdio: ['ignore', out, out],
-        detached: true,
-        env: { PATH: process.env.PATH, HOME: folder, LC_ALL: 'C.UTF-8', ...env },
-      })
-      child.once('exit', () => rmSync(pidFile, { force: true }))
-      writeFileSync(pidFile, `${child.pid}\n`)
+      isWanted = true
+      begin()
       const limit = Date.now() + LIMIT
-      while (!(await isUp().catch(() => false))) {
-        if (hasEnded() || Date.now() > limit) {
+      for (let tries = TRIES; !(await isUp().catch(() => false)); await sleep(100)) {
+        if (!hasEnded() && Date.now() < limit) continue
+        if (!isWanted || !hasEnded() || --tries === 0) {
           throw new Error(`${name} did not start:\n${readFileSync(log, 'utf8').slice(-1500)}`)
         }
-        await sleep(100)
+        await sleep(1000)
+        if (isWanted) begin()
       }
     },
     async stop() {
+      isWanted = false
       if (hasEnded()) return
       const ended = child && once(child, 'exit')
       child?.kill(end)
