@@ -61,6 +61,7 @@ async function begin(): Promise<void> {
     SECRETS: secrets,
     S3_ENDPOINT: s3,
     RECIPIENT: ageKey(),
+    LEDGER_SECONDS: process.env.LEDGER_SECONDS ?? '20',
   }
   const nodes = [1, 2, 3].map((number) => nodeOf(number, env))
   await Promise.all(nodes.map(started))

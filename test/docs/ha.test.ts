@@ -236,6 +236,7 @@ describe('the example of several instances', () => {
   })
 
   it('has every slot at most once in the end, and all copies sound', async () => {
+    await heard('backup.done', abandonedAt, { fits: ({ job }) => job === 'ledger' })
     const { code, stdout } = await follow('count')
     expect(code).toBe(0)
     expect(stdout).toMatch(/copies are sound/)
@@ -245,14 +246,8 @@ describe('the example of several instances', () => {
         readonly job: string
         readonly slot: string | null
         readonly status: string
-        readonly startedAt: string
       }[]
     }
-    const retried = backups.filter(
-      ({ job, status, startedAt }) =>
-        job === 'ledger' && status === 'success' && Date.parse(startedAt) > abandonedAt,
-    )
-    expect(retried.length, 'successes of what was taken over').toBeGreaterThan(0)
     const done = backups.filter(({ slot, status }) => slot !== null && status === 'success')
     const names = done.map(({ job, slot }) => `${job} ${slot}`)
     expect(names.length).toBeGreaterThan(0)
