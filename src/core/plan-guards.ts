@@ -1,6 +1,5 @@
 import { formatBytes } from '../lib/size.ts'
 import type { PruneBlockedAction } from './action.ts'
-import { clockFaults } from './clock.ts'
 import type {
   Backup,
   BackupId,
@@ -87,7 +86,7 @@ export function blockOf(
 ): PruneBlockedAction['because'] | null {
   const last = newestFinished(scene, group)
   if (last?.status === 'failed') return { rule: 'newest-attempt-failed', backup: last.id }
-  const [clock] = clockFaults(scene.desired, scene.observed, scene.now)
+  const [clock] = scene.clocks()
   if (clock) return { rule: 'clock-skew', ...clock }
   if (scene.observed.pruneConfirmed) return null
   if (would.shrunk !== null) return { rule: 'shrunk', ...would.shrunk }

@@ -1,5 +1,6 @@
 import { appliedJobs } from './applied.ts'
 import { formerGroup, isManifestOf, manifestKey } from './archive-key.ts'
+import { type ClockFault, clockFaults } from './clock.ts'
 import type {
   AppliedJob,
   Backup,
@@ -52,6 +53,8 @@ export interface Scene {
   listing(target: TargetId): Listing
   /** Complete copies that a listing of their target does not show whole and with their manifest. */
   doubtfulOn(target: TargetId): ReadonlySet<Copy>
+  /** The clocks that contradict ours. */
+  clocks(): readonly ClockFault[]
   /** Whether a listing of the target shows what lies under a key or prefix. */
   covered(target: TargetId, key: string): boolean
 }
@@ -119,7 +122,17 @@ export function sceneOf(
     group,
     listing: (target) => listings.get(target) ?? UNLISTED,
     doubtfulOn: (target) => doubtful.get(target) ?? NO_COPIES,
+    clocks: once(() => clockFaults(desired, observed, now)),
     covered: coverageOf(listings),
+  }
+}
+
+/** Worked out when first asked for, and not again. */
+function once<T>(work: () => T): () => T {
+  let done: { readonly value: T } | null = null
+  return () => {
+    done ??= { value: work() }
+    return done.value
   }
 }
 

@@ -1,9 +1,10 @@
-import type { Action } from '../core/action.ts'
+import type { Action, ActionKind } from '../core/action.ts'
 import type { Instant, JobId } from '../core/model.ts'
 import { createEmptying, type Emptying } from './emptying.ts'
 import { createLooking, type Look } from './looking.ts'
 import { createPlacing } from './placing.ts'
 import { createStock, type Surroundings } from './stock.ts'
+import { EVERY_KIND } from './turn.ts'
 import { createWorkers, makeRoom } from './workers.ts'
 
 /** A clock that was set is noticed after this long at the latest. */
@@ -12,6 +13,10 @@ const LONGEST_SLEEP = 15_000
 const SHORTEST_SLEEP = 1_000
 /** A slot that comes while its job runs is recorded as skipped within this. */
 const LOOK_WHILE_RUNNING = 5_000
+
+const WITHOUT_BACKUPS: ReadonlySet<ActionKind> = new Set(
+  [...EVERY_KIND].filter((kind) => kind !== 'backup' && kind !== 'skip'),
+)
 
 /** What the loop knows between passes; lost at a restart without harm. */
 export interface Dispatch extends Emptying {
@@ -62,7 +67,9 @@ export function createDispatch(surroundings: Surroundings): Dispatch {
     putOff(job, LOOK_WHILE_RUNNING)
     const onHeld = async () => !isUrgent || (await placing.settle(job, current))
     // What an inventory saw may be done by now; what the state tells is not.
-    const request = { job, isOwed: isLeft || actions.length > 0, onHeld }
+    // Where others may be rather to run it, a backup is begun only by who has asked whether it is its own.
+    const kinds = isUrgent || current.fleet === null ? EVERY_KIND : WITHOUT_BACKUPS
+    const request = { job, isOwed: isLeft || actions.length > 0, onHeld, kinds }
     workers.start(request, current, AbortSignal.any([stop, cut()]))
     return 'gone-on'
   }

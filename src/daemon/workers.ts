@@ -5,7 +5,7 @@ import type { World } from '../observe/world.ts'
 import { type Cooling, cooled, restOf, type TurnResult } from './cooling.ts'
 import type { Worker } from './emptying.ts'
 import { tellBroken } from './stock.ts'
-import { EVERY_KIND, type Outcome, PATIENT, type TurnRequest, takeTurn } from './turn.ts'
+import { type Outcome, PATIENT, type TurnRequest, takeTurn } from './turn.ts'
 
 /** A job that gets a turn. */
 export interface Owing {
@@ -13,6 +13,8 @@ export interface Owing {
   /** Whether it is known to be owed something; a turn that then does nothing came to nothing. */
   readonly isOwed: boolean
   readonly onHeld: () => Promise<boolean>
+  /** What may be done in it. */
+  readonly kinds: ReadonlySet<ActionKind>
 }
 
 /**
@@ -32,13 +34,13 @@ export function createWorkers(ended: (job: JobId) => void): Workers {
   const cooling = new Map<JobId, Cooling>()
   return {
     running,
-    start({ job, isOwed, onHeld }, world, stop) {
+    start({ job, isOwed, onHeld, kinds }, world, stop) {
       const giveWay = new AbortController()
       let doing: ActionKind | null = null
       const onBegin = (kind: ActionKind) => {
         doing = kind
       }
-      const asked = { job, giveWay: giveWay.signal, onBegin, onHeld, isOwed }
+      const asked = { job, giveWay: giveWay.signal, onBegin, onHeld, isOwed, kinds }
       const done = turn(asked, world, stop)
         .then((result) => {
           if (result === 'well') cooling.delete(job)
@@ -65,7 +67,7 @@ async function turn(
   {
     isOwed,
     ...asked
-  }: Pick<TurnRequest, 'job' | 'giveWay' | 'onBegin' | 'onHeld'> & Pick<Owing, 'isOwed'>,
+  }: Pick<TurnRequest, 'job' | 'giveWay' | 'onBegin' | 'onHeld' | 'kinds'> & Pick<Owing, 'isOwed'>,
   world: World,
   stop: AbortSignal,
 ): Promise<TurnResult> {
@@ -73,7 +75,6 @@ async function turn(
     const request = {
       ...asked,
       first: null,
-      kinds: EVERY_KIND,
       pruneConfirmed: false,
       patience: 0,
     }

@@ -33,6 +33,7 @@ export function appliedMethods(
       write('save what was applied', async (tx) => {
         const [targets, jobs] = [JSON.stringify(applied.targets), JSON.stringify(applied.jobs)]
         const mark = createHash('sha256').update(targets).update(jobs).digest('hex')
+        await engine.alone(tx, 'applied')
         await tx.deleteFrom('applied').execute()
         await tx
           .insertInto('applied')
