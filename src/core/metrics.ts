@@ -26,6 +26,9 @@ export const METRICS = {
   redis_losses_total: counter(
     'Times that Redis was lost, by a failover or otherwise; absent without `redis`.',
   ),
+  redis_failovers_total: counter(
+    'Times that another server became the primary of Redis, as seen from here; absent without `redis`.',
+  ),
   leases_held: gauge('Leases that this instance holds.', 'duty'),
   config_last_reload_successful: gauge('Whether the file as it is now is the one that runs.'),
   config_last_reload_success_timestamp_seconds: gauge('When the file was last read and taken.'),

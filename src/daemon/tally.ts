@@ -1,6 +1,16 @@
 import type { Event } from '../core/event.ts'
 import type { Instant } from '../core/model.ts'
 
+/** What was seen of Redis: nothing until the first trouble with it. */
+export interface RedisTally {
+  readonly isThere: boolean
+  readonly losses: number
+  /** Times that another server became the primary. */
+  readonly failovers: number
+}
+
+const NO_TROUBLE: RedisTally = { isThere: true, losses: 0, failovers: 0 }
+
 /** What the events of this process taught since it began. */
 export interface Tally {
   readonly config: ConfigSeen
@@ -17,7 +27,7 @@ export interface Tally {
   /** The newest try, by channel. */
   readonly channels: ReadonlyMap<string, Outcome>
   /** Null: no event told of it. */
-  readonly redis: { readonly isThere: boolean; readonly losses: number } | null
+  readonly redis: RedisTally | null
 }
 
 /** How something went, and when. */
@@ -98,10 +108,15 @@ const LESSONS: Readonly<Record<string, Lesson>> = {
   'notify.done': notified('success'),
   'notify.failed': notified('failed'),
   'redis.lost': (sheet) => {
-    sheet.redis = { isThere: false, losses: (sheet.redis?.losses ?? 0) + 1 }
+    const { losses, failovers } = sheet.redis ?? NO_TROUBLE
+    sheet.redis = { isThere: false, losses: losses + 1, failovers }
   },
   'redis.back': (sheet) => {
-    sheet.redis = { isThere: true, losses: sheet.redis?.losses ?? 0 }
+    sheet.redis = { ...(sheet.redis ?? NO_TROUBLE), isThere: true }
+  },
+  'redis.failover': (sheet) => {
+    const before = sheet.redis ?? NO_TROUBLE
+    sheet.redis = { ...before, failovers: before.failovers + 1 }
   },
 }
 

@@ -20,7 +20,7 @@ export const SAMPLES: Readonly<Record<MetricName, Reading>> = {
   ...ofWork(),
 }
 
-const DUTIES = ['job', 'inventory', 'deployment', 'recovery']
+const DUTIES = ['job', 'target', 'inventory', 'deployment', 'recovery']
 
 function ofInstance() {
   return {
@@ -38,6 +38,7 @@ function ofInstance() {
     state_round_trip_seconds: ({ state }: Seen) => seconds(state.roundTrip),
     redis_up: (seen: Seen) => ofRedis(seen, (redis) => redis?.isThere ?? true),
     redis_losses_total: (seen: Seen) => ofRedis(seen, (redis) => redis?.losses ?? 0),
+    redis_failovers_total: (seen: Seen) => ofRedis(seen, (redis) => redis?.failovers ?? 0),
     leases_held: ({ inside }: Seen) =>
       DUTIES.map((duty) => ({ value: inside.vitals.held.get(duty) ?? 0, labels: { duty } })),
   }
