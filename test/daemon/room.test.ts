@@ -1,0 +1,61 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { poll } from '../support/daemon.ts'
+import { type Gate, openGate } from './gate.ts'
+import { type Loop, makeLoop } from './loop.ts'
+
+const NOW = '2026-11-20T12:00:00Z'
+const TARGETS = { one: ['narrow'], two: ['narrow', 'wide'], other: ['wide'] } as const
+type Job = keyof typeof TARGETS
+
+let gates: Readonly<Record<Job, Gate>>
+let loop: Loop
+
+beforeEach(async () => {
+  gates = { one: await openGate(), two: await openGate(), other: await openGate() }
+})
+
+afterEach(async () => {
+  await loop[Symbol.asyncDispose]()
+  for (const gate of Object.values(gates)) await gate[Symbol.asyncDispose]()
+})
+
+function job(name: Job) {
+  const source = { type: 'command', name: 'words', backup: ['cat', gates[name].path] }
+  return { first_run: 'now', source, targets: TARGETS[name] }
+}
+
+const started = () => loop.named('backup.started').map((event) => event.job as Job)
+
+describe('a target that bounds how many write there at once', () => {
+  it('is written by no more jobs than that, and whoever waits for it holds nothing else up', async () => {
+    const narrow = { type: 'local', path: 'narrow', concurrency: 1 }
+    loop = await makeLoop(
+      {
+        limits: { concurrency: 4 },
+        targets: { narrow, wide: { type: 'local', path: 'wide' } },
+        jobs: { one: job('one'), two: job('two'), other: job('other') },
+      },
+      { now: NOW },
+    )
+    await loop.pass()
+    await poll(() => started().length === 2, 'two backups')
+    await loop.pass()
+    expect(started()).toHaveLength(2)
+    expect(started()).toContain('other')
+    const first = started().find((name) => name !== 'other') ?? 'one'
+    await gates[first].pass('words')
+    // The one that found it full asks again after a while.
+    await poll(async () => {
+      await loop.pass()
+      return started().length === 3
+    }, 'the other one')
+    await gates[first === 'one' ? 'two' : 'one'].pass('words')
+    await gates.other.pass('words')
+    await poll(() => loop.named('backup.done').length === 3, 'all of them')
+    const { backups } = await loop.history()
+    const [early, late] = backups
+      .filter(({ job: name }) => name !== 'other')
+      .sort((a, b) => a.startedAt - b.startedAt)
+    expect(late?.startedAt).toBeGreaterThanOrEqual(early?.finishedAt ?? Number.POSITIVE_INFINITY)
+  })
+})
