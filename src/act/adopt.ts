@@ -2,6 +2,7 @@ import type { AbandonAction, AdoptAction } from '../core/action.ts'
 import { groupOf } from '../core/group.ts'
 import type { Manifest } from '../core/manifest.ts'
 import type { Backup, Copy, Run, TargetId } from '../core/model.ts'
+import { ABANDONED } from '../core/retry.ts'
 import type { World } from '../observe/world.ts'
 import { endProvenRun } from './end-run.ts'
 
@@ -98,14 +99,14 @@ export async function abandon(action: AbandonAction, world: World): Promise<Back
   const finishedAt = world.now()
   for (const copy of await world.store.copies(backup.id)) {
     if (copy.status !== 'writing') continue
-    await world.store.saveCopy({ ...copy, status: 'failed', error: 'abandoned' })
+    await world.store.saveCopy({ ...copy, status: 'failed', error: ABANDONED })
   }
   const end = {
     status: 'failed',
     finishedAt,
     storedBytes: null,
     contentBytes: null,
-    error: 'abandoned: the process that ran it ended without a word',
+    error: `${ABANDONED}: the process that ran it ended without a word`,
     warnings: [],
   } as const
   await world.store.closeBackup(backup.id, end)

@@ -15,6 +15,7 @@ import type {
 import type { History, Observed } from './observed.ts'
 import { groupedBy, sortedBy } from './order.ts'
 import { coverageOf } from './prefixes.ts'
+import { ABANDONED } from './retry.ts'
 
 /** What becomes of attempts whose owner is gone, and the history as it reads once that is done. */
 export interface Settled {
@@ -140,7 +141,7 @@ function withVerdicts(
   const settled = (one: Backup): Backup => {
     const status = verdicts.get(one.id)
     if (status === undefined) return one
-    return { ...one, status, finishedAt: now, error: status === 'failed' ? 'abandoned' : null }
+    return { ...one, status, finishedAt: now, error: status === 'failed' ? ABANDONED : null }
   }
   return { ...history, backups: history.backups.map(settled) }
 }

@@ -3,6 +3,9 @@ import type { Backup, Instant, Millis, Retry } from './model.ts'
 const FIRST_WAIT = 60_000
 const LONGEST_WAIT = 30 * 60_000
 
+/** How the error of an attempt begins whose process is gone (DESIGN §4.4). */
+export const ABANDONED = 'abandoned'
+
 /** How long to wait after the last of `failures` failed attempts: a minute, then four times as long each. */
 export function backoff(failures: number, retry: Retry): Millis {
   const share = retry.within / retry.attempts
@@ -25,5 +28,7 @@ export function mayTry(
   const last = Math.max(...failures.map((one) => one.finishedAt ?? one.startedAt))
   if (now > Math.max(first, from ?? first) + retry.within) return false
   // An end that lies ahead of us is the word of a clock that was wrong; it makes nobody wait.
-  return last > now || now >= last + backoff(failures.length, retry)
+  if (last > now || now >= last + backoff(failures.length, retry)) return true
+  // Nothing is known to be wrong with what a death cut short: whoever takes it over need not wait.
+  return failures.every(({ error }) => error?.startsWith(ABANDONED))
 }
