@@ -1,7 +1,9 @@
 import { resolve } from 'node:path'
+import { Refused } from '../lib/errors.ts'
 import type { Counts } from '../state/exchange.ts'
 import { exportFile } from '../state/exchange-file.ts'
 import { openStore } from '../state/open.ts'
+import type { Store } from '../state/store.ts'
 import type { Context, GlobalFlags } from './context.ts'
 import { load } from './opened.ts'
 
@@ -17,6 +19,7 @@ export async function stateExport(
   const path = resolve(context.cwd, words[0] ?? usual)
   const store = await openStore(desired)
   try {
+    await refuseUnfinished(store)
     const { deployment } = desired
     const rows = await exportFile(store, path, { deployment, exportedAt })
     tellMoved({ did: 'exported', path, rows }, flags, context)
@@ -41,4 +44,14 @@ export function tellMoved({ did, path, rows }: Moved, flags: GlobalFlags, contex
       `${did} ${runs} runs, ${backups} backups, ${copies} copies and ${restores} restores: ${path}`,
     )
   }
+}
+
+/** What a crash cut short is about paths of this host, and is put in order by who began it. */
+async function refuseUnfinished(store: Store): Promise<void> {
+  const { restores } = await store.history({ depth: 'recent', jobs: null })
+  const isOpen = restores.some(({ status }) => status === 'running')
+  if (!isOpen && !(await store.journal()).some(({ kind }) => kind === 'swap')) return
+  throw new Refused('a restore goes on, or was cut short and is not put in order yet', {
+    hint: 'wait for its end, or start the daemon once: it finishes or takes back what a crash cut short',
+  })
 }

@@ -40,6 +40,9 @@ function checkShared(root: Block, { state, redis, instances }: Omit<Fleet, 'iden
   if (state.kind === 'postgres') return
   const hint = 'set state to the address of a PostgreSQL database that all instances share'
   const message = 'several instances need their history in PostgreSQL, and state is SQLite'
+  if (secret(root, 'state_direct') !== null) {
+    fault(root, 'state_direct', 'goes with a state in PostgreSQL, and state is SQLite')
+  }
   if (redis !== null) fault(root, 'redis', message, `${hint}, or take redis out`)
   if (instances > 1) fault(root, 'instances', message, hint)
 }

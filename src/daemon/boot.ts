@@ -7,6 +7,7 @@ import type { RestoreRequest } from '../core/observed.ts'
 import { hold } from '../leases/lease.ts'
 import { BootRestoreFailed, messageOf, RestoreFailed, reportOf } from '../lib/errors.ts'
 import type { World } from '../observe/world.ts'
+import { createPlacing } from './placing.ts'
 
 /** Variables that ask for a restore at boot; the first that is set and not empty counts. */
 export const RESTORE_VARIABLES = ['HQL_BACKUP_RESTORE', 'HOLDFAST_RESTORE'] as const
@@ -55,6 +56,9 @@ export async function bootRestore(
   try {
     const began = world.now()
     const order = await resolveRequest(request.value, world, signal)
+    if (!(await createPlacing().settle(order.place.job.id, world))) {
+      return tellSkipped(request, order, 'belongs to a job of another instance', world)
+    }
     return await underLease(order.place.job.id, world, signal, async (held, how) => {
       // Whoever held it may have made a newer backup, or done this very restore.
       const fresh = how === 'at-once' ? order : await resolveRequest(request.value, world, held)

@@ -14,8 +14,9 @@ const SHORTEST_SLEEP = 1_000
 /** A slot that comes while its job runs is recorded as skipped within this. */
 const LOOK_WHILE_RUNNING = 5_000
 
+/** What is not about files of one host, or has asked before. */
 const WITHOUT_BACKUPS: ReadonlySet<ActionKind> = new Set(
-  [...EVERY_KIND].filter((kind) => kind !== 'backup' && kind !== 'skip'),
+  [...EVERY_KIND].filter((kind) => !['backup', 'skip', 'release'].includes(kind)),
 )
 
 /** What the loop knows between passes; lost at a restart without harm. */
@@ -51,11 +52,12 @@ export function createDispatch(surroundings: Surroundings): Dispatch {
   /** Starts what may be started; `full` when there is no room for more. */
   const begin = async ({ job, actions, isLeft }: Due): Promise<'gone-on' | 'full'> => {
     const isUrgent = areUrgent(actions)
-    const worker = running.get(job)
+    const worker = workers.of(job, world())
     if (worker && isUrgent) makeRoom([worker])
     if (worker) return putOff(job, LOOK_WHILE_RUNNING)
     const rest = workers.restOf(job, isUrgent ? 'urgent' : 'patient')
-    if (rest > 0) return putOff(job, rest)
+    // What makes it wait may spare the slot that comes meanwhile.
+    if (rest > 0) return putOff(job, Math.min(rest, LONGEST_SLEEP))
     const current = world()
     const patience = isUrgent ? await placing.patience(job, current) : 0
     if (patience > 0) return putOff(job, patience)
@@ -67,7 +69,7 @@ export function createDispatch(surroundings: Surroundings): Dispatch {
     putOff(job, LOOK_WHILE_RUNNING)
     const onHeld = async () => !isUrgent || (await placing.settle(job, current))
     // What an inventory saw may be done by now; what the state tells is not.
-    // Where others may be rather to run it, a backup is begun only by who has asked whether it is its own.
+    // Where others may be rather to run it, its source is touched only by who has asked whether it is its own.
     const kinds = isUrgent || current.fleet === null ? EVERY_KIND : WITHOUT_BACKUPS
     const request = { job, isOwed: isLeft || actions.length > 0, onHeld, kinds }
     workers.start(request, current, AbortSignal.any([stop, cut()]))
@@ -80,7 +82,7 @@ export function createDispatch(surroundings: Surroundings): Dispatch {
       if (emptying.isDraining()) return
       stock.takeWhenDue()
       const looked = await look(stop)
-      placing.renew(looked.owed)
+      placing.renew(looked)
       for (const due of inOrder(looked)) {
         // Told to drain while it looked: nothing is begun any more.
         if (emptying.isDraining() || (await begin(due)) === 'full') return

@@ -47,13 +47,14 @@ export function createEmptying(
   const empty = async (timeout: Millis) => {
     const own = cut
     const { signal } = own
-    limit = startTimer(timeout, () =>
+    const timer = startTimer(timeout, () =>
       own.abort(new Interrupted(`the drain took longer than ${formatDuration(timeout)}`)),
     )
+    limit = timer
     await unlessAborted(settle(), signal, LAST_SECONDS).catch((error: unknown) => {
       if (error !== signal.reason) throw error
     })
-    limit.cancel()
+    timer.cancel()
     return signal.aborted ? 'handed-over' : 'drained'
   }
   return {
@@ -67,7 +68,8 @@ export function createEmptying(
       // What still runs may go on: nobody wants it gone any more.
       limit?.cancel()
       draining = null
-      cut = new AbortController()
+      // What began before is still to be told by the next drain.
+      if (cut.signal.aborted) cut = new AbortController()
       wake()
     },
     isDraining: () => draining !== null,

@@ -21,6 +21,8 @@ export type Owed = ReadonlyMap<JobId, readonly Action[]>
 
 /** What a pass has to deal with. */
 export interface Look {
+  /** The jobs that were looked at. */
+  readonly asked: ReadonlySet<JobId>
   readonly owed: Owed
   /** Jobs among them with an attempt that somebody left behind: its slot is older than any due now. */
   readonly left: ReadonlySet<JobId>
@@ -44,7 +46,7 @@ export interface LookingParts {
 /** Remembers from pass to pass when to look at which job. */
 export function createLooking({ world, workers, wanted, vitals }: LookingParts): Looking {
   const agenda = createAgenda()
-  const hasMoved = watchForChanges()
+  const changeIn = watchForChanges()
   const movedOn = watchForEnds()
   return {
     agenda,
@@ -53,18 +55,25 @@ export function createLooking({ world, workers, wanted, vitals }: LookingParts):
       const atWork = new Set(workers.keys())
       const pulse = await current.store.pulse((current.now() - RECENT) as Instant)
       for (const job of workers.keys()) atWork.add(job)
+      // Renamed by a reload while it ran: its rows have the new name, its work the one before.
+      for (const { id, renamedFrom } of current.desired.jobs) {
+        if (renamedFrom !== null && atWork.has(renamedFrom)) atWork.add(id)
+      }
+      vitals?.looked(NOTHING)
       const orphans = await orphansIn(pulse, atWork, current)
       if (orphans.some(({ kind }) => kind === 'restore')) await recoverRestores(current, signal)
       const runs = orphans.filter(({ kind }) => kind === 'run')
       if (runs.length > 0) await recoverRuns(runs, current, signal)
-      if (hasMoved(current.desired, pulse)) {
+      const change = changeIn(current.desired, pulse)
+      if (change !== null) {
         await agreeOnConfig(current, signal)
         agenda.renew(current.desired)
+        change.take()
       }
       // What has ended may be owed again, and whoever ran it may be gone by then.
       for (const job of movedOn(pulse)) agenda.hurry(job)
       const asked = new Set([...agenda.due(current.now()), ...wanted, ...jobsOf(orphans)])
-      if (asked.size === 0) return { owed: new Map(), left: asked }
+      if (asked.size === 0) return { asked, owed: new Map(), left: asked }
       const observed = await observeJobs(asked, current, signal)
       vitals?.looked(observed.history)
       const owed = await owedBy({ asked, observed, workers }, current)
@@ -75,19 +84,29 @@ export function createLooking({ world, workers, wanted, vitals }: LookingParts):
       const declared = current.desired.jobs.filter(({ id }) => begun.has(id))
       const left = new Set(declared.map(({ id }) => id))
       const found = [...left, ...wanted].map((job): [JobId, readonly Action[]] => [job, []])
-      return { owed: new Map([...found, ...owed]), left }
+      return { asked, owed: new Map([...found, ...owed]), left }
     },
   }
 }
 
-/** Tells whether another config runs, or something else was applied, paused or resumed. */
-function watchForChanges(): (desired: Desired, pulse: Pulse) => boolean {
+/** Enough to tell that the state answers. */
+const NOTHING = { depth: 'recent', runs: [], backups: [], copies: [], restores: [] } as const
+
+/** Another config, or something else that was applied, paused or resumed: until it is taken. */
+interface Change {
+  take(): void
+}
+
+function watchForChanges(): (desired: Desired, pulse: Pulse) => Change | null {
   let seen: { readonly desired: Desired; readonly mark: string } | null = null
   return (desired, { applied, pauses }) => {
     const mark = JSON.stringify([applied, pauses])
-    const hasMoved = seen?.desired !== desired || seen.mark !== mark
-    seen = { desired, mark }
-    return hasMoved
+    if (seen?.desired === desired && seen.mark === mark) return null
+    return {
+      take() {
+        seen = { desired, mark }
+      },
+    }
   }
 }
 

@@ -4,12 +4,12 @@ import { type Named, patienceOf } from '../core/placement.ts'
 import { unlessAborted } from '../lib/limits.ts'
 import type { Fleet } from '../observe/fleet.ts'
 import { declaredJob, openSource, type World } from '../observe/world.ts'
-import type { Owed } from './looking.ts'
+import type { Look } from './looking.ts'
 
 /** Whether jobs are this instance's to run, among several. */
 export interface Placing {
   /** Who is there is asked anew, and jobs that are owed nothing any more are forgotten. */
-  renew(owed: Owed): void
+  renew(look: Look): void
   /** 0: at once. Otherwise the milliseconds after which to ask again. */
   patience(job: JobId, world: World): Promise<number>
   /** Asked once the lease is held: whether it still stays here. Notes that it does. */
@@ -39,15 +39,18 @@ export function createPlacing(): Placing {
     }
   }
   return {
-    renew(owed) {
+    renew({ asked, owed }) {
       daemons = null
-      for (const job of waiting.keys()) if (!owed.has(job)) waiting.delete(job)
+      for (const job of waiting.keys()) if (asked.has(job) && !owed.has(job)) waiting.delete(job)
     },
     async patience(id, world) {
       if (world.fleet === null) return 0
       const job = declaredJob(world.desired, id)
       const patience = patienceOf(job, await standing(job, world.fleet, world))
-      if (patience === null) return LOOK_AGAIN
+      if (patience === null) {
+        waiting.delete(id)
+        return LOOK_AGAIN
+      }
       const since = waiting.get(id) ?? performance.now()
       waiting.set(id, since)
       return Math.max(0, since + patience - performance.now())

@@ -95,6 +95,11 @@ function refuseMoved(running: Desired, desired: Desired): void {
     ['data_dir', ({ dataDir }: Desired) => dataDir],
     ['deployment', ({ deployment }: Desired) => deployment],
     ['http.listen', ({ http }: Desired) => http && `${http.host} ${http.port}`],
+    // Opened once, at the start: to say that they are taken would be a lie.
+    ['state', ({ state }: Desired) => (state.kind === 'sqlite' ? '' : state.url.reveal())],
+    ['state_direct', ({ state }: Desired) => ('direct' in state ? state.direct?.reveal() : null)],
+    ['redis', ({ redis }: Desired) => redis?.reveal()],
+    ['instance', ({ identity }: Desired) => JSON.stringify(identity)],
   ] as const
   const moved = fixed.find(([, read]) => read(running) !== read(desired))?.[0]
   if (moved === undefined) return

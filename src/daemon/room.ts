@@ -22,15 +22,20 @@ export async function takeRoom(id: JobId, world: World): Promise<Room | Busy> {
   const letGo = async () => {
     await Promise.allSettled(taken.map((lease) => lease.release()))
   }
-  for (const { target } of targets) {
-    const { concurrency } = declaredTarget(desired, target)
-    if (concurrency === null) continue
-    const place = await takePlace(`target:${target}`, concurrency, leases)
-    if (place.kind === 'busy') {
-      await letGo()
-      return place
+  try {
+    for (const { target } of targets) {
+      const { concurrency } = declaredTarget(desired, target)
+      if (concurrency === null) continue
+      const place = await takePlace(`target:${target}`, concurrency, leases)
+      if (place.kind === 'busy') {
+        await letGo()
+        return place
+      }
+      taken.push(place)
     }
-    taken.push(place)
+  } catch (error) {
+    await letGo()
+    throw error
   }
   const signal = AbortSignal.any(taken.map((lease) => lease.signal))
   return { kind: 'room', signal, [Symbol.asyncDispose]: letGo }

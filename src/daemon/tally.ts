@@ -66,6 +66,8 @@ export interface Tallying {
   hear(event: Event): void
   /** How the newest verify of before this process went; what it heard itself stands. */
   remember(job: string, target: string, outcome: Outcome): void
+  /** These attempts do not run: their end may have been told elsewhere, or by nobody. */
+  ended(backups: Iterable<string>): void
 }
 
 /** An empty tally. */
@@ -85,6 +87,9 @@ export function createTally(now: () => Instant): Tallying {
     hear: (event) => LESSONS[event.event]?.(sheet, event, now()),
     remember(job, target, outcome) {
       if (!sheet.verified.get(job)?.has(target)) tellVerified(sheet, { job, target }, outcome)
+    },
+    ended(backups) {
+      for (const backup of backups) sheet.running.delete(backup)
     },
   }
 }

@@ -82,6 +82,8 @@ export function createVitals(report: Report, now: () => Instant): Vitals {
     looked(history) {
       state.proven()
       followed.learn(history)
+      const over = history.backups.filter(({ finishedAt }) => finishedAt !== null)
+      tallying.ended(over.map(({ id }) => id))
     },
     inventory: () => inventory,
     tookInventory(found) {

@@ -23,6 +23,8 @@ export interface Owing {
  */
 export interface Workers {
   readonly running: ReadonlyMap<JobId, Worker>
+  /** The turn of a job that is under way, also under the name that it had before a reload. */
+  of(job: JobId, world: World): Worker | undefined
   start(owing: Owing, world: World, stop: AbortSignal): void
   /** For how many milliseconds the job still waits after a turn that came to nothing. */
   restOf(job: JobId, urgency: 'urgent' | 'patient'): number
@@ -34,6 +36,12 @@ export function createWorkers(ended: (job: JobId) => void): Workers {
   const cooling = new Map<JobId, Cooling>()
   return {
     running,
+    of(job, { desired }) {
+      const worker = running.get(job)
+      if (worker || running.size === 0) return worker
+      const former = desired.jobs.find(({ id }) => id === job)?.renamedFrom
+      return former ? running.get(former) : undefined
+    },
     start({ job, isOwed, onHeld, kinds }, world, stop) {
       const giveWay = new AbortController()
       let doing: ActionKind | null = null
@@ -89,10 +97,17 @@ async function turn(
     return failed.length > 0 || idle ? 'failed' : 'well'
   } catch (error) {
     if (error instanceof LeaseLost) tellLost(asked.job, error, world)
-    else if (!stop.aborted) tellBroken(`the turn of job ${asked.job}`, error, world)
+    else if (!stop.aborted && isNews(error, world)) {
+      tellBroken(`the turn of job ${asked.job}`, error, world)
+    }
     // Nothing of the job's own was wrong, and the loop itself waits until the state is back.
     return error instanceof StateRefused ? 'busy' : 'broke'
   }
+}
+
+/** A state that takes nothing is told once, however many jobs find it so. */
+function isNews(error: unknown, world: World): boolean {
+  return !(error instanceof StateRefused) || world.news('turn refused', messageOf(error))
 }
 
 function tellLost(job: JobId, error: LeaseLost, world: World): void {

@@ -58,10 +58,10 @@ function ofJobs() {
   return {
     job_declared_timestamp_seconds: perJob(({ since }) => inSeconds(since)),
     job_expected_interval_seconds: perJob(({ interval }) => inSeconds(interval)),
-    job_rpo_seconds: perJob(({ job }) => inSeconds(job.objectives.rpo)),
+    job_rpo_seconds: perJob(({ job }) => (job.enabled ? inSeconds(job.objectives.rpo) : null)),
     job_last_success_timestamp_seconds: perJob(({ past }) => inSeconds(past?.lastSuccessAt)),
     job_last_attempt_timestamp_seconds: perJob(({ past }) => inSeconds(past?.lastAttemptAt)),
-    job_sources_failing: perJob(({ past }) => past?.failing ?? null),
+    job_sources_failing: perJob(({ job, past }) => (job.enabled ? (past?.failing ?? null) : null)),
     job_last_attempt_duration_seconds: perJob(({ past }) => inSeconds(past?.lastDuration)),
     job_last_success_bytes: perJob(({ past }) => past?.lastBytes ?? null),
     job_paused: paused,

@@ -68,7 +68,8 @@ async function fleetOf({ world }: Inside): Promise<Fleet> {
 function standingOf(inside: Inside): Promise<Standing> {
   const { desired } = inside.world()
   const standing = known.get(desired) ?? stand(inside)
-  known.set(desired, standing)
+  // Before the config is applied, nothing tells since when its jobs are declared.
+  if (inside.vitals.phase() !== 'starting') known.set(desired, standing)
   // What could not be read this time is asked again at the next.
   standing.catch(() => known.delete(desired))
   return standing

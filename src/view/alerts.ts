@@ -111,6 +111,7 @@ function jobRules(): readonly AlertRule[] {
   const newest = (name: MetricName) => `max by (job_id) (${m(name)})`
   const since = `(${newest('job_last_success_timestamp_seconds')} or ${newest('job_declared_timestamp_seconds')})`
   const allowed = `(${newest('job_rpo_seconds')} or ${newest('job_expected_interval_seconds')} * 1.5 + ${GRACE})`
+  const failing = `max by (job_id) (${latest('job_sources_failing', 'job_last_attempt_timestamp_seconds', ['job_id'])})`
   const unpaused = `unless on (job_id) ${newest('job_paused')} == 1`
   return [
     rule(
@@ -122,7 +123,7 @@ function jobRules(): readonly AlertRule[] {
         'That is longer than its rpo, or than one and a half of its intervals and an hour. See `holdfast status`.',
       ],
     ),
-    rule('HoldfastBackupFailing', ['warning', '15m'], `${newest('job_sources_failing')} > 0`, [
+    rule('HoldfastBackupFailing', ['warning', '15m'], `(${failing} > 0) ${unpaused}`, [
       'the newest backup of job {{ $labels.job_id }} failed',
       'Of {{ $value }} sources. It ends with the next success. See `holdfast backup list --all`.',
     ]),

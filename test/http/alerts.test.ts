@@ -171,7 +171,13 @@ const CASES: readonly Case[] = [
   },
   {
     alert: 'HoldfastBackupFailing',
-    series: [on(`${A},job_id="files"`, 'job_sources_failing', '2x60 0x60')],
+    // The other one drains, and hears of nothing any more.
+    series: [
+      on(`${A},job_id="files"`, 'job_sources_failing', '2x60 0x60'),
+      on(`${A},job_id="files"`, 'job_last_attempt_timestamp_seconds', '100x60 4000x60'),
+      on(`${B},job_id="files"`, 'job_sources_failing', '2x120'),
+      on(`${B},job_id="files"`, 'job_last_attempt_timestamp_seconds', '100x120'),
+    ],
     fires: 30,
     clears: 70,
     labels: { job_id: 'files' },
