@@ -1,7 +1,8 @@
 import { existsSync, readFileSync } from 'node:fs'
+import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { type Daemon, freePorts, startDaemon, untilUp } from '../services/processes.ts'
+import { type Daemon, startDaemon, untilUp } from '../services/processes.ts'
 import { type Block, bash, blocksOf, type Ended, makeFolder, ROOT } from './support.ts'
 
 const PAGE = 'examples/ha/README.md'
@@ -48,10 +49,28 @@ afterAll(async () => {
   await folder[Symbol.asyncDispose]()
 })
 
-/** The first of so many ports that nobody listens on now. */
+/** Ports that the example takes from its base on. */
+const PORTS = 100
+
+/**
+ * The first of so many ports that nobody listens on now, below those that the system gives to
+ * connections: the example takes its own one after the other, while everything else connects.
+ */
 async function freeBase(): Promise<number> {
-  const [port = 0] = await freePorts(1)
-  return port > 65_000 ? port - 100 : port
+  const first = 20_000 + PORTS * Math.floor(Math.random() * 60)
+  for (let base = first; base < first + 60 * PORTS; base += PORTS) {
+    const ports = Array.from({ length: PORTS }, (_, index) => base + index)
+    if ((await Promise.all(ports.map(isFree))).every(Boolean)) return base
+  }
+  throw new Error('no hundred ports in a row are free')
+}
+
+async function isFree(port: number): Promise<boolean> {
+  const server = createServer()
+  const { promise, resolve } = Promise.withResolvers<boolean>()
+  server.once('error', () => resolve(false))
+  server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)))
+  return await promise
 }
 
 const inRoot = (word: string) => (word.endsWith('.ts') ? join(ROOT, word) : word)
@@ -183,19 +202,23 @@ describe('the example of several instances', () => {
     expect(await ready('node-3')).toBe(200)
   })
 
+  /** When the first of Redis died. */
+  let troubled = Number.POSITIVE_INFINITY
+
   it('backs up while the primary of Redis is dead', async () => {
     const since = Date.now()
+    troubled = since
     expect(await follow('kill-primary')).toMatchObject({ code: 0 })
     await heard('redis.failover', since)
   })
 
   it('backs up while all of Redis is dead', async () => {
-    const since = Date.now()
     const all = ['redis-2', 'redis-3', 'sentinel-1', 'sentinel-2', 'sentinel-3']
     // The page kills redis-1, too, which is dead already here.
     const glob = await follow('kill-redis', (text) => text.replace('redis-?', 'redis-[23]'))
     expect(glob).toMatchObject({ code: 0 })
-    await heard('redis.lost', since)
+    // An outage is told once: where it began with the primary, it may not have ended between.
+    await heard('redis.lost', troubled)
     expect(await ready('node-2')).toBe(200)
     await again('redis-1', ...all)
   })
