@@ -87,6 +87,8 @@ async function turn(
       patience: 0,
     }
     const result = await takeTurn(request, world, stop)
+    // The state took it: the next refusal is news again, also in the same words.
+    world.news(refusedKey(asked.job), '')
     if (result.kind === 'busy') return 'busy'
     const failed = result.value.flatMap((one) =>
       one.kind === 'failed' && !(one.error instanceof Interrupted) ? [one] : [],
@@ -97,7 +99,7 @@ async function turn(
     return failed.length > 0 || idle ? 'failed' : 'well'
   } catch (error) {
     if (error instanceof LeaseLost) tellLost(asked.job, error, world)
-    else if (!stop.aborted && isNews(error, world)) {
+    else if (!stop.aborted && isNews(asked.job, error, world)) {
       tellBroken(`the turn of job ${asked.job}`, error, world)
     }
     // Nothing of the job's own was wrong, and the loop itself waits until the state is back.
@@ -105,9 +107,13 @@ async function turn(
   }
 }
 
-/** A state that takes nothing is told once, however many jobs find it so. */
-function isNews(error: unknown, world: World): boolean {
-  return !(error instanceof StateRefused) || world.news('turn refused', messageOf(error))
+/** A state that takes nothing is told once for each job, not each time that the job tries. */
+function isNews(job: JobId, error: unknown, world: World): boolean {
+  return !(error instanceof StateRefused) || world.news(refusedKey(job), messageOf(error))
+}
+
+function refusedKey(job: JobId): string {
+  return `turn refused ${job}`
 }
 
 function tellLost(job: JobId, error: LeaseLost, world: World): void {
