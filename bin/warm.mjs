@@ -11,8 +11,12 @@ for await (const file of glob('{{cli,config,http,notify,sources,state}/*,{leases
 })) {
   await import(join(src, file))
 }
-for (const part of ['ajv/dist/2020.js', 'age-encryption', 'pg', 'ioredis', 'redlock', 'prom-client']) {
+for (const part of ['age-encryption', 'pg', 'ioredis', 'redlock', 'prom-client']) {
   await import(part)
 }
+const { validatorOf } = await import('../src/config/validator.ts')
+const { readSchema } = await import('../src/config/schema.ts')
+await validatorOf(readSchema())
+await validatorOf(readSchema()) // reads what the first made
 process.argv[2] = '--version'
 await import('../src/main.ts')

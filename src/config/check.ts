@@ -1,4 +1,3 @@
-import type { ErrorObject, ValidateFunction } from 'ajv'
 import { suggest } from '../lib/suggest.ts'
 import { ALIASES } from './aliases.ts'
 import type { Faults } from './faults.ts'
@@ -6,49 +5,21 @@ import type { Schema } from './schema.ts'
 import { readSchema } from './schema.ts'
 import type { MapTree, Place, Tree } from './tree.ts'
 import { joinPath, plain } from './tree.ts'
-
-type Problem = ErrorObject<string, Readonly<Record<string, unknown>>, unknown>
+import { type Problem, type Validator, validatorOf } from './validator.ts'
 
 /**
  * Holds `tree` against the schema; every misfit becomes a fault at its place. Values are never
  * quoted: a secret in the wrong place would be.
  */
 export async function checkSchema(tree: MapTree, faults: Faults): Promise<void> {
-  compiled ??= compile()
-  const validate = await compiled
+  opened ??= validatorOf(readSchema())
+  const validate = await opened
   if (validate(plain(tree))) return
-  for (const problem of (validate.errors ?? []) as Problem[]) report(problem, tree, faults)
+  for (const problem of validate.errors ?? []) report(problem, tree, faults)
 }
 
-/** Kept: each compilation costs 60 ms and leaves 3 MB behind, and a daemon reads its file again and again. */
-let compiled: Promise<ValidateFunction> | null = null
-
-/** ajv is loaded here and not before. */
-async function compile(): Promise<ValidateFunction> {
-  const { Ajv2020 } = await import('ajv/dist/2020.js')
-  const ajv = new Ajv2020({ allErrors: true, verbose: true, strict: false, ...LEAN })
-  for (const keyword of ANNOTATIONS) ajv.addKeyword(keyword)
-  return ajv.compile(readSchema())
-}
-
-/** 14 MB become 10; that the schema itself is sound is for the tests to know. */
-const LEAN = {
-  logger: false,
-  meta: false,
-  validateSchema: false,
-  code: { optimize: false },
-} as const
-
-/** Our own keywords: they say more about a key, and check nothing. */
-export const ANNOTATIONS = [
-  'x-secret',
-  'x-path',
-  'x-unit',
-  'x-message',
-  'x-unavailable',
-  'x-foreign',
-  'x-verbatim',
-]
+/** Kept: a daemon reads its file again and again. */
+let opened: Promise<Validator> | null = null
 
 /** A list of keys that is longer than this is not read by anybody. */
 const MOST_KNOWN = 12

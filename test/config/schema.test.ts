@@ -3,10 +3,10 @@ import { Ajv2020 } from 'ajv/dist/2020.js'
 import { describe, expect, it } from 'vitest'
 import { configReference } from '../../scripts/config-reference.ts'
 import { ALIASES } from '../../src/config/aliases.ts'
-import { ANNOTATIONS } from '../../src/config/check.ts'
 import { initialConfig } from '../../src/config/init.ts'
 import type { Schema } from '../../src/config/schema.ts'
 import { readSchema } from '../../src/config/schema.ts'
+import { ANNOTATIONS } from '../../src/config/validator.ts'
 import { loadText } from './support.ts'
 
 /** Every schema inside the schema. */
