@@ -1,5 +1,3 @@
-import { rm } from 'node:fs/promises'
-import { basename } from 'node:path'
 import { archiveOfPin, formerGroup, listPrefixes, pinKey } from '../core/archive-key.ts'
 import type { Restore, TargetId } from '../core/model.ts'
 import { covering } from '../core/prefixes.ts'
@@ -7,6 +5,7 @@ import { ObjectMissing } from '../lib/errors.ts'
 import { openTarget, type World } from '../observe/world.ts'
 import { readText } from '../stream/text.ts'
 import type { Target } from '../targets/target.ts'
+import { realmOf } from './realm.ts'
 
 /**
  * Lets go of a restore of which nothing is needed any more: the data from before it goes, and so do
@@ -20,11 +19,10 @@ export async function release(restore: Restore, world: World, signal: AbortSigna
       await unpinOf(restore, reach(id), await openTarget(world, id), signal)
     }
   }
-  if (restore.previous !== null && isOurs(restore.previous)) {
-    await rm(restore.previous, { recursive: true, force: true })
-    for (const suffix of ['-wal', '-shm', '-journal'])
-      await rm(restore.previous + suffix, { force: true })
-  }
+  const { previous } = restore
+  const realm = previous === null ? null : await realmOf(restore, world)
+  // A name out of our own history is still checked: the history is a file that can be edited.
+  if (previous !== null && realm?.isPrevious(previous)) await realm.remove(previous)
   await world.store.releaseRestore(restore.id)
 }
 
@@ -93,9 +91,4 @@ async function reachOf(restore: Restore, world: World): Promise<(id: TargetId) =
       copies.flatMap((one) => (one.target === id && groups.has(one.group) ? [one.key] : [])),
     ),
   })
-}
-
-/** A path out of our own history is still checked before it is removed: the history is a file that can be edited. */
-function isOurs(path: string): boolean {
-  return basename(path).includes('holdfast-previous')
 }

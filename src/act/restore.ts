@@ -8,6 +8,7 @@ import { loadIdentities } from '../stream/keys.ts'
 import { readThrough, unseal } from '../stream/unseal.ts'
 import type { Archive } from './archive.ts'
 import { ownPaths } from './backup.ts'
+import { fileRealm } from './file-realm.ts'
 import { type LateJournal, lateJournal } from './late-journal.ts'
 import { pin } from './pin.ts'
 import type { RestoreOrder } from './restore-order.ts'
@@ -139,7 +140,8 @@ async function stageAndSwap(
     tellVerified(staged, order, world)
     const { moves, leftovers, previous } = staged
     const at = { kind: 'swap', id: world.newId(), openedAt: world.now(), restore: row.id } as const
-    await swap({ ...at, moves, leftovers, previous }, journal)
+    const realm = order.source.realm?.(order.to) ?? fileRealm
+    await swap({ ...at, moves, leftovers, previous }, journal, { realm })
     tell('restore.swapped', `restored data is in place at ${row.to}`, order, world)
     await staging.discard().catch((error: unknown) => tellLeft(row, error, world))
     return staged

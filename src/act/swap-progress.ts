@@ -1,5 +1,5 @@
-import { exists } from '../platform/files.ts'
-import type { Move } from '../sources/source.ts'
+import type { Move, Realm } from '../sources/source.ts'
+import { fileRealm } from './file-realm.ts'
 
 /** How far a list of moves has come. */
 export interface Progress {
@@ -16,14 +16,17 @@ export interface Progress {
  * A path may be left by one move and taken by a later one, as the place of the data itself: so not
  * each move is judged alone, but every count of moves made, by the paths that should then exist.
  */
-export async function progressOf(moves: readonly Move[]): Promise<Progress | null> {
+export async function progressOf(
+  moves: readonly Move[],
+  realm: Pick<Realm, 'exists'> = fileRealm,
+): Promise<Progress | null> {
   const expected = new Map<string, boolean>()
   const there = new Map<string, boolean>()
   for (const { from, to } of moves) {
     if (!expected.has(from)) expected.set(from, true)
     if (!expected.has(to)) expected.set(to, false)
   }
-  for (const path of expected.keys()) there.set(path, await exists(path))
+  for (const path of expected.keys()) there.set(path, await realm.exists(path))
 
   const places = new Set(moves.map(({ to }) => to))
   const strange = new Set<string>()

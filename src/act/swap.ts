@@ -1,9 +1,8 @@
-import { rename, rm } from 'node:fs/promises'
-import { dirname } from 'node:path'
 import { messageOf, RestoreFailed } from '../lib/errors.ts'
-import { exists, isGone, makeFolders, PathTaken, syncFolder } from '../platform/files.ts'
-import type { Move } from '../sources/source.ts'
+import { isGone } from '../platform/files.ts'
+import type { Move, Realm } from '../sources/source.ts'
 import type { JournalEntry, Store } from '../state/store.ts'
+import { fileRealm } from './file-realm.ts'
 import { progressOf } from './swap-progress.ts'
 
 /*
@@ -25,6 +24,12 @@ export interface SwapEnd {
   readonly leftovers: readonly string[]
 }
 
+/** Where a swap is made; without a realm it is the file system of this host. */
+export interface SwapOptions {
+  readonly realm?: Realm
+  readonly signal?: AbortSignal
+}
+
 /**
  * Makes the moves of `entry`, then removes its leftovers. Throws `RestoreFailed`, or the signal's
  * reason, with the old data in place and the staged data where it was. Only when taking back failed
@@ -33,24 +38,24 @@ export interface SwapEnd {
 export async function swap(
   entry: SwapEntry,
   journal: SwapJournal,
-  signal?: AbortSignal,
+  { realm = fileRealm, signal }: SwapOptions = {},
 ): Promise<SwapEnd> {
   signal?.throwIfAborted()
-  const start = await progressOf(entry.moves)
+  const start = await progressOf(entry.moves, realm)
   if (start?.made !== 0 || !start.complete) {
-    throw failure(entry, `nothing was moved: ${await conflict(entry.moves)}`)
+    throw failure(entry, `nothing was moved: ${await conflict(entry.moves, realm)}`)
   }
   await journal.openJournal(entry)
   const made: Move[] = []
   try {
-    await makeAll(entry.moves, made, signal)
+    await makeAll(entry.moves, { realm, made, signal })
   } catch (error) {
-    await takeBack(entry, made, error)
+    await takeBack({ entry, made, realm }, error)
     await journal.closeJournal(entry.id)
     if (signal?.aborted && error === signal.reason) throw error
     throw failure(entry, `the old data is in place: ${messageOf(error)}`, error)
   }
-  return finish(entry, journal)
+  return await finish(entry, journal, realm)
 }
 
 /**
@@ -58,73 +63,88 @@ export async function swap(
  * takes back those that were made. Doing so twice changes nothing. Throws `RestoreFailed` and moves
  * nothing when something that is not of the swap stands in its way; the entry stays in the journal.
  */
-export async function recoverSwap(entry: SwapEntry, journal: SwapJournal): Promise<SwapEnd> {
-  const found = await progressOf(entry.moves)
+export async function recoverSwap(
+  entry: SwapEntry,
+  journal: SwapJournal,
+  realm: Realm = fileRealm,
+): Promise<SwapEnd> {
+  const found = await progressOf(entry.moves, realm)
   if (!found) {
-    throw failure(entry, `it can neither be finished nor taken back: ${await layout(entry.moves)}`)
+    const where = await layout(entry.moves, realm)
+    throw failure(entry, `it can neither be finished nor taken back: ${where}`)
   }
   // The crash may have come between a rename and its sync, on the way there or back.
   for (const move of entry.moves.slice(Math.max(0, found.made - 1), found.made + 1)) {
-    await settle(move).catch((error: unknown) => {
+    await realm.settle(move).catch((error: unknown) => {
       if (!isGone(error)) throw error
     })
   }
-  const made = entry.moves.slice(0, found.made)
-  if (found.complete && (await goesForward(entry, made))) return finish(entry, journal)
-  if (!found.complete) await takeBack(entry, made, new Error('staged data is missing'))
+  const swapping = { entry, made: entry.moves.slice(0, found.made), realm }
+  if (found.complete && (await goesForward(swapping))) return await finish(entry, journal, realm)
+  if (!found.complete) await takeBack(swapping, new Error('staged data is missing'))
   await journal.closeJournal(entry.id)
   return { kind: 'back', leftovers: entry.leftovers }
 }
 
+interface Swapping {
+  readonly entry: SwapEntry
+  /** Moves that are made, in their order. */
+  readonly made: Move[]
+  readonly realm: Realm
+}
+
 /** False when a move could not be made; all of them are then taken back. */
-async function goesForward(entry: SwapEntry, made: Move[]): Promise<boolean> {
+async function goesForward(swapping: Swapping): Promise<boolean> {
+  const { entry, made, realm } = swapping
   try {
-    await makeAll(entry.moves.slice(made.length), made)
+    await makeAll(entry.moves.slice(made.length), { realm, made })
     return true
   } catch (error) {
-    await takeBack(entry, made, error)
+    await takeBack(swapping, error)
     return false
   }
 }
 
+interface Making {
+  readonly realm: Realm
+  readonly made: Move[]
+  readonly signal?: AbortSignal | undefined
+}
+
 /** Makes the moves in order, adding each one to `made` as soon as it is. */
-async function makeAll(moves: readonly Move[], made: Move[], signal?: AbortSignal): Promise<void> {
+async function makeAll(moves: readonly Move[], { realm, made, signal }: Making): Promise<void> {
+  if (realm.renameAll) {
+    await realm.renameAll(moves)
+    made.push(...moves)
+    for (const move of moves) await realm.settle(move)
+    return
+  }
   for (const move of moves) {
     signal?.throwIfAborted()
-    if (await exists(move.to)) throw new PathTaken(move.to)
-    await rename(move.from, move.to)
+    await realm.rename(move)
     made.push(move)
-    await settle(move)
+    await realm.settle(move)
   }
 }
 
-async function takeBack(entry: SwapEntry, made: readonly Move[], cause: unknown): Promise<void> {
+async function takeBack({ entry, made, realm }: Swapping, cause: unknown): Promise<void> {
+  const back = made.toReversed().map(({ from, to }) => ({ from: to, to: from }))
   try {
-    for (const { from, to } of made.toReversed()) {
-      await makeFolders(dirname(from), 0o700) // a staging folder may have been swept meanwhile
-      if (await exists(from)) throw new PathTaken(from)
-      await rename(to, from)
-      await settle({ from: to, to: from })
-    }
+    for (const { to } of back) await realm.makeRoom(to) // a staging folder may have been swept meanwhile
+    await makeAll(back, { realm, made: [] })
   } catch (error) {
     const why = `${messageOf(cause)}; taking it back failed too: ${messageOf(error)}`
-    throw failure(entry, `${why}; ${await layout(entry.moves)}`, error)
+    throw failure(entry, `${why}; ${await layout(entry.moves, realm)}`, error)
   }
 }
 
-/** The new name first: a power cut between the two leaves two names rather than none. */
-async function settle({ from, to }: Move): Promise<void> {
-  await syncFolder(dirname(to))
-  if (dirname(from) !== dirname(to)) await syncFolder(dirname(from))
-}
-
-async function finish(entry: SwapEntry, journal: SwapJournal): Promise<SwapEnd> {
+async function finish(entry: SwapEntry, journal: SwapJournal, realm: Realm): Promise<SwapEnd> {
   const kept = [...entry.moves.map(({ to }) => to), ...(entry.previous ? [entry.previous] : [])]
   const leftovers: string[] = []
   for (const path of entry.leftovers) {
     const holds = kept.some((one) => one === path || one.startsWith(`${path}/`))
-    if (!holds) await rm(path, { recursive: true, force: true }).catch(() => {})
-    if (await exists(path)) leftovers.push(path)
+    if (!holds) await realm.remove(path).catch(() => {})
+    if (await realm.exists(path)) leftovers.push(path)
   }
   await journal.closeJournal(entry.id)
   return { kind: 'forward', leftovers }
@@ -139,19 +159,20 @@ function failure(entry: SwapEntry, why: string, cause?: unknown): RestoreFailed 
 }
 
 /** The first path that keeps a swap from starting. */
-async function conflict(moves: readonly Move[]): Promise<string> {
+async function conflict(moves: readonly Move[], realm: Realm): Promise<string> {
   const freed = new Set<string>()
   for (const { from, to } of moves) {
-    if (!(await exists(from))) return `${from} is missing`
-    if (!freed.has(to) && (await exists(to))) return `${to} exists already`
+    if (!(await realm.exists(from))) return `${from} is missing`
+    if (!freed.has(to) && (await realm.exists(to))) return `${to} exists already`
     freed.add(from)
   }
   return 'the moves contradict each other'
 }
 
 /** What is where, for the person who has to look; of long lists the first moves. */
-async function layout(moves: readonly Move[]): Promise<string> {
-  const tell = async (path: string) => `${path} (${(await exists(path)) ? 'there' : 'missing'})`
+async function layout(moves: readonly Move[], realm: Realm): Promise<string> {
+  const tell = async (path: string) =>
+    `${path} (${(await realm.exists(path)) ? 'there' : 'missing'})`
   const lines: string[] = []
   for (const { from, to } of moves.slice(0, 4))
     lines.push(`${await tell(from)} → ${await tell(to)}`)

@@ -1,5 +1,6 @@
 import { endOrphanedRun } from '../act/end-run.ts'
 import { finishDeletes, openDeletes } from '../act/finish-deletes.ts'
+import { realmOf } from '../act/realm.ts'
 import { announceRestore } from '../act/restore-and-tell.ts'
 import { sweepScratch } from '../act/scratch.ts'
 import { recoverSwap } from '../act/swap.ts'
@@ -153,7 +154,8 @@ async function finishSwap(
   // The entry goes last here as in a restore: a row that is closed already was closed truly.
   if (open) {
     const { openJournal } = store
-    const how = await recoverSwap(entry, { openJournal, closeJournal: async () => {} })
+    const realm = await realmOf({ ...open, previous: entry.previous }, world)
+    const how = await recoverSwap(entry, { openJournal, closeJournal: async () => {} }, realm)
     await sweepRestore(open, world)
     await closeRecovered({ entry, restore: open, how: how.kind }, world)
   }

@@ -1,5 +1,5 @@
 import type { SourceFacts } from '../core/manifest.ts'
-import type { Bytes } from '../core/model.ts'
+import type { Bytes, Options } from '../core/model.ts'
 import type { Section } from '../core/section.ts'
 import type { Exit, Program } from '../platform/program.ts'
 
@@ -31,6 +31,12 @@ export interface Source {
    * restore must be refused: the database is in use, something is mounted inside.
    */
   stage(task: RestoreTask, context: SourceContext, signal: AbortSignal): Promise<Staging>
+
+  /**
+   * Where the moves of a restore to there are made. Absent: in the file system of this host.
+   * Does no I/O until it is asked something.
+   */
+  realm?(to: string | null): Realm
 
   /**
    * Removes what a restore whose process died had staged and never swapped in. The live data, and
@@ -70,7 +76,10 @@ export interface SourceReport {
 }
 
 export interface RestoreTask {
-  /** Null: into the source itself. Otherwise an absolute path that does not exist or is an empty directory. */
+  /**
+   * Null: into the source itself. Otherwise an absolute path that does not exist or is an empty
+   * directory, or `volume:NAME` or `database:NAME`, which a source that has none such refuses.
+   */
   readonly to: string | null
   /** Only this member of the archive (a file or a directory), or null for all. */
   readonly only: string | null
@@ -125,8 +134,42 @@ export interface Move {
   readonly to: string
 }
 
+/**
+ * What the names in moves mean, and how one is made: paths of a file system, databases of a server.
+ * A rename is atomic and never overwrites; every call succeeds when what it asks for is so already.
+ */
+export interface Realm {
+  exists(name: string): Promise<boolean>
+  /** Throws `PathTaken` when something is at `to`. */
+  rename(move: Move): Promise<void>
+  /** All of the moves or none of them, where that can be had. Absent: one is made after the other. */
+  renameAll?(moves: readonly Move[]): Promise<void>
+  /** Makes sure that what is at `to`, and no more at `from`, is so after a power cut. */
+  settle(move: Move): Promise<void>
+  /** Makes the place that something is moved back into, where it went away meanwhile. */
+  makeRoom(name: string): Promise<void>
+  /** Removes what is there, whole. */
+  remove(name: string): Promise<void>
+  /** Whether a restore of ours gave that name to what it replaced: nothing else is removed. */
+  isPrevious(name: string): boolean
+}
+
 export interface SourceKind {
   readonly kind: string
   /** Throws `ConfigError` naming the key at fault. Does no I/O: `plan --offline` calls it too. */
   configure(section: Section): Source
+  /**
+   * What one declaration stands for at this moment, each backed up by itself and with a result of its
+   * own; null when that is the declaration itself. Throws when nobody can tell: then what it was
+   * found to be last time holds on.
+   */
+  members?(section: Section, signal: AbortSignal): Promise<readonly Member[] | null>
+}
+
+/** One of the sources that a declaration stands for. Kept in the history: holds no secret. */
+export interface Member {
+  readonly name: string
+  readonly kind: string
+  /** Laid over the options of the declaration. */
+  readonly options: Options
 }

@@ -73,7 +73,7 @@ describe('swap', () => {
     const last = shape.entry.moves.at(-1) ?? { from: '', to: '' }
     const signal = between(shape.entry.moves.length, () => rmSync(last.from, { recursive: true }))
 
-    const refusal = swap(shape.entry, journal, signal)
+    const refusal = swap(shape.entry, journal, { signal })
 
     await expect(refusal).rejects.toThrow('the old data is in place')
     await expect(refusal).rejects.toBeInstanceOf(RestoreFailed)
@@ -101,7 +101,7 @@ describe('swap', () => {
     const reason = new Interrupted('told to stop')
     const signal = between(3, () => controller.abort(reason), controller.signal)
 
-    await expect(swap(shape.entry, journal, signal)).rejects.toBe(reason)
+    await expect(swap(shape.entry, journal, { signal })).rejects.toBe(reason)
 
     await expectBack(shape)
     expect(journal.open).toEqual([])
@@ -112,7 +112,9 @@ describe('swap', () => {
     const journal = memoryJournal()
     const signal = between(2, () => writeFileSync(shape.place, 'foreign'))
 
-    await expect(swap(shape.entry, journal, signal)).rejects.toThrow('taking it back failed too')
+    await expect(swap(shape.entry, journal, { signal })).rejects.toThrow(
+      'taking it back failed too',
+    )
 
     expect(journal.open).toEqual([shape.entry])
     expect(await treeOf(shape.entry.previous ?? '')).toEqual(shape.old)

@@ -1,0 +1,36 @@
+import { isAbsolute } from 'node:path'
+import type { Restore } from '../core/model.ts'
+import { RestoreFailed } from '../lib/errors.ts'
+import { openSource, type World } from '../observe/world.ts'
+import type { Realm } from '../sources/source.ts'
+import { fileRealm } from './file-realm.ts'
+
+/**
+ * Where the moves of a restore were made, or are to be made again. Throws `RestoreFailed` when only
+ * its source could tell, and nobody declares that any more.
+ */
+export async function realmOf(
+  restore: Pick<Restore, 'job' | 'source' | 'inPlace' | 'to' | 'previous'>,
+  world: World,
+): Promise<Realm> {
+  const job = world.desired.jobs.find(({ id }) => id === restore.job)
+  const source = job?.sources.find(({ name }) => name === restore.source)
+  const to = restore.inPlace ? null : restore.to
+  if (!job || !source) return realmOfPaths(restore)
+  const opened = await openSource(world, job, source)
+  return opened.realm?.(to) ?? fileRealm
+}
+
+/** A source that is gone needs nobody's help where all is files. */
+function realmOfPaths({
+  job,
+  source,
+  to,
+  inPlace,
+  previous,
+}: Parameters<typeof realmOf>[0]): Realm {
+  if (previous === null ? inPlace || isAbsolute(to) : isAbsolute(previous)) return fileRealm
+  throw new RestoreFailed(`nobody declares ${job}/${source} any more, which it was restored to`, {
+    hint: 'declare it again until this is put in order',
+  })
+}
