@@ -150,6 +150,10 @@ export interface DesiredSource {
   readonly name: string
   readonly group: GroupId
   readonly options: Options
+  /** Its name was chosen by whoever declared it: what it stands for goes by it as well. */
+  readonly isNamed?: true
+  /** It was there once and is no more: nothing is backed up, and what was can be restored. */
+  readonly isGone?: true
 }
 
 export interface JobTarget {

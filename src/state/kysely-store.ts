@@ -6,6 +6,7 @@ import type { Store } from './store.ts'
 import { appliedMethods } from './store-applied.ts'
 import { backupMethods } from './store-backups.ts'
 import { exchangeMethods } from './store-exchange.ts'
+import { factMethods } from './store-facts.ts'
 import { fleetMethods } from './store-fleet.ts'
 import { journalMethods } from './store-journal.ts'
 import { messageMethods } from './store-messages.ts'
@@ -26,6 +27,7 @@ export function kyselyStore(engine: Engine, program: number): Store {
     ...backupMethods(engine, write),
     ...restoreMethods(write),
     ...journalMethods(engine, write),
+    ...factMethods(engine, write),
     ...messageMethods(engine, write),
     ...trimMethods(write),
     ...pinMethods(engine, write),

@@ -97,6 +97,8 @@ export interface Store extends FleetStore {
   /** Small facts that outlive a process: `restore.once:<sha256>`, `notify.state:<job>`. */
   fact(key: string): Promise<string | null>
   saveFact(key: string, value: string | null): Promise<void>
+  /** Those whose keys begin so, by key. */
+  facts(prefix: string): Promise<ReadonlyMap<string, string>>
 
   /**
    * Forgets ended attempts and runs beyond the newest `keep` of each source and of each job. What has
