@@ -85,10 +85,7 @@ export function heartbeat(options: HeartbeatOptions): Heartbeat {
 
   async function beat(): Promise<void> {
     // The row of an instance that has taken leave would say that it lives.
-    if (isStopped) return
-    const one = beatOnce()
-    underWay.add(one)
-    await one.finally(() => underWay.delete(one))
+    if (!isStopped) await among(underWay, beatOnce())
   }
 
   /** Sooner again while the database is away, so that what waits for it goes on. */
@@ -113,6 +110,12 @@ export function heartbeat(options: HeartbeatOptions): Heartbeat {
     },
     skew: () => skew,
   }
+}
+
+/** Waits for `one`, which is in `all` meanwhile. */
+async function among(all: Set<Promise<void>>, one: Promise<void>): Promise<void> {
+  all.add(one)
+  await one.finally(() => all.delete(one))
 }
 
 function numberOf({ name, fence }: Holding) {
