@@ -31,7 +31,7 @@ export interface Dispatch extends Emptying {
 
 /** Gives turns to jobs, as many at once as `limits.concurrency` says. */
 export function createDispatch(surroundings: Surroundings): Dispatch {
-  const { world, wake, stop, vitals } = surroundings
+  const { world, wake, stop } = surroundings
   const wanted = new Set<JobId>()
   const workers = createWorkers((job) => {
     agenda.hurry(job)
@@ -40,7 +40,8 @@ export function createDispatch(surroundings: Surroundings): Dispatch {
   const { running } = workers
   const stock = createStock(surroundings, wanted)
   const { cut, ...emptying } = createEmptying(running, stock, wake)
-  const { look, agenda } = createLooking({ world, workers: running, wanted, vitals })
+  const parts = { ...surroundings, workers: running, wanted, askInventory: stock.ask }
+  const { look, agenda } = createLooking(parts)
   const placing = createPlacing()
 
   const putOff = (job: JobId, millis: number): 'gone-on' => {
