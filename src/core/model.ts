@@ -408,4 +408,6 @@ export interface AppliedJob {
   readonly scheduleMark: string
   /** Whether a first run was asked for at creation and not taken yet. */
   readonly firstRun: boolean
+  /** When each source of it was first declared, by name; absent where a program before this one applied it. */
+  readonly sources?: Readonly<Record<string, Instant>>
 }
