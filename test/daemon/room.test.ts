@@ -58,4 +58,41 @@ describe('a target that bounds how many write there at once', () => {
       .sort((a, b) => a.startedAt - b.startedAt)
     expect(late?.startedAt).toBeGreaterThanOrEqual(early?.finishedAt ?? Number.POSITIVE_INFINITY)
   })
+
+  it('is given at once to whoever waits longest for it, and asked for by no other meanwhile', async () => {
+    const at = (time: string, name: Job) => ({ ...job(name), first_run: 'slot', schedule: time })
+    loop = await makeLoop(
+      {
+        limits: { concurrency: 4 },
+        targets: {
+          narrow: { type: 'local', path: 'narrow', concurrency: 1 },
+          wide: { type: 'local', path: 'wide' },
+        },
+        // By their names the other way round.
+        jobs: {
+          one: { ...at('2 13 * * *', 'one'), targets: ['narrow'] },
+          other: { ...at('1 13 * * *', 'other'), targets: ['narrow'] },
+          two: { ...at('0 13 * * *', 'two'), targets: ['narrow'] },
+        },
+      },
+      { now: NOW },
+    )
+    for (const minute of ['00', '01', '02']) {
+      loop.setTime(`2026-11-20T13:${minute}:00Z`)
+      await loop.pass()
+      await poll(() => started().length === 1, 'the first backup')
+    }
+    for (const [index, name] of (['two', 'other', 'one'] as const).entries()) {
+      await poll(() => started().length === index + 1, `the backup of ${name}`)
+      expect(started().at(-1)).toBe(name)
+      await gates[name].pass('words')
+      const ended = performance.now()
+      await poll(() => loop.named('backup.done').length === index + 1, 'its end')
+      await poll(async () => {
+        await loop.pass()
+        return started().length === Math.min(index + 2, 3)
+      }, 'the next one')
+      expect(performance.now() - ended).toBeLessThan(1_500)
+    }
+  })
 })
