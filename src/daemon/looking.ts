@@ -44,7 +44,7 @@ export interface Looking {
 
 export interface LookingParts extends Pick<Surroundings, 'world' | 'vitals'> {
   /** Jobs with a turn under way. */
-  readonly workers: Pick<ReadonlyMap<JobId, unknown>, 'has' | 'keys'>
+  readonly workers: Pick<ReadonlyMap<JobId, unknown>, 'keys'>
   /** Jobs that an inventory found work for. */
   readonly wanted: ReadonlySet<JobId>
   /** What was left behind of jobs that are declared no more is settled by a look at whole targets. */
@@ -88,7 +88,7 @@ export function createLooking(parts: LookingParts): Looking {
       if (asked.size === 0) return { asked, owed: new Map(), left: asked }
       const observed = await observeJobs(asked, current, signal)
       vitals?.looked(observed.history)
-      const owed = await owedBy({ asked, observed, workers }, current)
+      const owed = await owedBy({ asked, observed, atWork }, current)
       putOff(agenda, { asked, observed, owed }, current)
       // Only a look at the targets, under the lease, tells what became of an attempt: the history
       // alone asks for nothing while its archive may be there.
@@ -162,7 +162,7 @@ interface Looked {
 }
 
 async function owedBy(
-  { asked, observed, workers }: Looked & Pick<LookingParts, 'workers'>,
+  { asked, observed, atWork }: Looked & { readonly atWork: ReadonlySet<JobId> },
   world: World,
 ): Promise<Owed> {
   const owed = new Map<JobId, Action[]>()
@@ -173,7 +173,7 @@ async function owedBy(
     const owner = ownerOf(action)
     if (owner === null || !asked.has(owner) || !EVERY_KIND.has(action.kind)) continue
     // Its job holds the lease and runs: the slot is recorded from here, not under that lease.
-    if (action.kind === 'skip' && workers.has(owner)) await skip(action, world)
+    if (action.kind === 'skip' && atWork.has(owner)) await skip(action, world)
     else owed.set(owner, [...(owed.get(owner) ?? []), action])
   }
   return owed

@@ -1,4 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import type { JobId } from '../../src/core/model.ts'
+import { takeRoom } from '../../src/daemon/room.ts'
+import { StateRefused } from '../../src/lib/errors.ts'
 import { poll } from '../support/daemon.ts'
 import { type Gate, openGate } from './gate.ts'
 import { type Loop, makeLoop } from './loop.ts'
@@ -94,5 +97,36 @@ describe('a target that bounds how many write there at once', () => {
       }, 'the next one')
       expect(performance.now() - ended).toBeLessThan(1_500)
     }
+  })
+
+  it('is let go of when the state fails before the places on all targets are had', async () => {
+    const bounded = (path: string) => ({ type: 'local', path, concurrency: 1 })
+    loop = await makeLoop(
+      {
+        targets: { narrow: bounded('narrow'), wide: bounded('wide') },
+        jobs: { two: { ...job('two'), first_run: 'slot' } },
+      },
+      { now: NOW },
+    )
+    const world = loop.world()
+    const { leases } = world
+    const failing: typeof leases = {
+      ...leases,
+      acquire: async (name) => {
+        if (name === 'target:wide:1') throw new StateRefused('the state is away')
+        return await leases.acquire(name)
+      },
+    }
+    await expect(takeRoom('two' as JobId, { ...world, leases: failing })).rejects.toThrow(
+      StateRefused,
+    )
+    const again = await takeRoom('two' as JobId, world)
+    expect(again.kind).toBe('room')
+    // Full on the second one, it keeps nothing on the first.
+    if (again.kind === 'room') await again[Symbol.asyncDispose]()
+    const other = await leases.acquire('target:wide:1')
+    expect(await takeRoom('two' as JobId, world)).toMatchObject({ kind: 'busy', target: 'wide' })
+    if (other.kind === 'granted') await other.release()
+    expect((await takeRoom('two' as JobId, world)).kind).toBe('room')
   })
 })
