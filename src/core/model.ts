@@ -379,6 +379,8 @@ export interface Restore {
   readonly status: 'running' | 'success' | 'failed'
   readonly by: 'boot' | 'command'
   readonly instance: InstanceId
+  /** Mark of the data_dir that it was begun from, where several share a state; null where nobody else does. */
+  readonly home: string | null
   /** Where the data from before is kept, or null. */
   readonly previous: string | null
   readonly startedAt: Instant
