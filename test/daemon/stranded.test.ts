@@ -245,6 +245,8 @@ describe('to abandon a restore', () => {
     expect(done.stderr).toMatch(/begun .* on .*instance lost/)
     expect(done.stderr).toContain('live → ')
     expect(await row(id)).toBe('failed|abandoned by ada: the disk is gone')
+    // It would look again within 15 seconds by itself.
+    one.signal('SIGHUP')
     await one.until('backup.done', { fits: ({ job }) => job === 'files' })
     await one.stop()
     expect(receiver.received.map(({ body }) => JSON.parse(body).type)).toEqual(['restore.failed'])
