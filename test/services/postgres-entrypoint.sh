@@ -5,6 +5,8 @@ set -eu
 : "${PGDATA:=/var/lib/postgresql/data}" "${POSTGRES_USER:=postgres}"
 : "${POSTGRES_DB:=$POSTGRES_USER}"
 
+case "${1:-}" in -*) set -- postgres "$@" ;; esac
+
 if [ "$(id -u)" = 0 ]; then
   mkdir -p "$PGDATA" /run/postgresql
   chown postgres:postgres "$PGDATA" /run/postgresql
