@@ -1,4 +1,5 @@
 import { archiveOfManifest, archiveOfPin, PLACE_KEY } from './archive-key.ts'
+import { type Coverage, coverage } from './coverage.ts'
 import type { Pause } from './fleet.ts'
 import type {
   Backup,
@@ -35,6 +36,8 @@ export interface Status {
   /** Null where this machine is alone with its state. */
   readonly instances: InstancesStatus | null
   readonly pauses: readonly Pause[]
+  /** Null: nobody looks for apps. */
+  readonly coverage: Coverage | null
   readonly warnings: readonly Warning[]
 }
 
@@ -133,6 +136,7 @@ export function statusOf(
       })),
     instances: instancesStatus(desired, observed),
     pauses: observed.pauses,
+    coverage: coverage(desired, observed.surroundings ?? [], now),
     warnings,
   }
 }
