@@ -1,6 +1,5 @@
 import {
   afterLook,
-  expand,
   type KnownMembers,
   type Member,
   memberKey,
@@ -13,19 +12,11 @@ import { forEachConcurrent } from '../lib/concurrent.ts'
 import { messageOf, reportOf } from '../lib/errors.ts'
 import { withTimeLimit } from '../lib/limits.ts'
 import type { Store } from '../state/store.ts'
+import { LOOK_LIMIT, type LookBounds } from './surroundings.ts'
 import type { Plugins, World } from './world.ts'
 
-/** A server that does not tell what it has within this is left at what it had, in milliseconds. */
-const LOOK_LIMIT = 20_000
 /** Servers that are asked at once. */
 const ASKED_AT_ONCE = 4
-
-/** How long a look may take. */
-export interface LookBounds {
-  readonly signal: AbortSignal
-  /** For each server, in milliseconds. */
-  readonly limit?: number
-}
 
 /** What a look at declarations came to. */
 export interface MembersSeen {
@@ -46,11 +37,6 @@ export async function knownMembers(store: Store): Promise<KnownMembers> {
 }
 
 const PREFIX = 'members:'
-
-/** The config as it was found to be last, without another look. */
-export async function expanded(desired: Desired, store: Store): Promise<Desired> {
-  return expand(desired, await knownMembers(store))
-}
 
 /**
  * Asks what the sources of `declared` stand for. One that cannot be asked is left at what it was, and
@@ -82,7 +68,11 @@ export async function lookForMembers(
 
 /** Keeps what a look found for the next start, and for other instances. */
 export async function rememberMembers(known: KnownMembers, store: Store): Promise<void> {
-  for (const [key, members] of known) await store.saveFact(PREFIX + key, JSON.stringify(members))
+  const before = await store.facts(PREFIX)
+  for (const [key, members] of known) {
+    const text = JSON.stringify(members)
+    if (before.get(PREFIX + key) !== text) await store.saveFact(PREFIX + key, text)
+  }
 }
 
 interface Place {
