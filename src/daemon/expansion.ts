@@ -53,7 +53,7 @@ export async function expandFresh(
   const made = await autoMadeIn(store)
   const before = { declared, surroundings, made, members: new Map() }
   const jobs = expandBy(before, world).desired
-  const { known: members } = await lookForMembers(jobs, world, bounds)
+  const members = await lookForMembers(jobs, world, bounds)
   return expandBy({ ...before, members }, world)
 }
 
@@ -92,7 +92,7 @@ async function keep(
   signal: AbortSignal,
 ): Promise<void> {
   const { store } = world
-  await rememberMembers(seen.members, store)
+  await rememberMembers(seen.members, world)
   const { instance } = selfOf(world)
   const own = seen.surroundings.find((one) => one.instance === instance) ?? null
   const kept = (await surroundingsIn(store)).get(instance) ?? null
