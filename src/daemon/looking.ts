@@ -34,6 +34,8 @@ export interface Look {
   readonly owed: Owed
   /** Jobs among them with an attempt that somebody left behind: its slot is older than any due now. */
   readonly left: ReadonlySet<JobId>
+  /** Whether other instances are at work: should one of them die, its work is to be taken over soon. */
+  readonly othersAtWork: boolean
 }
 
 /** Looks at what may have changed, and at nothing else: a job that rests costs a pass nothing. */
@@ -85,7 +87,8 @@ export function createLooking(parts: LookingParts): Looking {
       for (const job of movedOn(pulse)) agenda.hurry(job)
       const owing = declaredAmong([...wanted, ...jobsOf(orphans)], current.desired)
       const asked = new Set([...agenda.due(current.now()), ...owing])
-      if (asked.size === 0) return { asked, owed: new Map(), left: asked }
+      const othersAtWork = areOthersAtWork(pulse, current)
+      if (asked.size === 0) return { asked, owed: new Map(), left: asked, othersAtWork }
       const observed = await observeJobs(asked, current, signal)
       vitals?.looked(observed.history)
       const owed = await owedBy({ asked, observed, atWork }, current)
@@ -97,9 +100,13 @@ export function createLooking(parts: LookingParts): Looking {
       const found = [...left, ...owing.filter((job) => wanted.has(job))].map(
         (job): [JobId, readonly Action[]] => [job, []],
       )
-      return { asked, owed: new Map([...found, ...owed]), left }
+      return { asked, owed: new Map([...found, ...owed]), left, othersAtWork }
     },
   }
+}
+
+function areOthersAtWork({ open }: Pulse, { leases }: World): boolean {
+  return open.some(({ kind, instance }) => kind !== 'restore' && instance !== leases.instance)
 }
 
 /** Enough to tell that the state answers. */
