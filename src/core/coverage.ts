@@ -1,6 +1,6 @@
 import { isAnonymous } from './app-names.ts'
+import { isIgnored } from './app-sources.ts'
 import type { FoundVolume } from './apps.ts'
-import { isIgnored } from './auto-jobs.ts'
 import { type Bare, bareDatabases } from './bare-databases.ts'
 import { isWithin } from './database-images.ts'
 import { type Ignore, isInForce } from './docker-settings.ts'
