@@ -41,6 +41,8 @@ export interface FoundVolume {
   readonly users: readonly string[]
   readonly persistent: Persistence
   readonly strategy: FoundStrategy
+  /** The volume that the app's name for it means instead; absent where it is meant itself. */
+  readonly twinOf?: string
   /** Other apps that mount it and may write to it. */
   readonly sharedWith: readonly string[]
 }

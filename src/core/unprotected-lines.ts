@@ -29,6 +29,10 @@ export function linesFor(subject: Subject, { weak, volume, desired }: Lacking): 
     const source = `  - { type: ${strategy}, container: ${yaml(container)} }`
     return ownJob(`${called}-db`, ['sources:', source], desired)
   }
+  if (volume.twinOf !== undefined) {
+    const source = `  - { type: volume, volume: ${yaml(name)} }`
+    return ownJob(`${called}-more`, ['sources:', source], desired)
+  }
   const declared = coveringJob(
     { app: called, organization: organizationOf(called, desired), name: called, volumes: [] },
     null,

@@ -4,6 +4,7 @@ import { type Coverage, coverage } from '../../src/core/coverage.ts'
 import type { Ignore } from '../../src/core/docker-settings.ts'
 import type { Desired, DesiredJob, DesiredSource, GroupId } from '../../src/core/model.ts'
 import { type DockerSeen, type Surroundings, wordsOf } from '../../src/core/surroundings.ts'
+import { Secret } from '../../src/lib/secret.ts'
 import {
   composed,
   composedVolume,
@@ -95,12 +96,33 @@ describe('all that is seen', () => {
     expect(open(of(WIKI, { ignore: until('2026-11-20T12:00:00Z') }))).toContain('volume notes')
   })
 
+  it('is not hidden behind a name that means another volume, unless it is the idle slot', () => {
+    const labels = { ...composed('shop-green', 'web'), 'vardo.project': 'shop' }
+    const twins = engine(
+      [container('shop-green-web-1', ['shop-green_data:/d'], { labels })],
+      [
+        composedVolume('shop-green', 'data', { 'holdfast.persistent': 'true' }),
+        composedVolume('shop-blue', 'data'),
+        volume('shop-staging_data'),
+      ],
+    )
+    const { unprotected } = of(twins)
+    expect(unprotected).toMatchObject([{ name: 'shop-staging_data' }])
+    expect(unprotected[0]?.lines.at(-1)).toContain('{ type: volume, volume: shop-staging_data }')
+    const jobs = [taking({ options: { volume: 'shop-staging_data' } })]
+    const seen = of(twins, { jobs })
+    expect(open(seen)).toEqual([])
+    expect(seen.protected.map(({ job: by }) => by)).toEqual(['auto-shop', 'mine'])
+  })
+
   it('names what nobody named or uses among the ignored, so that nothing is hidden', () => {
     expect(of(WIKI).ignored).toMatchObject([
       { reason: 'nobody named it, and no container uses it' },
     ])
   })
 })
+
+const AT_DB = new Secret('postgres://me:pw@db:5432/x')
 
 describe('a job', () => {
   const notes = { options: { volume: 'notes' } }
@@ -113,6 +135,11 @@ describe('a job', () => {
     ],
     ['a folder above', taking({ kind: 'directory', options: { path: '/srv' } }), 'bind /srv/wiki'],
     ['a server', taking({ kind: 'postgres', options: { container: 'db' } }), 'database db'],
+    [
+      'a server by its address',
+      taking({ kind: 'postgres', options: { url: AT_DB } }),
+      'database db',
+    ],
   ])('protects %s', (_what, own, name) => {
     expect(open(of(WIKI))).toContain(name)
     expect(open(of(WIKI, { jobs: [own] }))).not.toContain(name)
