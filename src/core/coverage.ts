@@ -49,7 +49,7 @@ export interface Unprotected extends Subject {
 }
 
 /** What coverage goes by; jobs that were made by themselves count among the jobs. */
-export type Covering = Pick<Desired, 'jobs' | 'docker' | 'apps' | 'auto' | 'ignore'>
+export type Covering = Pick<Desired, 'targets' | 'jobs' | 'docker' | 'apps' | 'auto' | 'ignore'>
 
 /**
  * Sorts all data that somebody sees. Null where no discovery is asked for: whoever does not look must

@@ -85,9 +85,8 @@ function organizationOf(app: string, { apps }: Covering): string | null {
   return apps.find(({ name }) => name === app)?.organization ?? null
 }
 
-function hasNoTarget({ auto, jobs }: Covering): boolean {
-  const ways = [...(auto?.templates ?? []), ...jobs]
-  return ways.every(({ targets }) => targets.length === 0)
+function hasNoTarget({ targets }: Covering): boolean {
+  return targets.length === 0
 }
 
 /** A text as YAML has it: plain where it stays what it is. */
