@@ -38,7 +38,8 @@ export function resolveSources(job: Block, owner: SourceOwner): readonly PlacedS
 
 function placedSource(block: Block, owner: SourceOwner): PlacedSource {
   const kind = text(block, 'type') ?? ''
-  const name = text(block, 'name') ?? nameFor(kind, block)
+  const chosen = text(block, 'name')
+  const name = chosen ?? nameFor(kind, block)
   if (kind === 'volume') checkVolume(block)
   const group = groupOf({
     organization: owner.organization,
@@ -46,7 +47,9 @@ function placedSource(block: Block, owner: SourceOwner): PlacedSource {
     job: owner.id,
     source: name,
   })
-  return { block, source: { kind, name, group, options: optionsOf(kind, block) } }
+  const own = optionsOf(kind, block)
+  const named = chosen === null ? {} : ({ isNamed: true } as const)
+  return { block, source: { kind, name, group, options: own, ...named } }
 }
 
 /** A program that is named by a relative path lies beside the config, wherever the daemon was started. */

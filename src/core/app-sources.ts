@@ -1,5 +1,6 @@
-import type { FoundApp, FoundVolume } from './apps.ts'
+import { type FoundApp, type FoundVolume, settingsOf } from './apps.ts'
 import type { Ignore } from './docker-settings.ts'
+import type { Member } from './members.ts'
 import type { Desired, DesiredSource, GroupId } from './model.ts'
 import { byText } from './order.ts'
 
@@ -17,7 +18,7 @@ export function appSource(
   { organization, app, name }: AppFiling,
   desired: Pick<Desired, 'apps' | 'docker'>,
 ): DesiredSource {
-  const settings = desired.apps.find((one) => one.name === app)?.volumes?.get(volume)
+  const settings = settingsOf(desired, app, volume)
   return {
     kind: 'volume',
     name: volume,
@@ -32,6 +33,24 @@ export function appSource(
       pause: settings?.pause ?? false,
     },
   }
+}
+
+/**
+ * What a source of a whole app stands for: a source for each volume that counts as persistent by now,
+ * treated as `apps` of the file says, else as the source itself does. `ignores` are those in force.
+ */
+export function appMembers(
+  found: FoundApp,
+  desired: Pick<Desired, 'apps'>,
+  ignores: readonly Ignore[],
+): readonly Member[] {
+  const { name: app } = found
+  return keptVolumes([], { app, found }, ignores).map((volume) => {
+    const settings = settingsOf(desired, app, volume)
+    if (settings === null) return { name: volume, kind: 'volume', options: { app, volume } }
+    const { persistent: _, ...how } = settings
+    return { name: volume, kind: 'volume', options: { app, volume, ...how } }
+  })
 }
 
 /**

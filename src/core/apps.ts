@@ -1,5 +1,4 @@
-import { markOf } from '../lib/mark.ts'
-import { appNames, fitName, isAnonymous, logicalName, serviceOf } from './app-names.ts'
+import { appNames, fitName, isAnonymous, logicalName, markOf, serviceOf } from './app-names.ts'
 import { type DatabaseKind, databaseOf, dataMountOf } from './database-images.ts'
 import type { DiscoverySettings, VolumeSettings } from './docker-settings.ts'
 import { isNoData } from './mount-places.ts'
