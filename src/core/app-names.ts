@@ -1,4 +1,4 @@
-import { markOf } from '../lib/mark.ts'
+import { hash32 } from './hash32.ts'
 import type { ContainerSeen, DockerSeen, Labels, VolumeSeen } from './surroundings.ts'
 
 /** Which app containers and volumes belong to, by labels first and by names where labels are silent. */
@@ -103,4 +103,9 @@ function plainProjects(docker: DockerSeen): ReadonlySet<string> {
       return project === null || ofVardo(labels) !== null ? [] : [project]
     }),
   )
+}
+
+/** Hex digits that tell names apart which are the same once they fit. */
+export function markOf(text: string): string {
+  return hash32(text).toString(16).padStart(8, '0')
 }

@@ -1,5 +1,4 @@
-import { markOf } from '../lib/mark.ts'
-import { appNames, fitName, isAnonymous, logicalName, serviceOf } from './app-names.ts'
+import { appNames, fitName, isAnonymous, logicalName, markOf, serviceOf } from './app-names.ts'
 import { type DatabaseKind, databaseOf, dataMountOf } from './database-images.ts'
 import type { DiscoverySettings, VolumeSettings } from './docker-settings.ts'
 import { isNoData } from './mount-places.ts'
@@ -41,6 +40,8 @@ export interface FoundVolume {
   readonly users: readonly string[]
   readonly persistent: Persistence
   readonly strategy: FoundStrategy
+  /** The volume that the app's name for it means instead; absent where it is meant itself. */
+  readonly twinOf?: string
   /** Other apps that mount it and may write to it. */
   readonly sharedWith: readonly string[]
 }

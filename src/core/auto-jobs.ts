@@ -1,9 +1,9 @@
-import type { FoundApp, FoundVolume } from './apps.ts'
+import { appSource, keptVolumes } from './app-sources.ts'
 import { type AutoMade, autoJobId, endOf, fileName, type Made, settleMade } from './auto-made.ts'
-import type { Ignore, VolumeSettings } from './docker-settings.ts'
+import type { Ignore } from './docker-settings.ts'
 import { isInForce } from './docker-settings.ts'
 import { coveringJob } from './job-volumes.ts'
-import type { Desired, DesiredJob, DesiredSource, GroupId, Instant } from './model.ts'
+import type { Desired, DesiredJob, Instant } from './model.ts'
 import { byText, sortedBy } from './order.ts'
 import { appsOf, type SeenApp } from './seen-apps.ts'
 import type { Surroundings } from './surroundings.ts'
@@ -70,7 +70,10 @@ function goOn(
   const own = { ...entry, organization: declared?.organization ?? null }
   const by = coveringJob(own, app, desired)
   const ended = endOf(own, { auto: desired.auto, ignores, by })
-  const volumes = ended === null ? kept(own.volumes, app?.found ?? null, ignores) : own.volumes
+  const volumes =
+    ended === null
+      ? keptVolumes(own.volumes, { app: own.app, found: app?.found ?? null }, ignores)
+      : own.volumes
   return { app, entry: { ...own, volumes, ended } }
 }
 
@@ -86,7 +89,10 @@ function isOwed(
   if (auto === null || template === undefined || template.targets.length === 0) return false
   const about = { app: found.name, organization, name: found.name, volumes: [] }
   const by = coveringJob(about, app, desired)
-  return kept([], found, ignores).length > 0 && endOf(about, { auto, ignores, by }) === null
+  return (
+    keptVolumes([], { app: found.name, found }, ignores).length > 0 &&
+    endOf(about, { auto, ignores, by }) === null
+  )
 }
 
 interface NewEntry {
@@ -108,34 +114,9 @@ function newEntry(app: SeenApp, others: readonly Made[], { ignores, now }: NewEn
     engine,
     name: taken.has(name) ? fileName(name, instance, taken) : name,
     madeAt: now,
-    volumes: kept([], app.found, ignores),
+    volumes: keptVolumes([], { app: name, found: app.found }, ignores),
     ended: null,
   }
-}
-
-/** Names of what the job has and goes on having, and of what is there to be had. */
-function kept(
-  before: readonly string[],
-  found: FoundApp | null,
-  ignores: readonly Ignore[],
-): readonly string[] {
-  const volumes = found?.volumes.filter(({ kind }) => kind === 'volume') ?? []
-  const isLeft = (volume: FoundVolume) =>
-    volume.persistent.is === 'no' || isIgnored(volume, found?.name ?? '', ignores)
-  const left = new Set(volumes.filter(isLeft).map(({ name }) => name))
-  const own = volumes.filter(({ persistent }) => persistent.is === 'yes').map(({ name }) => name)
-  return [...new Set([...before, ...own])].filter((name) => !left.has(name)).toSorted(byText)
-}
-
-/** Whether the file leaves a volume alone, by either of its names. */
-export function isIgnored(
-  { name, dockerName }: Pick<FoundVolume, 'name' | 'dockerName'>,
-  app: string,
-  ignores: readonly Ignore[],
-): boolean {
-  return ignores.some(
-    (one) => one.kind === 'volume' && (one.name === dockerName || one.name === `${app}/${name}`),
-  )
 }
 
 interface Setting {
@@ -154,7 +135,7 @@ function jobOf({ entry, app }: Made, { desired, making, several }: Setting): rea
     name: `auto-${name}`,
     title: `Auto: ${name}`,
     schedule: { cron: cronOf(name, desired, making), timezone: 'UTC' },
-    sources: volumes.map((volume) => sourceOf(volume, entry, desired)),
+    sources: volumes.map((volume) => appSource(volume, entry, desired)),
     app: name,
     on: several ? [...new Set([entry.instance, ...(app?.instances ?? [])])].toSorted(byText) : [],
     auto: { app: entry.app, instance: entry.instance },
@@ -166,27 +147,6 @@ function cronOf(name: string, { auto }: AutoRequest['desired'], { seed }: JobMak
   if (auto?.stagger !== true) return '0 2 * * *'
   const [minute = 0, hour = 2] = seed(name)
   return `${minute % 60} ${hour % 6} * * *`
-}
-
-function sourceOf(volume: string, entry: AutoMade, desired: AutoRequest['desired']): DesiredSource {
-  const { organization, app, name } = entry
-  const settings: VolumeSettings | undefined = desired.apps
-    .find((one) => one.name === app)
-    ?.volumes?.get(volume)
-  return {
-    kind: 'volume',
-    name: volume,
-    group: `${organization ?? 'system'}/${name}/${volume}` as GroupId,
-    options: {
-      app,
-      volume,
-      docker: desired.docker?.host ?? null,
-      strategy: settings?.strategy ?? 'auto',
-      exclude: settings?.exclude ?? [],
-      stop: settings?.stop ?? false,
-      pause: settings?.pause ?? false,
-    },
-  }
 }
 
 function inOrder(made: readonly AutoMade[]): readonly AutoMade[] {

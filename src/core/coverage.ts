@@ -1,6 +1,6 @@
 import { isAnonymous } from './app-names.ts'
+import { isIgnored } from './app-sources.ts'
 import type { FoundVolume } from './apps.ts'
-import { isIgnored } from './auto-jobs.ts'
 import { type Bare, bareDatabases } from './bare-databases.ts'
 import { isWithin } from './database-images.ts'
 import { type Ignore, isInForce } from './docker-settings.ts'
@@ -10,6 +10,7 @@ import { sortedBy } from './order.ts'
 import { type OtherTool, otherTools } from './other-tools.ts'
 import { appsOf, enginesOf, type SeenApp, type SeenEngine } from './seen-apps.ts'
 import type { Surroundings } from './surroundings.ts'
+import { twinsOf } from './twin-volumes.ts'
 import { linesFor } from './unprotected-lines.ts'
 
 /** What of all that is seen is protected, what is left alone, and what is neither: each by kind and name. */
@@ -48,7 +49,7 @@ export interface Unprotected extends Subject {
 }
 
 /** What coverage goes by; jobs that were made by themselves count among the jobs. */
-export type Covering = Pick<Desired, 'jobs' | 'docker' | 'apps' | 'auto' | 'ignore'>
+export type Covering = Pick<Desired, 'targets' | 'jobs' | 'docker' | 'apps' | 'auto' | 'ignore'>
 
 /**
  * Sorts all data that somebody sees. Null where no discovery is asked for: whoever does not look must
@@ -63,9 +64,10 @@ export function coverage(
   const isSeveral = new Set(surroundings.map(({ instance }) => instance)).size > 1
   const looks = { desired, ignores: desired.ignore.filter((one) => isInForce(one, now)), isSeveral }
   const verdicts = [
-    ...appsOf(surroundings, desired).flatMap((app) =>
-      app.found.volumes.map((volume) => ofVolume(volume, app, looks)),
-    ),
+    ...appsOf(surroundings, desired).flatMap((app) => [
+      ...app.found.volumes.map((volume) => ofVolume(volume, app, looks)),
+      ...twinsOf(app.found).map((twin) => ofVolume(twin, app, looks)),
+    ]),
     ...enginesOf(surroundings).flatMap((engine) =>
       bareDatabases(engine, desired).map((bare) => ofDatabase(bare, looks)),
     ),
@@ -147,9 +149,7 @@ function ofDatabase(
   )
   if (ignored) return { subject, kind: 'ignored', reason: ignored.reason, day: ignored.day }
   const taking = looks.desired.jobs.filter((job) =>
-    job.sources.some(
-      ({ kind, options }) => kind === database && serves(options, container, service),
-    ),
+    job.sources.some(({ kind, options }) => kind === database && serves(options, container)),
   )
   return judge(subject, taking, { app: { words }, volume: null, ...looks })
 }

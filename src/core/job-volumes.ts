@@ -1,3 +1,4 @@
+import { Secret } from '../lib/secret.ts'
 import type { FoundVolume } from './apps.ts'
 import { type AutoMade, autoJobId } from './auto-made.ts'
 import type { Desired, DesiredJob, DesiredSource, JobId } from './model.ts'
@@ -55,19 +56,21 @@ export function covers(
   }
   const { strategy } = volume
   return (
-    strategy.kind === 'dump' &&
-    strategy.database === kind &&
-    serves(options, strategy.container, strategy.service)
+    strategy.kind === 'dump' && strategy.database === kind && serves(options, strategy.container)
   )
 }
 
-/** Whether options name this container, by its name or its service. */
-export function serves(
-  { container }: DesiredSource['options'],
-  name: string,
-  service: string,
-): boolean {
-  return typeof container === 'string' && (container === name || container === service)
+/**
+ * Whether options name this container, or an address whose host is called like it. The name of a service
+ * is no proof: two apps may have one of the same name.
+ */
+export function serves({ container, url }: DesiredSource['options'], name: string): boolean {
+  return container === name || (url instanceof Secret && hostOf(url) === name)
+}
+
+function hostOf(url: Secret): string | null {
+  const written = url.reveal()
+  return URL.canParse(written) ? new URL(written).hostname : null
 }
 
 /** Whether an instance of these names and labels may run the job. */

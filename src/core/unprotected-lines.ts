@@ -18,12 +18,20 @@ export function linesFor(subject: Subject, { weak, volume, desired }: Lacking): 
   const { kind, name, app, logical, strategy } = subject
   const called = app ?? logical
   if (kind === 'bind' && strategy === 'tar') {
-    return ownJob(`${called}-files`, `source: { type: directory, path: ${yaml(name)} }`, desired)
+    return ownJob(
+      `${called}-files`,
+      ['sources:', `  - { type: directory, path: ${yaml(name)} }`],
+      desired,
+    )
   }
   if (volume === null || (kind === 'bind' && volume.strategy.kind === 'dump')) {
     const container = volume?.strategy.kind === 'dump' ? volume.strategy.container : name
-    const source = `source: { type: ${strategy}, container: ${yaml(container)} }`
-    return ownJob(`${called}-db`, source, desired)
+    const source = `  - { type: ${strategy}, container: ${yaml(container)} }`
+    return ownJob(`${called}-db`, ['sources:', source], desired)
+  }
+  if (volume.twinOf !== undefined) {
+    const source = `  - { type: volume, volume: ${yaml(name)} }`
+    return ownJob(`${called}-more`, ['sources:', source], desired)
   }
   const declared = coveringJob(
     { app: called, organization: organizationOf(called, desired), name: called, volumes: [] },
@@ -37,7 +45,7 @@ export function linesFor(subject: Subject, { weak, volume, desired }: Lacking): 
     ])
   }
   if (volume.persistent.is === 'yes' || desired.auto === null || hasNoTarget(desired)) {
-    return ownJob(called, `apps: [${yaml(called)}]`, desired, volume)
+    return ownJob(called, [`apps: [${yaml(called)}]`], desired, volume)
   }
   return appLines(called, logical)
 }
@@ -52,13 +60,14 @@ const TARGET = ['targets:', '  offsite: { type: s3, bucket: BUCKET, region: REGI
 
 function ownJob(
   name: string,
-  source: string,
+  sources: readonly string[],
   desired: Covering,
   volume: FoundVolume | null = null,
 ): readonly string[] {
   const app = volume !== null && volume.persistent.is !== 'yes' ? appLines(name, volume.name) : []
-  const job = ['jobs:', `  ${yaml(name)}:`, '    schedule: "0 2 * * *"', `    ${source}`]
-  return [...(hasNoTarget(desired) ? TARGET : []), ...app, ...job]
+  const job = ['jobs:', `  ${yaml(name)}:`, '    schedule: "0 2 * * *"']
+  const taken = sources.map((line) => `    ${line}`)
+  return [...(hasNoTarget(desired) ? TARGET : []), ...app, ...job, ...taken]
 }
 
 function inJob(id: string, lines: readonly string[]): readonly string[] {
@@ -76,9 +85,8 @@ function organizationOf(app: string, { apps }: Covering): string | null {
   return apps.find(({ name }) => name === app)?.organization ?? null
 }
 
-function hasNoTarget({ auto, jobs }: Covering): boolean {
-  const ways = [...(auto?.templates ?? []), ...jobs]
-  return ways.every(({ targets }) => targets.length === 0)
+function hasNoTarget({ targets }: Covering): boolean {
+  return targets.length === 0
 }
 
 /** A text as YAML has it: plain where it stays what it is. */

@@ -153,8 +153,6 @@ function tellPostures(actions: readonly Action[], world: World): void {
   }
 }
 
-const ORPHANED: ReadonlySet<ActionKind> = new Set(['abandon', 'adopt', 'missing', 'debris'])
-
 /** Once for each change of what lies open. */
 function tellUnprotected(coverage: Coverage | undefined, world: World): void {
   const open = coverage?.unprotected.map(({ kind, name, app }) => ({ kind, name, app })) ?? []
@@ -167,6 +165,8 @@ function tellUnprotected(coverage: Coverage | undefined, world: World): void {
     detail: { unprotected: open },
   })
 }
+
+const ORPHANED: ReadonlySet<ActionKind> = new Set(['abandon', 'adopt', 'missing', 'debris'])
 
 function isOrphan(action: Action): action is JobOwned {
   return ORPHANED.has(action.kind)

@@ -9,11 +9,24 @@ import { paint, plain, type Style } from './paint.ts'
 export function renderCoverage(coverage: Coverage | undefined, style: Style): string {
   if (coverage === undefined) return ''
   const { unprotected, tools } = coverage
-  const open = [...alike(unprotected).values()].flatMap((those) => openLines(those, style))
-  const told = tools.flatMap((one) => toolLines(one, style))
-  return [paint(`Coverage: ${coverageWords(coverage)}.`, 'bold', style), ...open, ...told].join(
-    '\n',
-  )
+  const lines = [
+    ...coverage.protected.map((one) => protectedLine(one, style)),
+    ...coverage.ignored.map((one) => ignoredLine(one, style)),
+    ...alike(unprotected).flatMap((those) => openLines(those, style)),
+    ...tools.flatMap((one) => toolLines(one, style)),
+  ]
+  return [paint(`Coverage: ${coverageWords(coverage)}.`, 'bold', style), ...lines].join('\n')
+}
+
+function protectedLine(one: Coverage['protected'][number], style: Style): string {
+  const how = one.strategy === 'tar' ? 'its files' : `a dump of ${one.strategy}`
+  const mark = paint('protected', 'green', style)
+  return `  ${mark} ${plain(`${subjectWords(one)}: ${how}, by job ${one.job}`)}`
+}
+
+function ignoredLine(one: Coverage['ignored'][number], style: Style): string {
+  const until = one.day === null ? '' : ` (until ${one.day})`
+  return `  ${paint('ignored', 'dim', style)} ${plain(`${subjectWords(one)}: ${one.reason}${until}`)}`
 }
 
 /** `3 protected, 1 ignored, 2 unprotected`. */
@@ -25,19 +38,23 @@ export function coverageWords(coverage: Coverage): string {
   return `${numbers}, and ${count(unseen.length, 'instance', 'instances')} could not look`
 }
 
-/** Those that the same lines would protect. */
-function alike(unprotected: readonly Unprotected[]): ReadonlyMap<string, readonly Unprotected[]> {
-  return groupedBy(unprotected, ({ why, lines }) => JSON.stringify([why, lines]))
+/** Those whose lines are the same up to the last, which then stand together. */
+function alike(unprotected: readonly Unprotected[]): readonly (readonly Unprotected[])[] {
+  const key = ({ why, lines }: Unprotected) => JSON.stringify([why, lines.slice(0, -1)])
+  return [...groupedBy(unprotected, key).values()]
+}
+
+function linesOf(those: readonly Unprotected[]): readonly string[] {
+  const last = those.flatMap(({ lines }) => lines.slice(-1))
+  return [...(those[0]?.lines.slice(0, -1) ?? []), ...new Set(last)]
 }
 
 function openLines(those: readonly Unprotected[], style: Style): readonly string[] {
-  const [first] = those
-  if (first === undefined) return []
   const mark = paint('unprotected', 'red', style)
   return [
     ...those.map((one) => `  ${mark} ${plain(subjectWords(one))}`),
-    `      ${plain(first.why)}; write:`,
-    ...first.lines.map((line) => `        ${plain(line)}`),
+    `      ${plain(those[0]?.why ?? '')}; write:`,
+    ...linesOf(those).map((line) => `        ${plain(line)}`),
   ]
 }
 
@@ -65,13 +82,17 @@ export function coverageMarkdown(
 ): readonly string[] {
   if (coverage === undefined) return []
   const { unprotected, tools } = coverage
-  const open = unprotected.map((one) =>
-    block(`${text(subjectWords(one))}: ${text(one.why)}`, one.lines),
-  )
+  const open = alike(unprotected).map((those) => {
+    const subjects = those.map((one) => text(subjectWords(one))).join('; ')
+    return block(`**unprotected** ${subjects}: ${text(those[0]?.why ?? '')}`, linesOf(those))
+  })
   const told = tools.map(({ tool, container, lines }) =>
     block(`${text(tool)} at container ${text(container)}, as lines of this file`, lines),
   )
-  return ['#### Coverage', `${coverageWords(coverage)}.`, ...open, ...told]
+  const ignored = coverage.ignored.map(
+    (one) => `- ignored ${text(subjectWords(one))}: ${text(one.reason)}`,
+  )
+  return ['#### Coverage', `${coverageWords(coverage)}.`, ignored.join('\n'), ...open, ...told]
 }
 
 /** Indented, so that nothing in the lines can end the block. */
