@@ -45,10 +45,12 @@ export async function expandFresh(
   words: SeenWords = new Map(),
 ): Promise<Expanded> {
   const { store } = world
-  const self = selfOf(world)
   const around = new Map(await surroundingsIn(store))
-  const looker = { ...self, now: world.now() }
-  around.set(self.instance, await lookAtSurroundings(declared.docker, looker, words, bounds))
+  if (isResident(world)) {
+    const looker = { ...selfOf(world), now: world.now() }
+    const own = await lookAtSurroundings(declared.docker, looker, words, bounds)
+    around.set(looker.instance, own)
+  }
   const surroundings = [...around.values()].filter(({ docker }) => docker !== null)
   const made = await autoMadeIn(store)
   const before = { declared, surroundings, made, members: new Map() }
@@ -96,7 +98,7 @@ async function keep(
   const { instance } = selfOf(world)
   const own = seen.surroundings.find((one) => one.instance === instance) ?? null
   const kept = (await surroundingsIn(store)).get(instance) ?? null
-  if (isNews(own, kept)) await store.saveFact(AROUND + instance, own && JSON.stringify(own))
+  if (isResident(world) && isNews(own, kept)) await store.saveFact(AROUND + instance, own && JSON.stringify(own))
   if (same(seen.autoMade, await autoMadeIn(store))) return
   const asked = { leases: world.leases, patience: PATIENCE }
   const turn = await holdPatiently(asked, 'deployment', signal, async () => {
@@ -134,6 +136,11 @@ async function surroundingsIn(store: Store): Promise<ReadonlyMap<string, Surroun
 async function autoMadeIn(store: Store): Promise<readonly AutoMade[]> {
   const text = await store.fact(MADE)
   return text === null ? [] : parseAutoMade(text)
+}
+
+/** Among several, a command may run anywhere: what it sees is not what backups are made of. */
+function isResident({ fleet }: World): boolean {
+  return fleet === null || fleet.self().kind === 'daemon'
 }
 
 /** As others know it. */
