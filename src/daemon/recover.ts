@@ -16,8 +16,8 @@ import {
   abandonedOf,
   forgetAbandoned,
   forgetStranded,
-  hostOf,
   isAbandonedHere,
+  isOfThisHost,
   tellStranded,
 } from './stranded.ts'
 
@@ -120,14 +120,13 @@ async function closeRuns(
 
 async function openRestores(world: World) {
   const { restores } = await world.store.history({ depth: 'recent', jobs: null })
-  const isOfThisHost = await hostOf(world)
   const notOurs = new Set<string>()
   const dead: Restore[] = []
   const elsewhere: Restore[] = []
   for (const restore of restores) {
     if (restore.status !== 'running') continue
     const isLeft = !(await world.leases.isAlive(restore.instance))
-    if (isLeft && isOfThisHost(restore)) {
+    if (isLeft && (await isOfThisHost(restore, world))) {
       dead.push(restore)
       continue
     }
@@ -172,7 +171,7 @@ async function finishSwap(
     await closeRecovered({ entry, restore: open, how: how.kind }, world)
   } else {
     const abandoned = await abandonedOf(entry.restore, world)
-    if (abandoned && !isAbandonedHere(abandoned, world)) return
+    if (abandoned && !(await isAbandonedHere(abandoned, world))) return
     if (abandoned) await settleAbandoned(entry, abandoned, world)
   }
   await store.closeJournal(entry.id)

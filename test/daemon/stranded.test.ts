@@ -296,15 +296,29 @@ describe('to abandon a restore', () => {
 })
 
 describe('the mark of a data_dir', () => {
-  it('is the same for all who make it at once, and is refused when it is damaged', async () => {
+  it('is the same for all who make it at once', async () => {
     const folder = work.at('new')
     await mkdir(folder)
     const makers = Array.from({ length: 20 }, () => homeOf(folder, Date.now() as Instant))
     const marks = new Set(await Promise.all(makers))
     expect([...marks].map((mark) => `${mark}\n`)).toEqual([await work.read('new', 'home')])
     expect(await readdir(folder)).toEqual(['home'])
-    await work.write({ 'lost/home': 'nonsense' })
-    const refused = await work.run(['status'], { env: host('lost') })
+  })
+
+  it('that was emptied keeps a restore from its data, and nobody who only looks', async () => {
+    await work.write({ 'lost/home': '' })
+    const env = host('lost')
+    for (const verb of [['status'], ['backup', 'list']]) await work.ok(verb, { env })
+    const refused = await work.run(['restore', 'files', '--yes'], { env })
     expect(refused).toMatchObject({ code: 1, stderr: expect.stringContaining('remove it') })
+    expect(await work.files('live')).toEqual({ a: 'changed' })
+  })
+
+  it('is made by whoever restores there, and by nobody who only looks', async () => {
+    const env = host('new')
+    await work.ok(['plan'], { env })
+    expect(await readdir(work.at('new'))).not.toContain('home')
+    await work.ok(['restore', 'files', '--yes'], { env })
+    expect(await readdir(work.at('new'))).toContain('home')
   })
 })
