@@ -98,7 +98,8 @@ async function keep(
   const { instance } = selfOf(world)
   const own = seen.surroundings.find((one) => one.instance === instance) ?? null
   const kept = (await surroundingsIn(store)).get(instance) ?? null
-  if (isResident(world) && isNews(own, kept)) await store.saveFact(AROUND + instance, own && JSON.stringify(own))
+  if (isResident(world) && isNews(own, kept))
+    await store.saveFact(AROUND + instance, own && JSON.stringify(own))
   if (same(seen.autoMade, await autoMadeIn(store))) return
   const asked = { leases: world.leases, patience: PATIENCE }
   const turn = await holdPatiently(asked, 'deployment', signal, async () => {
