@@ -2,12 +2,13 @@ import { once } from 'node:events'
 import type { Duplex } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Attachment } from './attached.ts'
+import { PATIENCE, type Patience, silence } from './silence.ts'
 
 /** How a connection came to bring nothing more. */
 export type Ending = 'in order' | 'cut' | 'deserted'
 
 /** How closely a program is watched. Times in milliseconds. */
-export interface Pace {
+export interface Pace extends Patience {
   /** Between looks at whether a program that takes input still runs. */
   readonly lookEvery: number
   /** So many looks in a row find no output before a program that ended well counts as silent. */
@@ -15,24 +16,26 @@ export interface Pace {
 }
 
 /** Ten seconds of quiet: longer than a network takes to bring again what it has lost. */
-export const PACE: Pace = { lookEvery: 200, quietLooks: 50 }
+export const PACE: Pace = { ...PATIENCE, lookEvery: 200, quietLooks: 50 }
 
 /**
  * Resolves once the connection brings nothing more: it was ended in order, or cut, or deserted by a
- * program that has ended. Rejects with the signal's reason.
+ * program that has ended. Rejects with the signal's reason, or `EngineUnreachable` when the engine
+ * does not answer any more.
  */
 export async function ending(
   attachment: Attachment,
   signal: AbortSignal,
   pace: Pace,
 ): Promise<Ending> {
-  const { connection, hasStdin } = attachment
+  const { connection, hasStdin, name, standing } = attachment
   const over = new AbortController()
   const cut = () => 'cut' as const
   const ways: Promise<Ending>[] = [
     once(connection, 'end', { signal: over.signal }).then(() => 'in order' as const, cut),
     once(connection, 'close', { signal: over.signal }).then(cut, cut),
     rejection(signal, over.signal),
+    silence({ name, look: standing }, over.signal, pace),
   ]
   if (hasStdin) ways.push(desertion(attachment, over.signal, pace))
   try {

@@ -3,6 +3,7 @@ import { Duplex } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
 import { type Attached, type Attachment, attach, type Standing } from '../../src/docker/attached.ts'
+import { PACE } from '../../src/docker/ending.ts'
 
 const { signal } = new AbortController()
 const options = { timeLimit: null, signal }
@@ -57,7 +58,7 @@ async function outcome({ stdout, exit }: Attached, wait: (pieces: number) => Pro
 describe('a program that has ended and left input unread', () => {
   const frames = 64
   const whole = { bytes: frames * (PIECE - HEADER), code: 0 }
-  const pace = { lookEvery: 2, quietLooks: 3 }
+  const pace = { ...PACE, lookEvery: 2, quietLooks: 3 }
 
   it('gives all its output to a reader that rests for longer than the quiet', async () => {
     const connection = wire(frames, async () => {})
