@@ -18,9 +18,11 @@ import {
   jobsOf,
   orphansIn,
   runsToEnd,
+  watchForRestores,
   watchForStrays,
 } from './orphans.ts'
-import { recoverRestores, recoverRuns } from './recover.ts'
+import { recoverRuns } from './recover.ts'
+import { recoverRestores } from './recover-restores.ts'
 import type { Surroundings } from './stock.ts'
 import { EVERY_KIND } from './turn.ts'
 
@@ -51,15 +53,19 @@ export interface LookingParts extends Pick<Surroundings, 'world' | 'vitals'> {
   readonly wanted: ReadonlySet<JobId>
   /** What was left behind of jobs that are declared no more is settled by a look at whole targets. */
   readonly askInventory: () => void
+  /** Tells milliseconds; that of the process unless told. */
+  readonly clock?: () => number
 }
 
 /** Remembers from pass to pass when to look at which job. */
 export function createLooking(parts: LookingParts): Looking {
-  const { world, workers, wanted, vitals, askInventory } = parts
+  const { world, workers, wanted, vitals, askInventory, clock } = parts
   const agenda = createAgenda()
   const changeIn = watchForChanges()
   const movedOn = watchForEnds()
   const hasNewStrays = watchForStrays()
+  const leftRestores = watchForRestores(clock)
+  const tried = new Set<string>()
   return {
     agenda,
     async look(signal) {
@@ -73,7 +79,9 @@ export function createLooking(parts: LookingParts): Looking {
       }
       vitals?.looked(NOTHING)
       const orphans = await orphansIn(pulse, atWork, current)
-      if (orphans.some(({ kind }) => kind === 'restore')) await recoverRestores(current, signal)
+      const restores = leftRestores(orphans)
+      if (restores && (await recoverRestores(current, signal, { tried })) === 'held')
+        restores.take()
       const runs = runsToEnd(orphans)
       if (runs.length > 0) await recoverRuns(runs, current, signal)
       if (hasNewStrays(orphans, current.desired)) askInventory()
