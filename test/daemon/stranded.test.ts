@@ -234,7 +234,7 @@ describe('to abandon a restore', () => {
   it('settles it as failed with reason and author, and its source is backed up again', async () => {
     const id = await cutShort(BEFORE_SWAP)
     await gone(1)
-    await work.write({ 'holdfast.yml': config(slotIn(4)) })
+    await work.write({ 'holdfast.yml': config(slotIn(14)) })
     await using one = startedOn(host('one'))
     await one.until('backup.done', { fits: ({ job }) => job === 'proof' })
     expect(one.lines.filter(({ job, event }) => job === 'files' && event !== 'plan.made')).toEqual(
