@@ -5,8 +5,9 @@ import {
   memberKey,
   parseStands,
   type Stands,
+  standsFor,
 } from '../core/members.ts'
-import type { Desired, DesiredJob, DesiredSource } from '../core/model.ts'
+import type { Desired, DesiredJob, DesiredSource, Options } from '../core/model.ts'
 import { mayRun } from '../core/placement.ts'
 import { section } from '../core/section.ts'
 import { forEachConcurrent } from '../lib/concurrent.ts'
@@ -48,7 +49,8 @@ export async function lookForMembers(
   const found = new Map(ours.map((job) => [job, new Map<DesiredSource, Answer>()]))
   const places = ours.flatMap((job) => job.sources.map((source) => ({ job, source })))
   await forEachConcurrent(places, ASKED_AT_ONCE, async ({ job, source }) => {
-    const answer = await askFor({ job, source }, world, bounds)
+    const isKnown = standsFor(job, source, before) !== null
+    const answer = await askFor({ job, source, isKnown }, world, bounds)
     if (answer !== 'unknown') found.get(job)?.set(source, answer)
   })
   const known = new Map(before)
@@ -95,23 +97,27 @@ function tellChange(key: string, now: Stands, before: Stands | null, { report }:
 interface Place {
   readonly job: DesiredJob
   readonly source: DesiredSource
+  /** Whether it is known what it stood for. */
+  readonly isKnown: boolean
 }
 
 /** Null: it stands for itself. `unknown`: it could not be asked, or has nothing to tell. */
 type Answer = readonly Member[] | null
 
 async function askFor(
-  { job, source }: Place,
+  { job, source, isKnown }: Place,
   world: World,
   { signal, limit = LOOK_LIMIT }: LookBounds,
 ): Promise<Answer | 'unknown'> {
-  const kind = await kindOf(source.kind, world.plugins)
-  if (!kind?.members) return null
   const about = `${job.id}/${source.name}`
   try {
-    const at = section(`jobs.${job.name}.sources.${source.name}`, source.options)
+    const path = `jobs.${job.name}.sources.${source.name}`
     const limited = withTimeLimit(signal, limit, `the look at what ${about} stands for`)
-    const found = await kind.members(at, limited)
+    const found = await membersOf(
+      { ...source, path, isKnown, depth: DEEPEST },
+      world.plugins,
+      limited,
+    )
     if (found?.length === 0) throw new SourceFailed(`there is nothing that ${about} stands for`)
     world.news(`members ${about}`, '')
     return found
@@ -131,6 +137,46 @@ async function askFor(
   }
 }
 
-async function kindOf(kind: string, { sources }: Plugins) {
-  return await sources.get(kind)?.()
+/** An app stands for its volumes, a volume for a server's data, and a server for its databases. */
+const DEEPEST = 3
+
+interface Declared {
+  readonly kind: string
+  readonly options: Options
+  readonly path: string
+  readonly isKnown: boolean
+  readonly depth: number
+}
+
+/** What a declaration stands for, and what that stands for in its turn; null: for itself. */
+async function membersOf(
+  { kind, options, path, isKnown, depth }: Declared,
+  plugins: Plugins,
+  signal: AbortSignal,
+): Promise<readonly Member[] | null> {
+  const loaded = await plugins.sources.get(kind)?.()
+  const found = depth > 0 ? await loaded?.members?.(section(path, options), signal) : null
+  if (!found) return null
+  const inner = found.map(async (member): Promise<readonly Member[]> => {
+    const all = { ...options, ...member.options }
+    const one = { kind: member.kind, options: all, path, isKnown, depth: depth - 1 }
+    const its = await membersOf(one, plugins, signal).catch((error: unknown) => {
+      // A server that was never asked yet is one member, whose backup says why it fails.
+      if (isKnown) throw error
+      return null
+    })
+    return its === null || its.length === 0 ? [member] : its.map((each) => within(member, each))
+  })
+  return (await Promise.all(inner)).flat()
+}
+
+function within(outer: Member, inner: Member): Member {
+  return {
+    ...inner,
+    name:
+      outer.name === null || inner.name === null
+        ? (inner.name ?? outer.name)
+        : `${outer.name}.${inner.name}`,
+    options: { ...outer.options, ...inner.options },
+  }
 }
