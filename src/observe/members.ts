@@ -7,15 +7,14 @@ import {
   type Stands,
   standsFor,
 } from '../core/members.ts'
-import type { Desired, DesiredJob, DesiredSource, Options } from '../core/model.ts'
+import type { Desired, DesiredJob, DesiredSource } from '../core/model.ts'
 import { mayRun } from '../core/placement.ts'
-import { section } from '../core/section.ts'
 import { forEachConcurrent } from '../lib/concurrent.ts'
 import { messageOf, reportOf, SourceFailed } from '../lib/errors.ts'
 import { withTimeLimit } from '../lib/limits.ts'
 import type { Store } from '../state/store.ts'
 import { LOOK_LIMIT, type LookBounds } from './surroundings.ts'
-import type { Plugins, World } from './world.ts'
+import { sectionOf, type World } from './world.ts'
 
 /** Servers that are asked at once. */
 const ASKED_AT_ONCE = 4
@@ -111,13 +110,8 @@ async function askFor(
 ): Promise<Answer | 'unknown'> {
   const about = `${job.id}/${source.name}`
   try {
-    const path = `jobs.${job.name}.sources.${source.name}`
     const limited = withTimeLimit(signal, limit, `the look at what ${about} stands for`)
-    const found = await membersOf(
-      { ...source, path, isKnown, depth: DEEPEST },
-      world.plugins,
-      limited,
-    )
+    const found = await membersOf({ ...source, job, isKnown, depth: DEEPEST }, world, limited)
     if (found?.length === 0) throw new SourceFailed(`there is nothing that ${about} stands for`)
     world.news(`members ${about}`, '')
     return found
@@ -140,27 +134,26 @@ async function askFor(
 /** An app stands for its volumes, a volume for a server's data, and a server for its databases. */
 const DEEPEST = 3
 
-interface Declared {
-  readonly kind: string
-  readonly options: Options
-  readonly path: string
+interface Declared extends Pick<DesiredSource, 'kind' | 'name' | 'options'> {
+  readonly job: DesiredJob
   readonly isKnown: boolean
   readonly depth: number
 }
 
 /** What a declaration stands for, and what that stands for in its turn; null: for itself. */
 async function membersOf(
-  { kind, options, path, isKnown, depth }: Declared,
-  plugins: Plugins,
+  { job, isKnown, depth, ...source }: Declared,
+  world: World,
   signal: AbortSignal,
 ): Promise<readonly Member[] | null> {
-  const loaded = await plugins.sources.get(kind)?.()
-  const found = depth > 0 ? await loaded?.members?.(section(path, options), signal) : null
+  const kind = await world.plugins.sources.get(source.kind)?.()
+  const at = sectionOf(job, source, world.desired)
+  const found = depth > 0 ? await kind?.members?.(at, signal) : null
   if (!found) return null
   const inner = found.map(async (member): Promise<readonly Member[]> => {
-    const all = { ...options, ...member.options }
-    const one = { kind: member.kind, options: all, path, isKnown, depth: depth - 1 }
-    const its = await membersOf(one, plugins, signal).catch((error: unknown) => {
+    const options = { ...source.options, ...member.options }
+    const one = { ...source, kind: member.kind, options, job, isKnown, depth: depth - 1 }
+    const its = await membersOf(one, world, signal).catch((error: unknown) => {
       // A server that was never asked yet is one member, whose backup says why it fails.
       if (isKnown) throw error
       return null

@@ -11,7 +11,7 @@ import type {
   JobId,
   TargetId,
 } from '../core/model.ts'
-import { section } from '../core/section.ts'
+import { type Section, section } from '../core/section.ts'
 import type { Surroundings } from '../core/surroundings.ts'
 import type { Leases } from '../leases/lease.ts'
 import type { SlotLock } from '../leases/slot-lock.ts'
@@ -112,7 +112,17 @@ export async function openSource(
   if (!load)
     throw new NotAvailable(`source type ${source.kind}`, { at: `jobs.${job.name}.sources` })
   const kind = await load()
-  return kind.configure(section(`jobs.${job.name}.sources.${source.name}`, source.options))
+  return kind.configure(sectionOf(job, source, world.desired))
+}
+
+/** What a source is configured by: its options, and the engine that the file names for all. */
+export function sectionOf(
+  job: DesiredJob,
+  { name, options }: Pick<DesiredSource, 'name' | 'options'>,
+  { docker }: Pick<Desired, 'docker'>,
+): Section {
+  const engine = docker === null ? {} : { docker: docker.host }
+  return section(`jobs.${job.name}.sources.${name}`, { ...engine, ...options })
 }
 
 /** The declaration of a target; a plan never names one that is not declared. */
