@@ -3,6 +3,7 @@ import type { Member } from '../core/members.ts'
 import type { Bytes } from '../core/model.ts'
 import type { Section } from '../core/section.ts'
 import type { Exit, Program } from '../platform/program.ts'
+import type { FarProgram } from '../stream/ends.ts'
 
 /**
  * Something whose contents can be copied out, and put back.
@@ -68,6 +69,8 @@ export type Content =
   /** The program's standard output. Its exit goes to `finish`, which judges it. */
   | { readonly kind: 'program'; readonly program: Program }
   | { readonly kind: 'file'; readonly path: string }
+  /** A program elsewhere, as in a container. Opened once; its exit goes to `finish`, which judges it. */
+  | { readonly kind: 'stream'; open(signal: AbortSignal): Promise<FarProgram> }
 
 export interface SourceReport {
   readonly facts: SourceFacts
@@ -115,6 +118,8 @@ export type Sink =
   | { readonly kind: 'program'; readonly program: Program }
   /** The content is written to this new file. */
   | { readonly kind: 'file'; readonly path: string }
+  /** The content goes to the input of a program elsewhere; its exit goes to `finish`. */
+  | { readonly kind: 'stream'; open(signal: AbortSignal): Promise<FarProgram> }
 
 /** What is left to do: renames in this order, each within one file system. Data, so that it can be journaled. */
 export interface Staged {
