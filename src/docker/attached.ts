@@ -99,6 +99,8 @@ export function attach(attachment: Attachment, options: AttachOptions): Attached
       tail.end()
       const stderr = [...tail.lines(), ...unspoken(code, tail.total())]
       stdout.push(null)
+      // What is still to be written nobody will read.
+      connection.destroy()
       return { command: name, code, signal: null, stderr, stderrTotal: tail.total() }
     } catch (error) {
       // Before anything closes: what is still reading would take it for the end of its input.

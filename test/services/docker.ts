@@ -1,9 +1,8 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
-import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { promisify } from 'node:util'
 import { addImages, type ImageName } from './docker-images.ts'
@@ -53,7 +52,7 @@ export async function startDocker(
   images: readonly ImageName[] = ['debian'],
 ): Promise<DockerEngine> {
   const folder = await mkdtemp(join(tmpdir(), 'holdfast-docker-'))
-  const cgroup = `holdfast-${randomUUID()}`
+  const cgroup = basename(folder)
   const keeper = spawn('sh', [KEEPER, folder, cgroup], {
     stdio: ['pipe', 'pipe', 'inherit'],
     // A Ctrl-C is for the test: its end is the keeper's cue to clear up.
