@@ -146,7 +146,7 @@ describe('the layer rules', () => {
   })
 
   it('keep a source from knowing another one', async () => {
-    const kinds = ['command', 'directory', 'hiqlite', 'sqlite']
+    const kinds = ['command', 'directory', 'hiqlite', 'sqlite', 'volume']
     const others = (own: string) => kinds.filter((kind) => kind !== own)
     const files = Object.fromEntries(
       kinds.map((kind) => [
@@ -159,10 +159,10 @@ describe('the layer rules', () => {
       ]),
     )
     const told = await lint(files)
-    expect(told.length).toBe(4 * 3 * 3)
+    expect(told.length).toBe(5 * 4 * 3)
     expect(new Set(told.map(({ message }) => message))).toEqual(
       new Set([
-        'a source never knows another one: what two of them share belongs to stream, platform or lib.',
+        'a source never knows another one: what two of them share belongs to tree, stream, platform or lib.',
       ]),
     )
   })
