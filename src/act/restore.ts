@@ -143,8 +143,9 @@ async function stageAndSwap(
     const realm = order.source.realm?.(order.to) ?? fileRealm
     await swap({ ...at, moves, leftovers, previous }, journal, { realm })
     tell('restore.swapped', `restored data is in place at ${row.to}`, order, world)
+    const said = (await staging.swapped?.().catch((error) => [messageOf(error)])) ?? []
     await staging.discard().catch((error: unknown) => tellLeft(row, error, world))
-    return staged
+    return { ...staged, warnings: [...staged.warnings, ...said] }
   } catch (error) {
     // What a swap could neither finish nor take back may still need what is staged.
     if (!journal.isOpen()) await staging.discard().catch(() => {})

@@ -1,12 +1,12 @@
 import { isAbsolute, resolve } from 'node:path'
 import type { Section } from '../core/section.ts'
 import { ConfigError } from '../lib/errors.ts'
+import type { SourceKind } from './source.ts'
 import { describeDirectory } from './tree/describe.ts'
 import { dumpDirectory } from './tree/dump.ts'
 import { parsePatterns } from './tree/excludes.ts'
 import type { DirectorySettings } from './tree/settings.ts'
 import { stageDirectory, sweepStaged } from './tree/staging.ts'
-import type { SourceKind } from './source.ts'
 
 const DEFAULT_CHANGED_LIMIT = 0.05
 

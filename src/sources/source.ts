@@ -54,6 +54,17 @@ export interface SourceContext {
   readonly leaveOut: readonly string[]
   /** Names this attempt or restore; unique. */
   readonly token: string
+  /**
+   * Keeps words for whoever has to put in order what we leave when we die, who hands them to
+   * `SourceKind.mend`; null once nothing is owed. Durable when it resolves.
+   */
+  readonly keep?: (note: string | null) => Promise<void>
+  /** Tells the log of what is done beside reading and writing. */
+  readonly tell?: (
+    event: 'source.halted' | 'source.resumed',
+    message: string,
+    detail: Readonly<Record<string, unknown>>,
+  ) => void
 }
 
 /** One copy, ready to be read once. */
@@ -109,6 +120,8 @@ export interface Staging {
   readonly immediate: boolean
   /** Checks and scans what arrived. Throws `RestoreFailed` or `ArchiveDamaged` and leaves the live data alone. */
   finish(exit: Exit | null, signal: AbortSignal): Promise<Staged>
+  /** Called once the moves are made, before `discard`. What is to be known beside `Staged`, in words. */
+  swapped?(): Promise<readonly string[]>
   /** Removes what was staged. Doing so twice, or after the swap, succeeds and harms nothing. */
   discard(): Promise<void>
 }
@@ -170,4 +183,9 @@ export interface SourceKind {
    * found to be last time holds on.
    */
   members?(section: Section, signal: AbortSignal): Promise<readonly Member[] | null>
+  /**
+   * Puts in order what a note of `SourceContext.keep` tells of, whose keeper is dead; resolves to what
+   * was done, in words. Throws when it cannot be done yet: it is tried again.
+   */
+  mend?(note: string): Promise<string>
 }

@@ -158,6 +158,7 @@ export async function restoreFrom(
       if (realm) await realm.rename(move)
       else await rename(move.from, move.to)
     }
+    await staging.swapped?.()
     return staged
   } finally {
     await staging.discard()
