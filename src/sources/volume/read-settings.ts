@@ -2,7 +2,6 @@ import { type EngineAddress, parseEngineAddress, USUAL_ENGINE } from '../../core
 import type { Millis } from '../../core/model.ts'
 import type { Section } from '../../core/section.ts'
 import { ConfigError } from '../../lib/errors.ts'
-import { parseDuration } from '../../lib/time.ts'
 import { parsePatterns } from '../tree/excludes.ts'
 import type { Hooks, VolumeSettings } from './settings.ts'
 
@@ -86,11 +85,9 @@ function hooksOf(section: Section): Hooks {
 }
 
 function duration(section: Section, key: string, otherwise: Millis): Millis {
-  const written = section.optional(key)
-  if (written === null) return otherwise
-  const millis = parseDuration(written)
-  if (millis === null || millis === 0) throw fault(section, key, 'must be a duration, as 30s')
-  return millis
+  const millis = section.number(key, otherwise)
+  if (!(millis > 0)) throw fault(section, key, 'must be more than nothing')
+  return millis as Millis
 }
 
 function oneOf<const T extends string>(
