@@ -48,6 +48,8 @@ export type EventName =
   | 'restore.skipped'
   | 'restore.failed'
   | 'restore.released'
+  | 'source.halted'
+  | 'source.resumed'
   | 'notify.done'
   | 'notify.failed'
   | 'pass.failed'

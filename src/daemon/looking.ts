@@ -12,7 +12,7 @@ import type { World } from '../observe/world.ts'
 import type { OpenWork, Pulse } from '../state/store.ts'
 import { type Agenda, createAgenda } from './agenda.ts'
 import { agreeOnConfig } from './apply.ts'
-import { recoverRestores, recoverRuns } from './recover.ts'
+import { recoverNotes, recoverRestores, recoverRuns } from './recover.ts'
 import { EVERY_KIND } from './turn.ts'
 import type { Vitals } from './vitals.ts'
 
@@ -48,6 +48,7 @@ export function createLooking({ world, workers, wanted, vitals }: LookingParts):
   const agenda = createAgenda()
   const changeIn = watchForChanges()
   const movedOn = watchForEnds()
+  let notesDue = performance.now() + NOTES_EVERY
   return {
     agenda,
     async look(signal) {
@@ -64,6 +65,10 @@ export function createLooking({ world, workers, wanted, vitals }: LookingParts):
       if (orphans.some(({ kind }) => kind === 'restore')) await recoverRestores(current, signal)
       const runs = orphans.filter(({ kind }) => kind === 'run')
       if (runs.length > 0) await recoverRuns(runs, current, signal)
+      if (orphans.length > 0 || performance.now() >= notesDue) {
+        await recoverNotes(current, signal)
+        notesDue = performance.now() + NOTES_EVERY
+      }
       const change = changeIn(current.desired, pulse)
       if (change !== null) {
         await agreeOnConfig(current, signal)
@@ -88,6 +93,9 @@ export function createLooking({ world, workers, wanted, vitals }: LookingParts):
     },
   }
 }
+
+/** How often it is asked what sources have left to be undone, in milliseconds. */
+const NOTES_EVERY = 30_000
 
 /** Enough to tell that the state answers. */
 const NOTHING = { depth: 'recent', runs: [], backups: [], copies: [], restores: [] } as const

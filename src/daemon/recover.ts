@@ -1,11 +1,12 @@
 import { endOrphanedRun } from '../act/end-run.ts'
 import { finishDeletes, openDeletes } from '../act/finish-deletes.ts'
+import { mendNotes } from '../act/notes.ts'
 import { realmOf } from '../act/realm.ts'
 import { announceRestore } from '../act/restore-and-tell.ts'
 import { sweepScratch } from '../act/scratch.ts'
 import { recoverSwap } from '../act/swap.ts'
 import { sweepRestore } from '../act/sweep.ts'
-import type { Restore, Run } from '../core/model.ts'
+import type { InstanceId, Restore, Run } from '../core/model.ts'
 import { hold, holdPatiently } from '../leases/lease.ts'
 import { LeaseBusy, messageOf, reportOf } from '../lib/errors.ts'
 import { unlessAborted, withTimeLimit } from '../lib/limits.ts'
@@ -33,6 +34,16 @@ async function recoverAlone(world: World, signal: AbortSignal): Promise<void> {
   await closeRuns(world, async ({ instance }) => !(await world.leases.isAlive(instance)))
   await recoverDeletes(world, signal)
   await recoverRestoresAlone(world)
+  // Last: what stands still is not to go on amid a swap.
+  await mendNotes(world, await instancesHere(world))
+}
+
+/** What dead sources beside a running daemon, or its own that could not, have left to be undone. */
+export async function recoverNotes(world: World, signal: AbortSignal): Promise<void> {
+  const asked = { leases: world.leases, patience: 0 }
+  await holdPatiently(asked, 'recovery', signal, async () => {
+    await mendNotes(world, await instancesHere(world))
+  })
 }
 
 /** Whoever holds a job is at its deletions, or finishes them when it next begins a turn. */
@@ -119,13 +130,19 @@ async function openRestores(world: World) {
 }
 
 /** What another host began is about paths of that host: its own instance puts it in order. */
-async function hostOf({ fleet }: World): Promise<(restore: Restore) => boolean> {
+async function hostOf(world: World): Promise<(restore: Restore) => boolean> {
+  const isHere = await instancesHere(world)
+  return ({ instance }) => isHere(instance)
+}
+
+/** Tells of an instance whether it is, or was, this one by another start. */
+async function instancesHere({ fleet }: World): Promise<(instance: InstanceId) => boolean> {
   if (fleet === null) return () => true
   const { name } = fleet.self()
   const ours = new Set(
     (await fleet.instances()).flatMap((one) => (one.name === name ? one.id : [])),
   )
-  return ({ instance }) => ours.has(instance)
+  return (instance) => ours.has(instance)
 }
 
 /** The entry stays and is tried again; until then nothing of that source is touched. */

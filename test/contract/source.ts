@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { describe, expect, it } from 'vitest'
 import { SourceFailed } from '../../src/lib/errors.ts'
+import { exists } from '../../src/platform/files.ts'
 import type { Exit, Program } from '../../src/platform/program.ts'
 import type {
   Dump,
@@ -62,7 +63,9 @@ export function sourceContract(name: string, open: () => Promise<SourceFixture>)
       expect(await fixture.contents(null)).not.toEqual(before)
       const staged = await restore(path, { to: null, facts: report.facts })
       expect(await fixture.contents(null)).toEqual(before)
-      if (staged.previous !== null) await stat(staged.previous)
+      const { previous } = staged
+      const realm = fixture.source.realm?.(null)
+      if (previous !== null) expect(await (realm?.exists ?? exists)(previous)).toBe(true)
     })
 
     law('brings back elsewhere what was there', async ({ archive, restore, fixture }) => {

@@ -11,7 +11,7 @@ import { INSIDE, ownerOf, type Place } from './place.ts'
 const END = 1024
 
 const LOSSES =
-  'archived by the engine: times are whole seconds, holes are filled, and sockets, access lists, extended attributes and whatever it cannot read are left out'
+  'times are whole seconds, holes are filled, and sockets, access lists, extended attributes and whatever it cannot read are left out'
 
 /** One archive by the engine itself, of a container that is made for it and never runs. */
 export function dumpByEngine(place: Place, image: string): Dump {
@@ -26,8 +26,8 @@ export function dumpByEngine(place: Place, image: string): Dump {
       const contentBytes = bytes as Bytes
       const all = 'the engine leaves nothing out: what exclude names is in the archive'
       return {
-        facts: { excludes: [], leftOut: [], contentBytes },
-        warnings: [LOSSES, ...(excludes.length > 0 ? [all] : [])],
+        facts: { excludes: [], leftOut: [], contentBytes, losses: LOSSES },
+        warnings: excludes.length > 0 ? [all] : [],
         contentBytes,
       }
     },

@@ -10,14 +10,21 @@ import { stageDirectory, sweepStaged } from '../tree/staging.ts'
 import { type Access, accessTo } from './access.ts'
 import { nameToRestore } from './find.ts'
 import { type Place, treeOf } from './place.ts'
+import type { Shared } from './realm.ts'
 import { withPeace } from './restore-peace.ts'
 import type { VolumeSettings } from './settings.ts'
 import { isEmptyInside, stageInside, sweepInside } from './stage-inside.ts'
 import { inUse } from './users.ts'
 
+/** A source, and what its staging and its realm have in common. */
+export interface Restorable {
+  readonly settings: VolumeSettings
+  readonly shared: Shared
+}
+
 /** Opens a place inside the volume, which is made when it is missing, for the archive's content. */
 export async function stageVolume(
-  settings: VolumeSettings,
+  { settings, shared }: Restorable,
   task: RestoreTask,
   context: SourceContext,
   signal: AbortSignal,
@@ -38,7 +45,7 @@ export async function stageVolume(
     const access = await accessTo(place, 'write', signal)
     const empty = await isEmptyAt(place, access, signal)
     if (!empty && task.to !== null) throw taken(name)
-    const inner = await stageAt({ place, access, empty }, task, context, signal)
+    const inner = await stageAt({ place, access, empty, shared }, task, context, signal)
     const staging = withPeace(inner, { place, context }, signal)
     return {
       ...staging,
@@ -96,16 +103,17 @@ interface Opening {
   readonly place: Place
   readonly access: Access
   readonly empty: boolean
+  readonly shared: Shared
 }
 
 async function stageAt(
-  { place, access, empty }: Opening,
+  { place, access, empty, shared }: Opening,
   task: RestoreTask,
   context: SourceContext,
   signal: AbortSignal,
 ): Promise<Staging> {
   if (access.kind === 'helper') {
-    return await stageInside({ place, box: access.box, empty }, task, context, signal)
+    return await stageInside({ place, box: access.box, empty, shared }, task, context, signal)
   }
   if (access.kind === 'engine') throw new RestoreFailed('the engine cannot restore by itself')
   const tree = treeOf(place.settings, access.path)
