@@ -1,4 +1,3 @@
-import type { InstanceId } from '../core/model.ts'
 import { messageOf, reportOf } from '../lib/errors.ts'
 import type { World } from '../observe/world.ts'
 import type { SourceContext } from '../sources/source.ts'
@@ -16,7 +15,8 @@ interface Noted {
   readonly kind: string
   readonly job: string
   readonly source: string
-  readonly instance: InstanceId
+  /** Mark of the host whose engine it is about; null where nobody else shares the state. */
+  readonly home: string | null
   readonly note: string
 }
 
@@ -29,7 +29,8 @@ export function noting(
   const { kind, job, source } = about
   return {
     keep: async (note) => {
-      const noted: Noted = { kind, job, source, instance: world.instance, note: note ?? '' }
+      const home = world.fleet?.home ?? null
+      const noted: Noted = { kind, job, source, home, note: note ?? '' }
       await world.store.saveFact(PREFIX + token, note === null ? null : JSON.stringify(noted))
     },
     tell: (event, message, detail) =>
@@ -38,19 +39,17 @@ export function noting(
 }
 
 /**
- * Does what notes tell is owed. `isOurs` says whose notes are for this host. What cannot be done yet
- * is told once, and tried again by whoever calls this next.
+ * Does what notes of this host tell is owed. What cannot be done yet is told once, and tried again by
+ * whoever calls this next.
  */
-export async function mendNotes(
-  world: World,
-  isOurs: (instance: InstanceId) => boolean | Promise<boolean>,
-): Promise<void> {
+export async function mendNotes(world: World): Promise<void> {
   const notes = await world.store.facts(PREFIX)
   if (notes.size === 0) return
+  const home = world.fleet?.home ?? null
   const atWork = await tokensAtWork(world)
   for (const [key, text] of notes) {
     const noted = JSON.parse(text) as Noted
-    if (atWork.has(key.slice(PREFIX.length)) || !(await isOurs(noted.instance))) continue
+    if (atWork.has(key.slice(PREFIX.length)) || noted.home !== home) continue
     await mend(key, noted, world)
   }
 }

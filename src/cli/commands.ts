@@ -187,6 +187,9 @@ function addOtherVerbs(program: Command, run: Run): void {
     .option('--only <path>', 'one file or folder of a directory')
     .option('--force', 'although the data is in use')
     .option('-y, --yes', 'do not ask')
+    .option('--abandon <id>', 'give up one that was cut short on a host that is gone')
+    .option('--reason <text>', 'with --abandon: why')
+    .option('--author <name>', 'with --abandon: who; else $USER and the name of the host')
     .addOption(
       new Option(
         '--boot',

@@ -379,6 +379,8 @@ export interface Restore {
   readonly status: 'running' | 'success' | 'failed'
   readonly by: 'boot' | 'command'
   readonly instance: InstanceId
+  /** Mark of the data_dir that it was begun from, where several share a state; null where nobody else does. */
+  readonly home: string | null
   /** Where the data from before is kept, or null. */
   readonly previous: string | null
   readonly startedAt: Instant
@@ -408,4 +410,6 @@ export interface AppliedJob {
   readonly scheduleMark: string
   /** Whether a first run was asked for at creation and not taken yet. */
   readonly firstRun: boolean
+  /** When each source of it was first declared, by name; absent where a program before this one applied it. */
+  readonly sources?: Readonly<Record<string, Instant>>
 }

@@ -92,6 +92,8 @@ export interface RestoreStatus {
   readonly id: string
   readonly reference: string
   readonly status: 'running' | 'success' | 'failed'
+  /** Of one that runs: whether whoever began it lives. */
+  readonly alive: boolean
   readonly to: string
   readonly startedAt: Instant
   /** Where the data from before is kept until then. */
@@ -124,10 +126,11 @@ export function statusOf(
     restores: restores
       .filter((one) => one.inPlace && one.status !== 'failed' && !one.released)
       .toSorted(oldestFirst)
-      .map(({ id, reference, status, to, startedAt, previous }) => ({
+      .map(({ id, reference, status, instance, to, startedAt, previous }) => ({
         id,
         reference,
         status,
+        alive: observed.alive.has(instance),
         to,
         startedAt,
         previous,

@@ -13,6 +13,7 @@ import { messageMethods } from './store-messages.ts'
 import { pulseMethods } from './store-pulse.ts'
 import { restoreMethods } from './store-restores.ts'
 import { trimMethods } from './store-trim.ts'
+import { verdictMethods } from './store-verdicts.ts'
 import { guardedWrite, type Write } from './write.ts'
 
 /**
@@ -33,6 +34,7 @@ export function kyselyStore(engine: Engine, program: number): Store {
     ...pinMethods(engine, write),
     ...fleetMethods(engine, write),
     ...pulseMethods(engine),
+    ...verdictMethods(engine),
     ...exchangeMethods(engine, write),
 
     takeFence: (lease, instance) =>

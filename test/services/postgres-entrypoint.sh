@@ -5,6 +5,8 @@ set -eu
 : "${PGDATA:=/var/lib/postgresql/data}" "${POSTGRES_USER:=postgres}"
 : "${POSTGRES_DB:=$POSTGRES_USER}"
 
+case "${1:-}" in -*) set -- postgres "$@" ;; esac
+
 if [ "$(id -u)" = 0 ]; then
   mkdir -p "$PGDATA" /run/postgresql
   chown postgres:postgres "$PGDATA" /run/postgresql
@@ -18,8 +20,8 @@ if [ "${1:-postgres}" = postgres ] && [ ! -s "$PGDATA/PG_VERSION" ]; then
     exit 1
   }
   (umask 077 && printf '%s\n' "$POSTGRES_PASSWORD" >/tmp/password)
-  initdb --username="$POSTGRES_USER" --pwfile=/tmp/password --auth-local=trust \
-    --auth-host=scram-sha-256 --encoding=UTF8 --locale=C.UTF-8 --no-sync >/dev/null
+  initdb --username="$POSTGRES_USER" --pwfile=/tmp/password --auth=trust \
+    --encoding=UTF8 --locale=C.UTF-8 --no-sync >/dev/null
   rm /tmp/password
   echo 'host all all all scram-sha-256' >>"$PGDATA/pg_hba.conf"
   # Connections by the network come later, so that nobody takes this server for the real one.
