@@ -189,6 +189,7 @@ function addOtherVerbs(program: Command, run: Run): void {
     .argument('[ref...]')
     .description('put a backup back: all or nothing')
     .option('--to <path>', 'elsewhere, not over the source')
+    .option('--to-volume <name>', 'into a Docker volume that is empty, or not there yet')
     .option('--only <path>', 'one file or folder of a directory')
     .option('--force', 'although the data is in use')
     .option('-y, --yes', 'do not ask')

@@ -105,13 +105,18 @@ export async function withShelf<T>(
   }
 }
 
-/** Removes the helpers of an owner that a death has left behind; resolves to how many there were. */
+/**
+ * Removes the helpers of an owner that a death has left behind, or only those in which nothing runs any
+ * more; resolves to how many there were.
+ */
 export async function removeHelpers(
   engine: Engine,
   owner: string,
   signal: AbortSignal,
+  which: 'all' | 'ended' = 'all',
 ): Promise<number> {
-  const filters = { label: [`${HELPER_LABEL}=${owner}`] }
+  const label = [`${HELPER_LABEL}=${owner}`]
+  const filters = { label, ...(which === 'ended' ? { status: ['exited', 'dead'] } : {}) }
   const found = await ask(engine, { what: 'list containers', signal }, (client, abortSignal) =>
     client.listContainers({ all: true, filters, abortSignal }),
   )

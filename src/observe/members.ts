@@ -103,8 +103,9 @@ async function askFor(
     const at = section(`jobs.${job.name}.sources.${source.name}`, source.options)
     const limited = withTimeLimit(signal, limit, `the look at what ${about} stands for`)
     const found = await kind.members(at, limited)
+    const all = found && (await askInTurn({ job, source }, found, world, limited))
     world.news(`members ${about}`, '')
-    return found
+    return all
   } catch (error) {
     signal.throwIfAborted()
     if (world.news(`members ${about}`, messageOf(error))) {
@@ -119,6 +120,41 @@ async function askFor(
     }
     return null
   }
+}
+
+/** A member of another kind may stand for several in turn: a volume for all databases of its server. */
+async function askInTurn(
+  { job, source }: Place,
+  found: readonly Member[],
+  { plugins }: Pick<World, 'plugins'>,
+  signal: AbortSignal,
+): Promise<readonly Member[]> {
+  const all: Member[] = []
+  for (const member of found) {
+    const isOther = member.kind !== source.kind || member.name !== null
+    const kind = isOther ? await kindOf(member.kind, plugins) : undefined
+    const options = { ...source.options, ...member.options }
+    const at = section(`jobs.${job.name}.sources.${source.name}`, options)
+    const inTurn = (await kind?.members?.(at, signal)) ?? null
+    if (inTurn === null) {
+      all.push(member)
+      continue
+    }
+    const place = { job, source: { ...source, kind: member.kind, options } }
+    for (const one of await askInTurn(place, inTurn, { plugins }, signal)) {
+      all.push({
+        ...one,
+        name: joinNames(member.name, one.name),
+        options: { ...member.options, ...one.options },
+      })
+    }
+  }
+  return all
+}
+
+function joinNames(outer: string | null, inner: string | null): string | null {
+  if (outer === null || inner === null) return outer ?? inner
+  return `${outer}.${inner}`
 }
 
 async function kindOf(kind: string, { sources }: Plugins) {

@@ -2,6 +2,7 @@ import type { SourceKind } from './source.ts'
 import { describeVolume } from './volume/describe.ts'
 import { dumpVolume } from './volume/dump.ts'
 import { mendHalt } from './volume/halt-note.ts'
+import { membersOf } from './volume/members.ts'
 import { readSettings } from './volume/read-settings.ts'
 import { realmOfVolume, type Shared } from './volume/realm.ts'
 import { stageVolume, sweepVolume } from './volume/staging.ts'
@@ -9,6 +10,7 @@ import { stageVolume, sweepVolume } from './volume/staging.ts'
 /** A Docker volume, archived by GNU tar wherever its bytes can be had. */
 export const volume: SourceKind = {
   kind: 'volume',
+  members: (section, signal) => membersOf(readSettings(section), signal),
   mend: mendHalt,
   configure(section) {
     const settings = readSettings(section)

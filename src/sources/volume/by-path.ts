@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { lstat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { Engine } from '../../docker/engine.ts'
+import { PROOF_LABEL } from '../../docker/look.ts'
 import { createVolume, findVolume, removeVolume, type Volume } from '../../docker/volumes.ts'
 import { messageOf } from '../../lib/errors.ts'
 import { ownCapabilities } from '../../platform/capabilities.ts'
@@ -9,9 +10,6 @@ import { exists } from '../../platform/files.ts'
 
 /** Whether a volume can be reached as a folder of this process, or why not, in words. */
 export type Reach = { readonly path: string } | { readonly why: string }
-
-/** On volumes that are there for a moment, so that nobody takes them for data. */
-export const PROOF_LABEL = 'holdfast.proof'
 
 /**
  * Looks for the volume's own folder. That there is one of that name proves nothing: the engine may

@@ -1,11 +1,15 @@
 import type { SourceFacts } from '../../core/manifest.ts'
+import { isUp } from '../../core/surroundings.ts'
 import { openEngine } from '../../docker/engine.ts'
+import { seeDocker } from '../../docker/look.ts'
+import { SourceFailed } from '../../lib/errors.ts'
 import { unreachable } from '../../lib/unreachable.ts'
 import type { Dump, SourceContext } from '../source.ts'
 import { dumpDirectory } from '../tree/dump.ts'
 import { type Access, accessTo } from './access.ts'
 import { hush } from './calm.ts'
 import { requireVolume } from './find.ts'
+import { serverIn } from './members.ts'
 import { type Place, treeOf } from './place.ts'
 import { dumpByEngine } from './read-by-engine.ts'
 import { dumpByHelper } from './read-by-helper.ts'
@@ -20,6 +24,7 @@ export async function dumpVolume(
   const engine = await openEngine(settings.address)
   const volume = await requireVolume(engine, settings, signal)
   const place: Place = { engine, volume, settings }
+  await refuseLiveDatabase(place, signal)
   // Before anything is stopped: looking for a way takes its time.
   const access = await accessTo(place, 'read', signal)
   const calm = await hush(place, context, signal)
@@ -45,6 +50,24 @@ export async function dumpVolume(
     await calm.end()
     throw error
   }
+}
+
+/** Files of a server that runs are no backup of it: until it is known to be one, it has none. */
+async function refuseLiveDatabase(
+  { engine, volume, settings }: Place,
+  signal: AbortSignal,
+): Promise<void> {
+  if (settings.strategy === 'tar') return
+  const server = serverIn(
+    await seeDocker(engine, signal),
+    volume.name,
+    settings.strategy === 'dump',
+  )
+  if (server === null || !isUp(server)) return
+  throw new SourceFailed(
+    `volume ${volume.name} holds the database of ${server.name}, which could not be asked yet what to dump`,
+    { at: volume.name, hint: 'see why with: holdfast plan; or set strategy: tar on the source' },
+  )
 }
 
 async function dumpBy(

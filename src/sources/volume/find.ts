@@ -1,4 +1,7 @@
+import { resolveVolume } from '../../core/resolve-volume.ts'
+import type { DockerSeen } from '../../core/surroundings.ts'
 import type { Engine } from '../../docker/engine.ts'
+import { seeDocker } from '../../docker/look.ts'
 import { findVolume, type Volume } from '../../docker/volumes.ts'
 import { RestoreFailed, SourceFailed } from '../../lib/errors.ts'
 import type { RestoreTask } from '../source.ts'
@@ -11,12 +14,20 @@ export async function requireVolume(
   signal: AbortSignal,
 ): Promise<Volume> {
   const name = await nameOf(engine, settings, signal)
-  const found = await findVolume(engine, name, signal)
+  const found = name === null ? null : await findVolume(engine, name, signal)
   if (found) return found
-  throw new SourceFailed(`volume ${name} does not exist on ${engine.label}: never deployed?`, {
-    at: name,
-    hint: 'deploy what uses it, or correct its name: docker volume ls',
-  })
+  const { app, volume } = settings.subject
+  if (volume === null) {
+    throw new SourceFailed(`nobody could tell yet which volumes app ${app} has on ${engine.label}`)
+  }
+  const whose = app === null ? '' : ` of app ${app}`
+  throw new SourceFailed(
+    `volume ${volume}${whose} does not exist on ${engine.label}: never deployed?`,
+    {
+      at: volume,
+      hint: 'deploy what uses it, or correct its name: docker volume ls',
+    },
+  )
 }
 
 /** What the engine calls the volume that a restore goes to, whether or not it is there. */
@@ -26,7 +37,11 @@ export async function nameToRestore(
   { to }: Pick<RestoreTask, 'to'>,
   signal: AbortSignal,
 ): Promise<string> {
-  if (to === null) return await nameOf(engine, settings, signal)
+  if (to === null) {
+    const { app, volume, environment } = settings.subject
+    const slot = environment === 'production' ? 'blue' : environment
+    return (await nameOf(engine, settings, signal)) ?? `${app}-${slot}_${volume}`
+  }
   const [, name] = /^volume:([A-Za-z0-9][A-Za-z0-9_.-]+)$/.exec(to) ?? []
   if (name !== undefined) return name
   throw new RestoreFailed(`a volume cannot be restored to ${to}`, {
@@ -34,10 +49,30 @@ export async function nameToRestore(
   })
 }
 
+/** Null: an app's volume that was never deployed. */
 async function nameOf(
-  _engine: Engine,
-  { subject }: VolumeSettings,
-  _signal: AbortSignal,
-): Promise<string> {
-  return subject.volume ?? ''
+  engine: Engine,
+  settings: VolumeSettings,
+  signal: AbortSignal,
+): Promise<string | null> {
+  const { app, volume } = settings.subject
+  if (app === null) return volume
+  return engineNameOf(settings, await seeDocker(engine, signal))
+}
+
+/** What the engine calls the volume that a source means, by what is there. */
+export function engineNameOf({ subject }: VolumeSettings, seen: DockerSeen): string | null {
+  const { app, volume, environment } = subject
+  if (app === null || volume === null) return volume
+  // The engine's own name of it is as good.
+  const found = resolveVolume(appNameOf({ subject }), volume, seen)
+  if (found) return found.dockerName
+  const exact = `${app}-${environment}_${volume}`
+  return seen.volumes.some(({ name }) => name === exact) ? exact : null
+}
+
+/** The app as it stands in names of volumes: of an environment beside the usual one it is another. */
+export function appNameOf({ subject }: Pick<VolumeSettings, 'subject'>): string {
+  const { app, environment } = subject
+  return environment === 'production' ? (app ?? '') : `${app}-${environment}`
 }

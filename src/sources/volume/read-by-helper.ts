@@ -1,5 +1,5 @@
 import type { Bytes } from '../../core/model.ts'
-import { startHelper } from '../../docker/helper.ts'
+import { removeHelpers, startHelper } from '../../docker/helper.ts'
 import type { Exit } from '../../platform/program.ts'
 import type { FarProgram } from '../../stream/ends.ts'
 import type { Dump, SourceReport } from '../source.ts'
@@ -46,6 +46,8 @@ async function start(
   { index, remarks }: Heard,
   signal: AbortSignal,
 ): Promise<FarProgram> {
+  // What an engine left that died in the middle of an earlier one.
+  await removeHelpers(place.engine, ownerOf(place), signal, 'ended')
   const plan = {
     image: box.image,
     bindings: [{ from: place.volume.name, target: INSIDE, readOnly: true }],
@@ -66,7 +68,7 @@ async function start(
 }
 
 /** `-rw-r--r-- 0/0 …`, as no remark begins. */
-const MEMBER = /^[-dlhcbpsDCMNV][-rwxsStT]{9} /
+const MEMBER = /^[-dlhcbpsDCMNV][-rwxsStT]{9}[*+.]? /
 
 function argsOf({ settings }: Place, box: Toolbox): readonly string[] {
   const { excludes } = settings
