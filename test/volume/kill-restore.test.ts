@@ -20,7 +20,7 @@ async function contentsOf(root: string): Promise<unknown> {
   return [entries.filter((line) => !own(line)), contents.filter((line) => !own(line))]
 }
 
-const EXEC = '^POST /exec/.*/start'
+const EXEC = '^POST /containers/[^/]+/exec'
 
 describe('a restore of a volume that is killed', () => {
   it.each([
@@ -30,15 +30,15 @@ describe('a restore of a volume that is killed', () => {
     ['path', 'rename', 'holdfast-previous', 'after', 1],
     ['path', 'rename', 'holdfast-staging', 'before', 1],
     ['path', 'rename', 'holdfast-staging', 'after', 2],
-    ['helper', 'request', EXEC, 'after', 2],
-    ['helper', 'request', EXEC, 'after', 7],
+    ['helper', 'request', EXEC, 'before', 3],
+    ['helper', 'request', EXEC, 'before', 8],
     ['helper', 'commit', 'journal', 'after', 1],
-    ['helper', 'request', EXEC, 'after', 25],
-    ['helper', 'request', EXEC, 'after', 34],
-    ['helper', 'request', EXEC, 'after', 43],
+    ['helper', 'request', EXEC, 'before', 25],
+    ['helper', 'request', EXEC, 'before', 37],
+    ['helper', 'request', EXEC, 'before', 49],
   ] as const)(
     'by %s at %s %s, %s, leaves all of the old or all of the new',
-    async (via, on, match, when, nth) => {
+    async (...[via, on, match, when, nth]) => {
       const name = `killed-${count++}`
       const at = await makeVolume(docker, name)
       await mkdir(at('sub/deep'), { recursive: true })

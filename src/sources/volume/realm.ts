@@ -35,15 +35,13 @@ function parseName(name: string): Named {
  * folder here, else by programs in a container of ours, one after the other.
  */
 export function realmOfVolume(settings: VolumeSettings, shared: Shared): Realm {
-  const images = new Map<string, Promise<Found>>()
+  const warm = new Map<string, Warm>()
   const inside = async <T>(name: string, work: (session: Session, path: string) => Promise<T>) => {
     const { volume, path } = parseName(name)
     if (shared.session) return await work(shared.session, path)
-    const found = images.get(volume) ?? find(settings, volume)
-    images.set(volume, found)
-    const { place, image } = await found
-    await using session = await openSession(place, image, new AbortController().signal)
-    return await work(session, path)
+    const own = warm.get(volume) ?? keepWarm(() => openFor(settings, volume))
+    warm.set(volume, own)
+    return await own.use((session) => work(session, path))
   }
   const isFile = (name: string) => name.startsWith('/')
   return {
@@ -77,12 +75,40 @@ export function realmOfVolume(settings: VolumeSettings, shared: Shared): Realm {
   }
 }
 
-interface Found {
-  readonly place: Place
-  readonly image: string
+/** How long a session waits for another move, in milliseconds: starting one takes as long as ten of them. */
+const IDLE = 1_000
+
+/** A session that is opened when it is needed, and closed when it has not been for a while. */
+interface Warm {
+  use<T>(work: (session: Session) => Promise<T>): Promise<T>
 }
 
-async function find(settings: VolumeSettings, name: string): Promise<Found> {
+function keepWarm(open: () => Promise<Session>): Warm {
+  let session: Promise<Session> | null = null
+  let timer: NodeJS.Timeout | null = null
+  const close = () => {
+    // One that cannot be removed ends by itself, and the next sweep removes it.
+    session?.then((one) => one[Symbol.asyncDispose]()).catch(() => {})
+    session = null
+  }
+  return {
+    async use(work) {
+      if (timer) clearTimeout(timer)
+      session ??= open()
+      try {
+        return await work(await session)
+      } catch (error) {
+        close()
+        throw error
+      } finally {
+        if (timer) clearTimeout(timer)
+        timer = setTimeout(close, IDLE)
+      }
+    },
+  }
+}
+
+async function openFor(settings: VolumeSettings, name: string): Promise<Session> {
   const { signal } = new AbortController()
   const engine = await openEngine(settings.address)
   const volume = await findVolume(engine, name, signal)
@@ -91,7 +117,7 @@ async function find(settings: VolumeSettings, name: string): Promise<Found> {
   const place: Place = { engine, volume, settings: { ...settings, via: 'helper' } }
   const access = await accessTo(place, 'write', signal)
   if (access.kind !== 'helper') throw new RestoreFailed(`no container reaches volume ${name}`)
-  return { place, image: access.box.image }
+  return await openSession(place, access.box.image, signal)
 }
 
 async function existsIn(session: Session, path: string): Promise<boolean> {
