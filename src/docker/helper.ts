@@ -1,4 +1,5 @@
 import type { Duplex } from 'node:stream'
+import type { Exit } from '../platform/program.ts'
 import { type Attached, attach, type Standing } from './attached.ts'
 import { ask, type Engine } from './engine.ts'
 import type { ExecOptions } from './exec.ts'
@@ -55,7 +56,8 @@ async function join(engine: Engine, { id, name, hasStdin, signal }: Joining): Pr
   })
 }
 
-async function thenRemoved(engine: Engine, id: string, attached: Attached) {
+/** Not awaited here: a promise of it that nobody listens to would end us when it rejects. */
+function thenRemoved(engine: Engine, id: string, attached: Attached): Promise<Exit> {
   const removed = async () => {
     try {
       return await attached.exit
@@ -66,7 +68,7 @@ async function thenRemoved(engine: Engine, id: string, attached: Attached) {
   }
   const exit = removed()
   exit.catch(() => {})
-  return await exit
+  return exit
 }
 
 async function look(engine: Engine, id: string, name: string): Promise<Standing> {

@@ -75,20 +75,31 @@ async function probe(
   signal: AbortSignal,
 ): Promise<Toolbox | { readonly why: string }> {
   try {
-    const plan = { image, bindings: [], argv: ['tar', '--version'], owner: ownerOf(place) }
-    const far = await startHelper(place.engine, plan, { timeLimit: PROBE_LIMIT, signal })
-    const text = (await buffer(far.stdout)).toString()
-    const { code } = await far.exit
-    const [, gnu] = /^tar \(GNU tar\) (\S+)/.exec(text) ?? []
-    if (code === 0 && gnu !== undefined) return { image, tar: 'gnu', version: `GNU ${gnu}` }
-    const [, busybox] = /busybox\)? ?v?(\S+)?/i.exec(text) ?? []
-    if (code === 0 && /busybox/i.test(text)) {
-      return { image, tar: 'busybox', version: `busybox ${busybox ?? ''}`.trim() }
+    const told = await ask(place, image, ['tar', '--version'], signal)
+    const [, gnu] = /^tar \(GNU tar\) (\S+)/m.exec(told) ?? []
+    if (gnu !== undefined) return { image, tar: 'gnu', version: `GNU ${gnu}` }
+    if (!/busybox/i.test(told)) return { why: `tar of ${image} is neither GNU's nor busybox's` }
+    // It is built with more or less in it.
+    if (!/-X FILE/.test(await ask(place, image, ['tar', '--help'], signal))) {
+      return { why: `tar of ${image} cannot leave anything out` }
     }
-    return { why: `tar of ${image} is neither GNU's nor busybox's` }
+    return { image, tar: 'busybox', version: /BusyBox v\S+/.exec(told)?.[0] ?? 'BusyBox' }
   } catch (error) {
     signal.throwIfAborted()
     if (error instanceof EngineRefused) return { why: messageOf(error) }
     throw error
   }
+}
+
+/** All that a program says. */
+async function ask(
+  place: Place,
+  image: string,
+  argv: readonly string[],
+  signal: AbortSignal,
+): Promise<string> {
+  const plan = { image, bindings: [], argv, owner: ownerOf(place), capabilities: [] }
+  const far = await startHelper(place.engine, plan, { timeLimit: PROBE_LIMIT, signal })
+  const stdout = (await buffer(far.stdout)).toString()
+  return [stdout, ...(await far.exit).stderr].join('\n')
 }
