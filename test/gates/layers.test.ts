@@ -199,7 +199,7 @@ describe('the sources', () => {
   it('have plug-ins that load nothing of each other', () => {
     const pluginOf = (file: string) =>
       /^src\/(?:sources|targets)\/([a-z0-9]+)(?:[-/].*)?\.ts$/.exec(file)?.[1] ?? null
-    const shared = [null, 'source', 'target', 'keys', 'index']
+    const shared = [null, 'source', 'tree', 'target', 'keys', 'index']
     const strange = [...imports()].flatMap(([file, modules]) =>
       modules
         .filter((module) => !shared.includes(pluginOf(file)) && !shared.includes(pluginOf(module)))
