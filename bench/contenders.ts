@@ -22,7 +22,7 @@ export interface Contender {
   readonly inside: string
 }
 
-interface Place {
+export interface Place {
   /** What is backed up. */
   readonly data: string
   /** Folder of this contender. */
@@ -48,7 +48,7 @@ export async function contenders(data: string, work: string): Promise<readonly C
  * each time, beside the earlier ones, as for Holdfast: to write into memory that a deleted file has
  * just left behind is cheaper.
  */
-async function script({ data, work, identity, recipient }: Place): Promise<Contender> {
+export async function script({ data, work, identity, recipient }: Place): Promise<Contender> {
   await mkdir(work, { recursive: true })
   let night = 0
   let path = ''

@@ -9,6 +9,7 @@ import type { World } from '../observe/world.ts'
 import { declaredJob, openSource } from '../observe/world.ts'
 import { announceRun, announceStart, type RunNews } from './announce.ts'
 import { commitCopies } from './commit.ts'
+import { noting } from './notes.ts'
 import { endOf, newBackup, newRun } from './rows.ts'
 import { makeScratch } from './scratch.ts'
 import { type Written, writeCopies } from './write-copies.ts'
@@ -134,8 +135,9 @@ async function write(
   const plugin = await openSource(world, job, source)
   await using scratch = await makeScratch(world, backup.id)
   const leaveOut = ownPaths(world)
+  const about = { kind: source.kind, job: job.id, source: source.name }
   await using dump = await plugin.dump(
-    { scratch: scratch.path, leaveOut, token: backup.id },
+    { scratch: scratch.path, leaveOut, token: backup.id, ...noting(about, backup.id, world) },
     signal,
   )
   const { layer, extension } = plugin

@@ -2,8 +2,8 @@ import { isAbsolute } from 'node:path'
 import type { Restore } from '../core/model.ts'
 import { RestoreFailed } from '../lib/errors.ts'
 import { openSource, type World } from '../observe/world.ts'
+import { fileRealm } from '../platform/file-realm.ts'
 import type { Realm } from '../sources/source.ts'
-import { fileRealm } from './file-realm.ts'
 
 /**
  * Where the moves of a restore were made, or are to be made again. Throws `RestoreFailed` when only

@@ -69,7 +69,7 @@ export async function resolveReference(
   world: World,
   signal: AbortSignal,
 ): Promise<RestoreOrder> {
-  if (options.to !== null) await refuseOurs(options.to, world)
+  if (options.to?.startsWith('/')) await refuseOurs(options.to, world)
   const history = await world.store.history({ depth: 'full', jobs: null })
   const reference = parseReference(text, knownJobs(world.desired.jobs, history))
   const choice = chooseBackup(history, reference)
@@ -84,9 +84,7 @@ export async function resolveReference(
       },
     )
   }
-  const source = place
-    ? await openSource(world, place.job, place.source)
-    : await sourceOf(archive, world)
+  const source = await sourceFor(archive, place, options.to, world)
   const pins = restorePins(choice.backup.id, onDeclared(history.copies, world))
   return {
     ...options,
@@ -233,6 +231,26 @@ function isOfHiqlite({ source }: Place): boolean {
 
 function isHiqliteName(name: string): boolean {
   return standsApart(name.slice(name.lastIndexOf('/') + 1))
+}
+
+/** Into a volume that is named goes whatever is a tree of files, wherever it came from. */
+async function sourceFor(
+  archive: Archive,
+  place: Place | null,
+  to: string | null,
+  world: World,
+): Promise<Source> {
+  const declared = place ? await openSource(world, place.job, place.source) : null
+  if (!to?.startsWith('volume:') || place?.source.kind === 'volume') {
+    return declared ?? (await sourceOf(archive, world))
+  }
+  if (archive.layers[0] !== 'tar') {
+    throw new RestoreFailed(`${archive.name} is no tree of files, which a volume could take`)
+  }
+  const load = world.plugins.sources.get('volume')
+  if (!load) throw new NotAvailable('source type volume')
+  const options = { volume: to.slice('volume:'.length), docker: world.desired.docker?.host ?? null }
+  return (await load()).configure(section(archive.name, options))
 }
 
 /** A source for an archive whose own is not declared any more: enough to restore it elsewhere. */

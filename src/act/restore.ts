@@ -3,13 +3,14 @@ import type { Event, EventName } from '../core/event.ts'
 import type { Copy, Restore, RestoreId } from '../core/model.ts'
 import { messageOf, naming, RestoreFailed, reportOf } from '../lib/errors.ts'
 import type { World } from '../observe/world.ts'
+import { fileRealm } from '../platform/file-realm.ts'
 import type { Staged, Staging } from '../sources/source.ts'
 import { loadIdentities } from '../stream/keys.ts'
 import { readThrough, unseal } from '../stream/unseal.ts'
 import type { Archive } from './archive.ts'
 import { ownPaths } from './backup.ts'
-import { fileRealm } from './file-realm.ts'
 import { type LateJournal, lateJournal } from './late-journal.ts'
+import { noting } from './notes.ts'
 import { pin } from './pin.ts'
 import type { RestoreOrder } from './restore-order.ts'
 import { endOf } from './rows.ts'
@@ -132,7 +133,10 @@ async function stageAndSwap(
     facts: order.archive.manifest?.source.facts ?? {},
     force: order.force,
   }
-  const context = { scratch: scratch.path, leaveOut: ownPaths(world), token: row.id }
+  const { place } = order
+  const about = place && { kind: place.source.kind, job: place.job.id, source: place.source.name }
+  const notes = about ? noting(about, row.id, world) : {}
+  const context = { scratch: scratch.path, leaveOut: ownPaths(world), token: row.id, ...notes }
   const staging = await order.source.stage(task, context, signal)
   try {
     tell('restore.download', `reading ${order.archive.name}`, order, world)
@@ -144,8 +148,9 @@ async function stageAndSwap(
     const realm = order.source.realm?.(order.to) ?? fileRealm
     await swap({ ...at, moves, leftovers, previous }, journal, { realm })
     tell('restore.swapped', `restored data is in place at ${row.to}`, order, world)
+    const said = (await staging.swapped?.().catch((error) => [messageOf(error)])) ?? []
     await staging.discard().catch((error: unknown) => tellLeft(row, error, world))
-    return staged
+    return { ...staged, warnings: [...staged.warnings, ...said] }
   } catch (error) {
     // What a swap could neither finish nor take back may still need what is staged.
     if (!journal.isOpen()) await staging.discard().catch(() => {})

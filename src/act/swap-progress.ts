@@ -1,5 +1,5 @@
+import { fileRealm } from '../platform/file-realm.ts'
 import type { Move, Realm } from '../sources/source.ts'
-import { fileRealm } from './file-realm.ts'
 
 /** How far a list of moves has come. */
 export interface Progress {

@@ -1,8 +1,8 @@
 import { messageOf, RestoreFailed } from '../lib/errors.ts'
+import { fileRealm } from '../platform/file-realm.ts'
 import { isGone } from '../platform/files.ts'
 import type { Move, Realm } from '../sources/source.ts'
 import type { JournalEntry, Store } from '../state/store.ts'
-import { fileRealm } from './file-realm.ts'
 import { progressOf } from './swap-progress.ts'
 
 /*

@@ -20,6 +20,7 @@ import { bootAndBecome } from './restore-boot.ts'
 
 export interface RestoreFlags extends AbandonFlags {
   readonly to?: string
+  readonly toVolume?: string
   readonly only?: string
   readonly force?: boolean
   readonly boot?: boolean
@@ -46,7 +47,7 @@ export async function restore(
   await using opened = await openForWork(flags, context)
   const { world } = opened
   const options: RestoreOptions = {
-    to: flags.to === undefined ? null : resolve(context.cwd, flags.to),
+    to: destinationOf(flags, context),
     only: flags.only ?? null,
     force: flags.force ?? false,
   }
@@ -73,6 +74,15 @@ export async function restore(
     )
   else tellDone(done, order, context)
   return 0
+}
+
+/** Null: into the source itself. */
+function destinationOf({ to, toVolume }: RestoreFlags, { cwd }: Context): string | null {
+  if (to !== undefined && toVolume !== undefined) {
+    throw new Refused('--to and --to-volume do not go together')
+  }
+  if (toVolume !== undefined) return `volume:${toVolume}`
+  return to === undefined ? null : resolve(cwd, to)
 }
 
 async function show(order: RestoreOrder, context: Context, flags: GlobalFlags): Promise<void> {
@@ -116,7 +126,7 @@ async function underLease(
 async function exclusion({ place, to }: RestoreOrder): Promise<{ lease: string; what: string }> {
   if (to === null && place !== null)
     return { lease: `job:${place.job.id}`, what: `job ${place.job.id}` }
-  const path = await realOf(to ?? '')
+  const path = to !== null && !to.startsWith('/') ? to : await realOf(to ?? '')
   // A path is longer than the name of a lease may be.
   return { lease: `place:${createHash('sha256').update(path).digest('hex')}`, what: path }
 }

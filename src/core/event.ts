@@ -50,6 +50,8 @@ export type EventName =
   | 'restore.released'
   | 'restore.stranded'
   | 'restore.abandoned'
+  | 'source.halted'
+  | 'source.resumed'
   | 'notify.done'
   | 'notify.failed'
   | 'pass.failed'

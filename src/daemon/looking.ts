@@ -21,7 +21,7 @@ import {
   watchForRestores,
   watchForStrays,
 } from './orphans.ts'
-import { recoverRuns } from './recover.ts'
+import { recoverNotes, recoverRuns } from './recover.ts'
 import { recoverRestores } from './recover-restores.ts'
 import type { Surroundings } from './stock.ts'
 import { EVERY_KIND } from './turn.ts'
@@ -63,6 +63,7 @@ export function createLooking(parts: LookingParts): Looking {
   const agenda = createAgenda()
   const changeIn = watchForChanges()
   const movedOn = watchForEnds()
+  let notesDue = performance.now() + NOTES_EVERY
   const hasNewStrays = watchForStrays()
   const leftRestores = watchForRestores(clock)
   const tried = new Set<string>()
@@ -84,6 +85,10 @@ export function createLooking(parts: LookingParts): Looking {
         restores.take()
       const runs = runsToEnd(orphans)
       if (runs.length > 0) await recoverRuns(runs, current, signal)
+      if (orphans.length > 0 || performance.now() >= notesDue) {
+        await recoverNotes(current, signal)
+        notesDue = performance.now() + NOTES_EVERY
+      }
       if (hasNewStrays(orphans, current.desired)) askInventory()
       const change = changeIn(current.desired, pulse)
       if (change !== null) {
@@ -116,6 +121,8 @@ export function createLooking(parts: LookingParts): Looking {
 function areOthersAtWork({ open }: Pulse, { leases }: World): boolean {
   return open.some(({ kind, instance }) => kind !== 'restore' && instance !== leases.instance)
 }
+/** How often it is asked what sources have left to be undone, in milliseconds. */
+const NOTES_EVERY = 30_000
 
 /** Enough to tell that the state answers. */
 const NOTHING = { depth: 'recent', runs: [], backups: [], copies: [], restores: [] } as const

@@ -163,6 +163,18 @@ export async function unpauseContainer(
   await turn(engine, order, (one) => one.unpause())
 }
 
+/** Stops and starts a container; starts one that is stopped. */
+export async function restartContainer(
+  engine: Engine,
+  container: string,
+  { grace, signal }: { readonly grace: number; readonly signal: AbortSignal },
+): Promise<void> {
+  const timeLimit = grace * 1000 + 2 * STOP_MARGIN
+  await turn(engine, { what: `restart ${container}`, container, timeLimit, signal }, (one) =>
+    one.restart({ t: grace }),
+  )
+}
+
 interface Order {
   readonly what: string
   readonly container: string

@@ -20,6 +20,8 @@ export interface HelperPlan {
   readonly user?: string
   /** `none` unless told; `container:NAME` shares another one's. */
   readonly network?: string
+  /** All that it has of root's rights, as `DAC_OVERRIDE`; what an engine usually gives unless told. */
+  readonly capabilities?: readonly string[]
   /** Who it belongs to: left behind by a death, it is found again by this. */
   readonly owner: string
 }
@@ -56,6 +58,10 @@ export async function createHelper(
         // What it says goes to us alone, not into a file that grows with the backup.
         LogConfig: { Type: 'none', Config: {} },
         RestartPolicy: { Name: '' },
+        SecurityOpt: ['no-new-privileges'],
+        ...(plan.capabilities === undefined
+          ? {}
+          : { CapDrop: ['ALL'], CapAdd: [...plan.capabilities] }),
       },
     })
     if (abortSignal.aborted) await removeContainer(engine, made.id)

@@ -1,4 +1,5 @@
 import type { Duplex } from 'node:stream'
+import type { Exit } from '../platform/program.ts'
 import { type Attached, attach, type Standing } from './attached.ts'
 import { ask, type Engine } from './engine.ts'
 import type { ExecOptions } from './exec.ts'
@@ -55,7 +56,8 @@ async function join(engine: Engine, { id, name, hasStdin, signal }: Joining): Pr
   })
 }
 
-async function thenRemoved(engine: Engine, id: string, attached: Attached) {
+/** Not awaited here: a promise of it that nobody listens to would end us when it rejects. */
+function thenRemoved(engine: Engine, id: string, attached: Attached): Promise<Exit> {
   const removed = async () => {
     try {
       return await attached.exit
@@ -66,7 +68,7 @@ async function thenRemoved(engine: Engine, id: string, attached: Attached) {
   }
   const exit = removed()
   exit.catch(() => {})
-  return await exit
+  return exit
 }
 
 async function look(engine: Engine, id: string, name: string): Promise<Standing> {
@@ -105,13 +107,18 @@ export async function withShelf<T>(
   }
 }
 
-/** Removes the helpers of an owner that a death has left behind; resolves to how many there were. */
+/**
+ * Removes the helpers of an owner that a death has left behind, or only those in which nothing runs any
+ * more; resolves to how many there were.
+ */
 export async function removeHelpers(
   engine: Engine,
   owner: string,
   signal: AbortSignal,
+  which: 'all' | 'ended' = 'all',
 ): Promise<number> {
-  const filters = { label: [`${HELPER_LABEL}=${owner}`] }
+  const label = [`${HELPER_LABEL}=${owner}`]
+  const filters = { label, ...(which === 'ended' ? { status: ['exited', 'dead'] } : {}) }
   const found = await ask(engine, { what: 'list containers', signal }, (client, abortSignal) =>
     client.listContainers({ all: true, filters, abortSignal }),
   )

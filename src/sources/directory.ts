@@ -1,12 +1,12 @@
 import { isAbsolute, resolve } from 'node:path'
 import type { Section } from '../core/section.ts'
 import { ConfigError } from '../lib/errors.ts'
-import { describeDirectory } from './directory/describe.ts'
-import { dumpDirectory } from './directory/dump.ts'
-import { parsePatterns } from './directory/excludes.ts'
-import type { DirectorySettings } from './directory/settings.ts'
-import { stageDirectory, sweepStaged } from './directory/staging.ts'
 import type { SourceKind } from './source.ts'
+import { describeDirectory } from './tree/describe.ts'
+import { dumpDirectory } from './tree/dump.ts'
+import { parsePatterns } from './tree/excludes.ts'
+import type { DirectorySettings } from './tree/settings.ts'
+import { stageDirectory, sweepStaged } from './tree/staging.ts'
 
 const DEFAULT_CHANGED_LIMIT = 0.05
 
@@ -45,5 +45,6 @@ function readSettings(section: Section): DirectorySettings {
     requireMount: section.flag('require_mount', false),
     allowEmpty: section.flag('allow_empty', false),
     changedLimit,
+    isHeld: false,
   }
 }

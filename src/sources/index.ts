@@ -5,5 +5,6 @@ export const sourceKinds: ReadonlyMap<string, () => Promise<SourceKind>> = new M
   ['directory', async () => (await import('./directory.ts')).directory],
   ['sqlite', async () => (await import('./sqlite.ts')).sqlite],
   ['hiqlite', async () => (await import('./hiqlite.ts')).hiqlite],
+  ['volume', async () => (await import('./volume.ts')).volume],
   ['command', async () => (await import('./command.ts')).command],
 ])

@@ -3,6 +3,7 @@ import type { Member } from '../core/members.ts'
 import type { Bytes } from '../core/model.ts'
 import type { Section } from '../core/section.ts'
 import type { Exit, Program } from '../platform/program.ts'
+import type { FarProgram } from '../stream/ends.ts'
 
 /**
  * Something whose contents can be copied out, and put back.
@@ -53,6 +54,17 @@ export interface SourceContext {
   readonly leaveOut: readonly string[]
   /** Names this attempt or restore; unique. */
   readonly token: string
+  /**
+   * Keeps words for whoever has to put in order what we leave when we die, who hands them to
+   * `SourceKind.mend`; null once nothing is owed. Durable when it resolves.
+   */
+  readonly keep?: (note: string | null) => Promise<void>
+  /** Tells the log of what is done beside reading and writing. */
+  readonly tell?: (
+    event: 'source.halted' | 'source.resumed',
+    message: string,
+    detail: Readonly<Record<string, unknown>>,
+  ) => void
 }
 
 /** One copy, ready to be read once. */
@@ -68,6 +80,8 @@ export type Content =
   /** The program's standard output. Its exit goes to `finish`, which judges it. */
   | { readonly kind: 'program'; readonly program: Program }
   | { readonly kind: 'file'; readonly path: string }
+  /** A program elsewhere, as in a container. Opened once; its exit goes to `finish`, which judges it. */
+  | { readonly kind: 'stream'; open(signal: AbortSignal): Promise<FarProgram> }
 
 export interface SourceReport {
   readonly facts: SourceFacts
@@ -106,6 +120,8 @@ export interface Staging {
   readonly immediate: boolean
   /** Checks and scans what arrived. Throws `RestoreFailed` or `ArchiveDamaged` and leaves the live data alone. */
   finish(exit: Exit | null, signal: AbortSignal): Promise<Staged>
+  /** Called once the moves are made, before `discard`. What is to be known beside `Staged`, in words. */
+  swapped?(): Promise<readonly string[]>
   /** Removes what was staged. Doing so twice, or after the swap, succeeds and harms nothing. */
   discard(): Promise<void>
 }
@@ -115,6 +131,8 @@ export type Sink =
   | { readonly kind: 'program'; readonly program: Program }
   /** The content is written to this new file. */
   | { readonly kind: 'file'; readonly path: string }
+  /** The content goes to the input of a program elsewhere; its exit goes to `finish`. */
+  | { readonly kind: 'stream'; open(signal: AbortSignal): Promise<FarProgram> }
 
 /** What is left to do: renames in this order, each within one file system. Data, so that it can be journaled. */
 export interface Staged {
@@ -165,4 +183,9 @@ export interface SourceKind {
    * found to be last time holds on.
    */
   members?(section: Section, signal: AbortSignal): Promise<readonly Member[] | null>
+  /**
+   * Puts in order what a note of `SourceContext.keep` tells of, whose keeper is dead; resolves to what
+   * was done, in words. Throws when it cannot be done yet: it is tried again.
+   */
+  mend?(note: string): Promise<string>
 }

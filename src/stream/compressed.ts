@@ -2,16 +2,24 @@ import { createReadStream } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
 import { pipeline, type Readable, type Transform } from 'node:stream'
 import { messageOf, SourceFailed } from '../lib/errors.ts'
-import { type Chain, type Exit, failureOf, type Program, startChain } from '../platform/program.ts'
+import {
+  type Chain,
+  type Exit,
+  failureOf,
+  mustSucceed,
+  type Program,
+  startChain,
+} from '../platform/program.ts'
 import type { Way } from './compressors.ts'
-import type { Origin } from './ends.ts'
+import { feed } from './content.ts'
+import type { FarProgram, Origin } from './ends.ts'
 
 /** Content on its way out, compressed. */
 export interface Flow {
   /** Ends when the last program closes its output, which is no proof of success: `finish` is. */
   readonly chunks: AsyncIterable<Uint8Array>
   /**
-   * After the last chunk: how the source's program ended, or null for a file. Throws `ProgramFailed`
+   * After the last chunk: how the source's program ended, or null where there was none. Throws `ProgramFailed`
    * when the compressor failed or anything was killed; the source's own exit code is not judged.
    */
   finish(): Promise<Exit | null>
@@ -28,6 +36,7 @@ export interface FlowOptions {
 /** Starts reading `origin` through a compressor. Throws `ProgramFailed` or `SourceFailed` at once. */
 export async function openFlow(origin: Origin, options: FlowOptions): Promise<Flow> {
   const { way } = options
+  if (origin.kind === 'stream') return await farFlow(await origin.open(options.signal), options)
   const programs: Program[] = []
   if (origin.kind === 'program') programs.push(origin.program)
   if (way.kind === 'program') programs.push(way.program)
@@ -47,8 +56,11 @@ export async function openFlow(origin: Origin, options: FlowOptions): Promise<Fl
   }
 }
 
+/** What kernels join. */
+type NearOrigin = Exclude<Origin, { kind: 'stream' }>
+
 async function startOn(
-  origin: Origin,
+  origin: NearOrigin,
   programs: readonly Program[],
   { nice, signal }: FlowOptions,
 ): Promise<Chain> {
@@ -59,6 +71,56 @@ async function startOn(
   } finally {
     await file.close()
   }
+}
+
+/** Through a compressor that waits for us when the far program does. */
+async function farFlow(far: FarProgram, { way, nice, signal }: FlowOptions): Promise<Flow> {
+  if (way.kind !== 'program') {
+    const transform = way.kind === 'in-process' ? way.make() : null
+    return {
+      chunks: through(far.stdout, transform),
+      finish: () => far.exit,
+      async stop() {
+        transform?.destroy()
+        await far.stop()
+      },
+    }
+  }
+  const chain = await startChain([way.program], { stdin: 'pipe', nice, signal }).catch(
+    async (error: unknown) => {
+      await far.stop()
+      throw error
+    },
+  )
+  return {
+    chunks: fed(chain, far.stdout),
+    async finish() {
+      for (const exit of await chain.exits) mustSucceed(exit)
+      return await far.exit
+    },
+    async stop() {
+      await chain.stop()
+      await far.stop()
+    },
+  }
+}
+
+/** What a compressor makes of `input`; fails when the input did, and then has not seen its end. */
+async function* fed(chain: Chain, input: Readable): AsyncGenerator<Uint8Array> {
+  const feeding = feed(chain, input).then(
+    () => null,
+    (error: unknown) => {
+      void chain.stop()
+      return { error }
+    },
+  )
+  try {
+    yield* readableOf(chain)
+  } catch (cause) {
+    throw (await feeding)?.error ?? cause
+  }
+  const failure = await feeding
+  if (failure) throw failure.error
 }
 
 async function readFlow(path: string, transform: Transform | null): Promise<Flow> {
@@ -92,7 +154,7 @@ function through(stream: Readable, transform: Transform | null): Readable {
 }
 
 /** The one that failed first in truth: a compressor's death is what breaks its source's pipe. */
-function judge(exits: readonly Exit[], origin: Origin): Exit | null {
+function judge(exits: readonly Exit[], origin: NearOrigin): Exit | null {
   const source = origin.kind === 'program' ? exits[0] : null
   for (const exit of exits) {
     const failure = exit === source ? null : failureOf(exit)

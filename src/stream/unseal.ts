@@ -1,7 +1,7 @@
 import { type FileHandle, open } from 'node:fs/promises'
 import { messageOf, RestoreFailed } from '../lib/errors.ts'
 import { pour, writeAll } from '../platform/pour.ts'
-import { type Exit, failureOf, type Program, startChain } from '../platform/program.ts'
+import { type Exit, failureOf, offer, type Program, startChain } from '../platform/program.ts'
 import { decompressionWay } from './compressors.ts'
 import {
   contentOf,
@@ -12,7 +12,7 @@ import {
   type Opening,
   tellApart,
 } from './content.ts'
-import type { Outlet } from './ends.ts'
+import type { FarProgram, Outlet } from './ends.ts'
 import { type Meter, meter, type Reading } from './meter.ts'
 import { metered, SILENCE } from './metered.ts'
 import { countMembers } from './tar-list.ts'
@@ -49,6 +49,11 @@ export async function unseal(
   signal: AbortSignal,
 ): Promise<Unsealed> {
   const gauge = meter()
+  if (sink.kind === 'stream') {
+    const far = await sink.open(signal)
+    const exit = await intoFar(far, contentOf(body, opening, signal, gauge))
+    return { stored: gauge.reading(), exit }
+  }
   const way = await decompressionWay(tellApart(opening.layers).compression, opening.searchPath)
   const packed = decrypted(body, opening, gauge, signal)
   const input = way.kind === 'in-process' ? inflated(packed, way.make()) : packed
@@ -97,6 +102,36 @@ async function throughPrograms(piping: Piping): Promise<Exit | null> {
     return exit
   } finally {
     await chain.stop()
+  }
+}
+
+/**
+ * Writes all of `content` to a far program and ends its input. One that was content with less is let
+ * be, and the rest is read for its own sake; when `content` fails it is killed, its input not ended.
+ */
+async function intoFar(far: FarProgram, content: AsyncIterable<Uint8Array>): Promise<Exit | null> {
+  const { stdin } = far
+  if (!stdin) throw new Error('a far program that does not read from us')
+  far.stdout.resume()
+  // Resolves to nothing for one whose end cannot be told: the wait for the exit throws then.
+  const gone = far.exit.then(
+    () => false,
+    () => false,
+  )
+  try {
+    let open = true
+    for await (const chunk of content) {
+      if (!open) continue
+      open = await Promise.race([offer(stdin, chunk), gone])
+      const exit = open ? null : await far.exit
+      const failure = exit ? failureOf(exit) : null
+      if (failure) throw failure
+    }
+    if (open) stdin.end()
+    return await far.exit
+  } catch (cause) {
+    await far.stop()
+    throw cause
   }
 }
 

@@ -1,9 +1,12 @@
 import { type SpawnOptions, spawn } from 'node:child_process'
+import { createReadStream, createWriteStream } from 'node:fs'
 import { copyFile, mkdtemp, open, rename, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { pipeline } from 'node:stream/promises'
 import { describe, expect, it } from 'vitest'
 import { SourceFailed } from '../../src/lib/errors.ts'
+import { exists } from '../../src/platform/files.ts'
 import type { Exit, Program } from '../../src/platform/program.ts'
 import type {
   Dump,
@@ -60,7 +63,9 @@ export function sourceContract(name: string, open: () => Promise<SourceFixture>)
       expect(await fixture.contents(null)).not.toEqual(before)
       const staged = await restore(path, { to: null, facts: report.facts })
       expect(await fixture.contents(null)).toEqual(before)
-      if (staged.previous !== null) await stat(staged.previous)
+      const { previous } = staged
+      const realm = fixture.source.realm?.(null)
+      if (previous !== null) expect(await (realm?.exists ?? exists)(previous)).toBe(true)
     })
 
     law('brings back elsewhere what was there', async ({ archive, restore, fixture }) => {
@@ -151,7 +156,12 @@ export async function restoreFrom(
   const staging = await source.stage(task, context, NEVER)
   try {
     const staged = await staging.finish(await fill(staging, path), NEVER)
-    for (const { from, to } of staged.moves) await rename(from, to)
+    const realm = source.realm?.(task.to)
+    for (const move of staged.moves) {
+      if (realm) await realm.rename(move)
+      else await rename(move.from, move.to)
+    }
+    await staging.swapped?.()
     return staged
   } finally {
     await staging.discard()
@@ -164,6 +174,11 @@ export async function drain(dump: Dump, path: string): Promise<Exit | null> {
     await copyFile(dump.content.path, path)
     return null
   }
+  if (dump.content.kind === 'stream') {
+    const far = await dump.content.open(NEVER)
+    await pipeline(far.stdout, createWriteStream(path))
+    return await far.exit
+  }
   await using file = await open(path, 'w')
   return await runProgram(dump.content.program, ['ignore', file.fd, 'pipe'])
 }
@@ -173,6 +188,13 @@ export async function fill(staging: Staging, path: string): Promise<Exit | null>
   if (staging.sink.kind === 'file') {
     await copyFile(path, staging.sink.path)
     return null
+  }
+  if (staging.sink.kind === 'stream') {
+    const far = await staging.sink.open(NEVER)
+    if (!far.stdin) throw new Error('a sink that reads nothing')
+    far.stdout.resume()
+    await pipeline(createReadStream(path), far.stdin)
+    return await far.exit
   }
   await using file = await open(path, 'r')
   return await runProgram(staging.sink.program, [file.fd, 'ignore', 'pipe'])

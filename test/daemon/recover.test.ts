@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 import { mkdir, readdir, rename, rm } from 'node:fs/promises'
 import { describe, expect, it } from 'vitest'
-import { fileRealm } from '../../src/act/file-realm.ts'
+import { fileRealm } from '../../src/platform/file-realm.ts'
 import { makeScratch } from '../../src/act/scratch.ts'
 import type { Instance } from '../../src/core/fleet.ts'
 import type {

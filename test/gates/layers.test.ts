@@ -146,7 +146,7 @@ describe('the layer rules', () => {
   })
 
   it('keep a source from knowing another one', async () => {
-    const kinds = ['command', 'directory', 'hiqlite', 'sqlite']
+    const kinds = ['command', 'directory', 'hiqlite', 'sqlite', 'volume']
     const others = (own: string) => kinds.filter((kind) => kind !== own)
     const files = Object.fromEntries(
       kinds.map((kind) => [
@@ -159,10 +159,10 @@ describe('the layer rules', () => {
       ]),
     )
     const told = await lint(files)
-    expect(told.length).toBe(4 * 3 * 3)
+    expect(told.length).toBe(5 * 4 * 3)
     expect(new Set(told.map(({ message }) => message))).toEqual(
       new Set([
-        'a source never knows another one: what two of them share belongs to stream, platform or lib.',
+        'a source never knows another one: what two of them share belongs to tree, stream, platform or lib.',
       ]),
     )
   })
@@ -199,7 +199,7 @@ describe('the sources', () => {
   it('have plug-ins that load nothing of each other', () => {
     const pluginOf = (file: string) =>
       /^src\/(?:sources|targets)\/([a-z0-9]+)(?:[-/].*)?\.ts$/.exec(file)?.[1] ?? null
-    const shared = [null, 'source', 'target', 'keys', 'index']
+    const shared = [null, 'source', 'tree', 'target', 'keys', 'index']
     const strange = [...imports()].flatMap(([file, modules]) =>
       modules
         .filter((module) => !shared.includes(pluginOf(file)) && !shared.includes(pluginOf(module)))

@@ -8,8 +8,8 @@ import {
   type Pattern,
   parsePatterns,
   tarExcludes,
-} from '../../src/sources/directory/excludes.ts'
-import { walk } from '../../src/sources/directory/walk.ts'
+} from '../../src/sources/tree/excludes.ts'
+import { walk } from '../../src/sources/tree/walk.ts'
 import { type Bench, makeBench, sourceOf } from '../support/directories.ts'
 import { text } from '../support/trees.ts'
 

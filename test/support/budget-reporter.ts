@@ -18,6 +18,7 @@ const BUDGETS: Readonly<Record<string, number>> = {
   http: 120,
   cli: 420,
   view: 30,
+  volume: 420,
   docs: 330,
   storm: 1000,
   chaos: 180,

@@ -16,7 +16,7 @@ import {
 } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
-import { walk } from '../../src/sources/directory/walk.ts'
+import { walk } from '../../src/sources/tree/walk.ts'
 
 /** What can be compared of a tree: a line for each entry, and its attributes, access lists, contents. */
 export interface TreeSnapshot {

@@ -62,7 +62,7 @@ export async function findGoal(
         !stays.some((kept) => within(join(reach.path, kept), mount) !== null)),
   )
   const whole = reach.path === root
-  const beside = await canLieBeside(root, reach.path)
+  const beside = !(settings.isHeld && inPlace) && (await canLieBeside(root, reach.path))
   return {
     ...reach,
     now,

@@ -88,14 +88,20 @@ async function leftOutOf(root: string, ours: readonly string[]): Promise<readonl
   return [...new Set(inside)].sort()
 }
 
+/** How GNU tar is to write an archive, whatever it is of. */
+export const TAR_CREATE = [
+  ...['--create', '--file=-', '--format=posix', '--blocking-factor=128'],
+  // An archive of unchanged files stays the same, byte for byte: no process id, no access times.
+  '--pax-option=exthdr.name=%d/PaxHeaders/%f,delete=atime,delete=ctime',
+  ...['--sort=name', '--numeric-owner', '--sparse'],
+  ...['--acls', '--xattrs', '--xattrs-include=*'],
+  ...['--verbose', '--verbose', '--totals'],
+]
+
 function tarCreate(settings: DirectorySettings, subject: Subject): Program {
   const args = [
-    ...['--create', '--file=-', '--format=posix', '--blocking-factor=128'],
-    // An archive of unchanged files stays the same, byte for byte: no process id, no access times.
-    '--pax-option=exthdr.name=%d/PaxHeaders/%f,delete=atime,delete=ctime',
-    ...['--sort=name', '--numeric-owner', '--sparse'],
-    ...['--acls', '--xattrs', '--xattrs-include=*'],
-    ...['--verbose', '--verbose', `--index-file=${subject.indexPath}`, '--totals'],
+    ...TAR_CREATE,
+    `--index-file=${subject.indexPath}`,
     ...(settings.oneFileSystem ? ['--one-file-system', '--warning=no-xdev'] : []),
     `--directory=${subject.root}`,
     ...tarExcludes(settings.excludes, subject.leftOut),
@@ -133,7 +139,7 @@ async function report(
 }
 
 /** The exit of a tar that read to the end; throws for every other. */
-function endedWell(exit: Exit | null, path: string): Exit {
+export function endedWell(exit: Exit | null, path: string): Exit {
   if (exit === null) throw new SourceFailed(`tar of ${path} was not run`, { at: path })
   if (exit.code === 0 || exit.code === 1) return exit
   const how =

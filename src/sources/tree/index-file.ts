@@ -23,21 +23,37 @@ const MEMBER = /^\S+ +\S+ +\d+(?:, *\d+)? +\S+ +\S+ (.*)$/
 
 /** Reads the index line by line; tar quotes newlines in names, so that a line is a member. */
 export async function readIndexFile(path: string, signal: AbortSignal): Promise<Contents> {
+  const reader = indexReader()
+  const input = createReadStream(path, { encoding: 'latin1', signal })
+  for await (const line of createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY })) {
+    reader.take(line)
+  }
+  return reader.contents()
+}
+
+/** Takes the lines of an index as they come, one character for one byte. */
+export interface IndexReader {
+  take(line: string): void
+  contents(): Contents
+}
+
+export function indexReader(): IndexReader {
   const devices: string[] = []
   const tooLong: string[] = []
   const found = { entries: 0, deviceCount: 0, tooLongCount: 0 }
-  const input = createReadStream(path, { encoding: 'latin1', signal })
-  for await (const line of createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY })) {
-    found.entries++
-    const isDevice = line.startsWith('c') || line.startsWith('b')
-    if (!isDevice && line.length <= LONGEST_PATH) continue
-    const name = nameIn(line)
-    if (isDevice && found.deviceCount++ < MAX_DEVICES) devices.push(readable(name))
-    if (lengthOf(name) > LONGEST_PATH && found.tooLongCount++ < MAX_NAMED) {
-      tooLong.push(`${readable(name.subarray(0, 60))}…`)
-    }
+  return {
+    take(line) {
+      found.entries++
+      const isDevice = line.startsWith('c') || line.startsWith('b')
+      if (!isDevice && line.length <= LONGEST_PATH) return
+      const name = nameIn(line)
+      if (isDevice && found.deviceCount++ < MAX_DEVICES) devices.push(readable(name))
+      if (lengthOf(name) > LONGEST_PATH && found.tooLongCount++ < MAX_NAMED) {
+        tooLong.push(`${readable(name.subarray(0, 60))}…`)
+      }
+    },
+    contents: () => ({ ...found, devices, tooLong }),
   }
-  return { ...found, devices, tooLong }
 }
 
 /** The member's own name; links are listed as `name -> target` and `name link to target`. */

@@ -1,6 +1,6 @@
 import type { Pattern } from './excludes.ts'
 
-/** A directory source as configured. */
+/** A folder as a source configures it. */
 export interface DirectorySettings {
   /** Absolute. */
   readonly path: string
@@ -10,4 +10,6 @@ export interface DirectorySettings {
   readonly allowEmpty: boolean
   /** Share of the entries that may change or vanish while they are read. 0..1 */
   readonly changedLimit: number
+  /** Others hold the folder itself: a restore swaps what is in it, and works in there. */
+  readonly isHeld: boolean
 }

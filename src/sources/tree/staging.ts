@@ -171,7 +171,7 @@ async function finish(work: Unpacked, signal: AbortSignal): Promise<Staged> {
 }
 
 /** A tar that was cut between two members, end marks and all, looks whole to tar. */
-function requireAll(entries: number, { facts }: RestoreTask): void {
+export function requireAll(entries: number, { facts }: RestoreTask): void {
   const expected = facts.entries
   if (typeof expected !== 'number' || entries >= expected) return
   throw new ArchiveDamaged(`${entries} of the ${expected} entries of the archive came out of it`)

@@ -1,0 +1,110 @@
+/*
+ * Full backups of a Docker volume by each way that its bytes can be had, held against the script that
+ * an expert would write over its folder: `node bench/volume.ts`. Needs root, for an engine of its own.
+ */
+import { cp, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { homedir, loadavg } from 'node:os'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { formatBytes, parseSize } from '../src/lib/size.ts'
+import { type DockerEngine, startDocker } from '../test/services/docker.ts'
+import { HOLDFAST, script } from './contenders.ts'
+import { dataset } from './dataset.ts'
+import { type Follow, measure, median, type Usage } from './measure.ts'
+import { outputOf, pipe } from './programs.ts'
+
+const VOLUME = 'bench'
+
+/** One way to back the volume up. */
+interface Way {
+  readonly name: string
+  readonly usages: Usage[]
+  backup(follow: Follow): Promise<void>
+}
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({
+    options: {
+      size: { type: 'string', default: '1GiB' },
+      files: { type: 'string', default: '25000' },
+      rounds: { type: 'string', default: '5' },
+      ways: { type: 'string', default: 'path,helper,engine' },
+    },
+  })
+  const bytes = parseSize(values.size)
+  if (bytes === null) throw new Error(`--size ${values.size} is no size; write 1GiB or 500MiB`)
+  const cache = join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'holdfast-bench')
+  await mkdir(cache, { recursive: true })
+  const data = await dataset(cache, { bytes, files: Number(values.files) })
+  const work = await mkdtemp(join(cache, 'run-'))
+  await using docker = await startDocker(['debian'])
+  try {
+    await docker.docker('volume', 'create', VOLUME)
+    await cp(data, docker.volume(VOLUME), { recursive: true })
+    const all = await waysOf(docker, work, values.ways.split(','))
+    const load = loadavg()[0] ?? 0
+    for (let round = 0; round < Number(values.rounds); round++) {
+      for (let turn = 0; turn < all.length; turn++) {
+        const way = all[(round + turn) % all.length]
+        if (way) way.usages.push(await measure((follow) => way.backup(follow)))
+      }
+    }
+    console.log(`${formatBytes(bytes)} in ${values.files} files, ${values.rounds} rounds`)
+    for (const line of linesOf(all)) console.log(line)
+    console.log(`load before ${load.toFixed(1)}, after ${(loadavg()[0] ?? 0).toFixed(1)}`)
+  } finally {
+    await rm(work, { recursive: true, force: true })
+  }
+}
+
+async function waysOf(
+  docker: DockerEngine,
+  work: string,
+  names: readonly string[],
+): Promise<readonly Way[]> {
+  const identity = join(work, 'key.txt')
+  await outputOf({ command: 'age-keygen', args: ['-o', identity] })
+  const recipient = (await outputOf({ command: 'age-keygen', args: ['-y', identity] })).trim()
+  const data = docker.volume(VOLUME)
+  const byHand = await script({ data, identity, recipient, work: join(work, 'script') })
+  const first: Way = {
+    name: byHand.name,
+    usages: [],
+    async backup(follow) {
+      await byHand.prepare()
+      await byHand.backup(follow)
+    },
+  }
+  const others = names.map(async (via): Promise<Way> => {
+    const folder = join(work, via)
+    await mkdir(folder)
+    const config = join(folder, 'holdfast.yml')
+    const source = `{ type: volume, volume: ${VOLUME}, docker: "${docker.host}", via: ${via} }`
+    const lines = [
+      `data_dir: ${folder}/state`,
+      `encryption: { recipients: [${recipient}], identity_file: ${identity} }`,
+      `targets: { shelf: { type: local, path: ${folder}/shelf } }`,
+      `jobs: { bench: { source: ${source}, targets: [shelf] } }`,
+    ]
+    await writeFile(config, `${lines.join('\n')}\n`)
+    const args = ['backup', 'create', '--quiet', '--config', config]
+    return {
+      name: `holdfast, ${via}`,
+      usages: [],
+      backup: (follow) => pipe([{ command: HOLDFAST, args }], follow),
+    }
+  })
+  return [first, ...(await Promise.all(others))]
+}
+
+function linesOf(ways: readonly Way[]): readonly string[] {
+  const medians = ways.map(({ usages }) => median(usages.map(({ seconds }) => seconds)))
+  return ways.map(({ name, usages }, index) => {
+    const seconds = medians[index] ?? 0
+    const ratio = seconds / (medians[0] ?? seconds)
+    const peak = Math.max(...usages.map(({ mainPeak }) => mainPeak)) / 2 ** 20
+    return `${name.padEnd(20)} ${seconds.toFixed(2)} s  ${ratio.toFixed(2)}  ${peak.toFixed(0)} MiB`
+  })
+}
+
+await main()

@@ -1,0 +1,91 @@
+import { messageOf, reportOf } from '../lib/errors.ts'
+import type { World } from '../observe/world.ts'
+import type { SourceContext } from '../sources/source.ts'
+
+/*
+ * What a source does beside reading and writing, and has to undo, is noted before it is done: whom it
+ * stopped. The note goes when all goes on. One whose work is over and that is still there is owed:
+ * its process died, or what it had to undo could not be undone yet.
+ */
+
+const PREFIX = 'note:'
+
+/** Whose note. */
+interface Noted {
+  readonly kind: string
+  readonly job: string
+  readonly source: string
+  /** Mark of the host whose engine it is about; null where nobody else shares the state. */
+  readonly home: string | null
+  readonly note: string
+}
+
+/** What a source is given to keep notes and to be heard while it works for `token`. */
+export function noting(
+  about: { readonly kind: string; readonly job: string; readonly source: string },
+  token: string,
+  world: World,
+): Required<Pick<SourceContext, 'keep' | 'tell'>> {
+  const { kind, job, source } = about
+  return {
+    keep: async (note) => {
+      const home = (await world.fleet?.home()) ?? null
+      const noted: Noted = { kind, job, source, home, note: note ?? '' }
+      await world.store.saveFact(PREFIX + token, note === null ? null : JSON.stringify(noted))
+    },
+    tell: (event, message, detail) =>
+      world.report({ event, level: 'info', message, job, source, detail }),
+  }
+}
+
+/** Whether anybody owes anything, or may: whoever is at work has notes, too. */
+export async function areNotesKept({ store }: World): Promise<boolean> {
+  return (await store.facts(PREFIX)).size > 0
+}
+
+/**
+ * Does what notes of this host tell is owed. What cannot be done yet is told once, and tried again by
+ * whoever calls this next.
+ */
+export async function mendNotes(world: World): Promise<void> {
+  const notes = await world.store.facts(PREFIX)
+  if (notes.size === 0) return
+  const home = (await world.fleet?.home()) ?? null
+  const atWork = await tokensAtWork(world)
+  for (const [key, text] of notes) {
+    const noted = JSON.parse(text) as Noted
+    if (atWork.has(key.slice(PREFIX.length)) || noted.home !== home) continue
+    await mend(key, noted, world)
+  }
+}
+
+/** Attempts and restores whose process lives: they see to their notes themselves. */
+async function tokensAtWork({ store, leases }: World): Promise<ReadonlySet<string>> {
+  const { backups, restores } = await store.history({ depth: 'recent', jobs: null })
+  const tokens = new Set<string>()
+  for (const { id, status, instance } of [...backups, ...restores]) {
+    if (status === 'running' && (await leases.isAlive(instance))) tokens.add(id)
+  }
+  return tokens
+}
+
+async function mend(key: string, noted: Noted, world: World): Promise<void> {
+  const { kind, job, source, note } = noted
+  try {
+    const plugin = await world.plugins.sources.get(kind)?.()
+    const done = await plugin?.mend?.(note)
+    await world.store.saveFact(key, null)
+    if (done === undefined) return
+    world.report({ event: 'source.resumed', level: 'warn', message: done, job, source })
+  } catch (error) {
+    if (!world.news(key, messageOf(error))) return
+    world.report({
+      event: 'pass.failed',
+      level: 'error',
+      message: `could not undo what a backup of ${job}/${source} had done: ${messageOf(error)}`,
+      job,
+      source,
+      error: reportOf(error),
+    })
+  }
+}

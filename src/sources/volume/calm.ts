@@ -1,0 +1,49 @@
+import type { SourceFacts } from '../../core/manifest.ts'
+import type { SourceContext } from '../source.ts'
+import { type Halt, halt } from './halt.ts'
+import { runHooks } from './hooks.ts'
+import type { Place } from './place.ts'
+
+/** What keeps still while a volume is read, and is to go on. */
+export interface Calm {
+  /** Lets all go on; doing so twice harms nothing. Never throws: what went wrong is told. */
+  end(): Promise<Ended>
+}
+
+/** What the run's reader is to know of it. */
+export interface Ended {
+  readonly facts: SourceFacts
+  readonly warnings: readonly string[]
+}
+
+/** Runs the hooks from before a backup and brings the volume's users to a stand, as the source declares. */
+export async function hush(
+  place: Place,
+  context: SourceContext,
+  signal: AbortSignal,
+): Promise<Calm> {
+  const { quiet } = place.settings
+  let halted: Halt | null = null
+  let ended: Promise<Ended> | null = null
+  const end = async (): Promise<Ended> => {
+    const resumed = await halted?.resume()
+    const faults = await runHooks(place, 'after')
+    const how = quiet === 'stop' ? 'stopped' : 'paused'
+    return {
+      facts:
+        resumed && resumed.names.length > 0
+          ? { [how]: resumed.names, downtimeMs: resumed.downtime }
+          : {},
+      warnings: [...(resumed?.failed ?? []).map((why) => `does not run again: ${why}`), ...faults],
+    }
+  }
+  const calm: Calm = { end: () => (ended ??= end()) }
+  try {
+    await runHooks(place, 'before', signal)
+    if (quiet !== null) halted = await halt({ place, how: quiet, context }, signal)
+    return calm
+  } catch (error) {
+    await calm.end()
+    throw error
+  }
+}

@@ -1,0 +1,90 @@
+import { pipeline, type Readable, Transform } from 'node:stream'
+import type { Bytes } from '../../core/model.ts'
+import { readArchive } from '../../docker/archive.ts'
+import { withShelf } from '../../docker/helper.ts'
+import { SourceFailed } from '../../lib/errors.ts'
+import type { FarProgram } from '../../stream/ends.ts'
+import type { Dump } from '../source.ts'
+import { INSIDE, ownerOf, type Place } from './place.ts'
+
+/** A tar ends with two blocks of zeros; an engine that breaks off leaves them out. */
+const END = 1024
+
+const LOSSES =
+  'times are whole seconds, holes are filled, and sockets, access lists, extended attributes and whatever it cannot read are left out'
+
+/** One archive by the engine itself, of a container that is made for it and never runs. */
+export function dumpByEngine(place: Place, image: string): Dump {
+  const { excludes } = place.settings
+  let bytes = 0
+  return {
+    content: {
+      kind: 'stream',
+      open: (signal) => openShelf({ place, image, onBytes: (more) => (bytes += more) }, signal),
+    },
+    finish: async () => {
+      const contentBytes = bytes as Bytes
+      const all = 'the engine leaves nothing out: what exclude names is in the archive'
+      return {
+        facts: { excludes: [], leftOut: [], contentBytes, losses: LOSSES },
+        warnings: excludes.length > 0 ? [all] : [],
+        contentBytes,
+      }
+    },
+    [Symbol.asyncDispose]: async () => {},
+  }
+}
+
+interface Reading {
+  readonly place: Place
+  readonly image: string
+  readonly onBytes: (more: number) => void
+}
+
+async function openShelf(
+  { place, image, onBytes }: Reading,
+  signal: AbortSignal,
+): Promise<FarProgram> {
+  const { engine, volume } = place
+  const opened = Promise.withResolvers<Readable>()
+  const bindings = [{ from: volume.name, target: INSIDE, readOnly: true }]
+  const plan = { image, bindings, argv: ['none'], owner: ownerOf(place) }
+  const shelf = withShelf(engine, plan, signal, async (container, within) => {
+    const tar = await readArchive(engine, { container, path: `${INSIDE}/.` }, within)
+    const stdout = whole(volume.name, onBytes)
+    // Whoever reads hears of a failure of either.
+    const ended = new Promise<void>((resolve) => pipeline(tar, stdout, () => resolve()))
+    opened.resolve(stdout)
+    await ended
+  })
+  shelf.catch(opened.reject)
+  const stdout = await opened.promise
+  const exit = shelf.then(() => null)
+  exit.catch(() => {})
+  return {
+    stdin: null,
+    stdout,
+    exit,
+    async stop() {
+      stdout.destroy()
+      await shelf.catch(() => {})
+    },
+  }
+}
+
+/** Passes a tar on, and fails instead of ending where its end is missing. */
+function whole(volume: string, onBytes: (more: number) => void): Transform {
+  let tail = Buffer.alloc(0)
+  return new Transform({
+    transform(chunk: Buffer, _encoding, done) {
+      onBytes(chunk.length)
+      tail = Buffer.from(Buffer.concat([tail, chunk.subarray(-END)]).subarray(-END))
+      done(null, chunk)
+    },
+    flush(done) {
+      if (tail.length === END && tail.every((byte) => byte === 0)) return done()
+      const message = `the engine broke off its archive of volume ${volume}`
+      done(new SourceFailed(message, { at: volume, hint: 'see its log: journalctl -u docker' }))
+    },
+  })
+}

@@ -1,0 +1,65 @@
+import { restartContainer } from '../../docker/containers.ts'
+import { messageOf } from '../../lib/errors.ts'
+import type { SourceContext, Staged, Staging } from '../source.ts'
+import { type Halt, halt } from './halt.ts'
+import type { Place } from './place.ts'
+import { usersUp } from './users.ts'
+
+export interface Restoring {
+  readonly place: Place
+  readonly context: SourceContext
+}
+
+/** A staging during whose last part, and the swap, the volume's users stand still if they are to. */
+export function withPeace(
+  inner: Staging,
+  { place, context }: Restoring,
+  signal: AbortSignal,
+): Staging {
+  const { settings } = place
+  let halted: Halt | null = null
+  return {
+    ...inner,
+    async finish(exit, during) {
+      // Before the swap is planned: what is written later would be in nobody's plan.
+      if (settings.quiet === 'stop') {
+        halted = await halt({ place, how: 'stop', context }, AbortSignal.any([signal, during]))
+      }
+      const staged = await inner.finish(exit, during)
+      return { ...staged, summary: renamed(staged, place) }
+    },
+    async swapped() {
+      const said = (await inner.swapped?.()) ?? []
+      return [...said, ...(await wake(place, halted))]
+    },
+    async discard() {
+      await halted?.resume()
+      await inner.discard()
+    },
+  }
+}
+
+/** Lets the users go on with what was restored; in words what is left to do. */
+async function wake(place: Place, halted: Halt | null): Promise<readonly string[]> {
+  const { signal } = new AbortController()
+  const { engine, settings } = place
+  const resumed = await halted?.resume()
+  const failed = (resumed?.failed ?? []).map((why) => `does not run again: ${why}`)
+  const others = (await usersUp(place, signal)).filter(({ name }) => !resumed?.names.includes(name))
+  if (others.length === 0) return failed
+  const names = others.map(({ name }) => name).toSorted()
+  if (!settings.restart) {
+    return [...failed, `still at the files from before: docker restart ${names.join(' ')}`]
+  }
+  const grace = Math.ceil(settings.stopTimeout / 1000)
+  for (const { id, name } of others) {
+    await restartContainer(engine, id, { grace, signal }).catch((error: unknown) => {
+      failed.push(`not restarted: ${name}: ${messageOf(error)}`)
+    })
+  }
+  return failed
+}
+
+function renamed({ summary }: Staged, { volume }: Place): string {
+  return `${summary.replace(/ into \/.*$/, '')} into volume ${volume.name}`
+}

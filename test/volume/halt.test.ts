@@ -1,0 +1,154 @@
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { type DockerEngine, startDocker } from '../services/docker.ts'
+import { makeWorkspace } from '../support/holdfast.ts'
+import { configOf, makeVolume, runUser, stateOf } from './support.ts'
+
+let docker: DockerEngine
+
+beforeAll(async () => {
+  docker = await startDocker(['debian'])
+}, 120_000)
+afterAll(() => docker[Symbol.asyncDispose]())
+
+describe('containers that use a volume', () => {
+  it('are stopped for its backup and started again, those that ran alone', async () => {
+    const at = await makeVolume(docker, 'stop')
+    await writeFile(at('a'), 'held fast')
+    await runUser(docker, 'stop-up', 'stop')
+    await runUser(docker, 'stop-down', 'stop')
+    await docker.docker('kill', 'stop-down')
+    const began = await docker.docker('inspect', '--format', '{{.State.StartedAt}}', 'stop-up')
+    await using workspace = await makeWorkspace(configOf(docker, 'volume: stop, stop: true'))
+    const { stderr } = await workspace.ok(['backup', 'create', 'shop'], {})
+    expect(stderr).toContain('stopped stop-up for volume stop')
+    expect(stderr).toContain('started stop-up after')
+    expect(await stateOf(docker, 'stop-up')).toBe('running')
+    expect(await stateOf(docker, 'stop-down')).toBe('exited')
+    const since = await docker.docker('inspect', '--format', '{{.State.StartedAt}}', 'stop-up')
+    expect(since).not.toBe(began)
+    const [key = ''] = (await workspace.archives('shelf')).slice(-1)
+    const manifest = JSON.parse(await workspace.read('shelf', `${key}.manifest.json`))
+    expect(manifest.source.facts).toMatchObject({ stopped: ['stop-up'], way: 'path' })
+    expect(manifest.source.facts.downtimeMs).toBeGreaterThan(0)
+  })
+
+  it('are paused for it, and go on as the same processes', async () => {
+    const at = await makeVolume(docker, 'pause')
+    await writeFile(at('a'), 'held fast')
+    await runUser(docker, 'pause-up', 'pause')
+    const pid = await docker.docker('inspect', '--format', '{{.State.Pid}}', 'pause-up')
+    await using workspace = await makeWorkspace(configOf(docker, 'volume: pause, pause: true'))
+    await workspace.ok(['backup', 'create', 'shop'], {})
+    expect(await stateOf(docker, 'pause-up')).toBe('running')
+    expect(await docker.docker('inspect', '--format', '{{.State.Pid}}', 'pause-up')).toBe(pid)
+  })
+
+  it('run again after a backup that failed', async () => {
+    await makeVolume(docker, 'fails')
+    await runUser(docker, 'fails-up', 'fails')
+    const source = 'volume: fails, stop: true, allow_empty: false'
+    await using workspace = await makeWorkspace(configOf(docker, source))
+    const { code, stderr } = await workspace.run(['backup', 'create', 'shop'])
+    expect(code).not.toBe(0)
+    expect(stderr).toContain('nothing in it')
+    expect(await stateOf(docker, 'fails-up')).toBe('running')
+  })
+
+  it.each([
+    ['before they are stopped', 'request', '/stop', 'before'],
+    ['once they are stopped', 'request', '/stop', 'after'],
+    ['before they are started', 'request', '/start', 'before'],
+    ['once they are started', 'request', '/start', 'after'],
+  ] as const)('run again after a death of ours %s', async (_name, on, match, when) => {
+    const volume = `death-${when}${match.replace('/', '-')}`
+    const at = await makeVolume(docker, volume)
+    await writeFile(at('a'), 'held fast')
+    await runUser(docker, `${volume}-up`, volume)
+    await runUser(docker, `${volume}-down`, volume)
+    await docker.docker('kill', `${volume}-down`)
+    await using workspace = await makeWorkspace(configOf(docker, `volume: ${volume}, stop: true`))
+    const order = { phase: 'here', on, match, when, nth: 1, victim: 'self', delay: 0 }
+    const log = workspace.at('kills')
+    const killed = await workspace.run(['backup', 'create', 'shop'], {
+      env: {
+        NODE_OPTIONS: `--import=${new URL('../support/kill-at.ts', import.meta.url)}`,
+        KILL_AT: JSON.stringify({ ...order, log }),
+      },
+    })
+    expect(killed.code).toBe(null)
+    expect(await readFile(log, 'utf8')).toBe('here\n')
+    await workspace.ok(['backup', 'create', 'shop'], {})
+    expect(await stateOf(docker, `${volume}-up`)).toBe('running')
+    expect(await stateOf(docker, `${volume}-down`)).toBe('exited')
+  })
+})
+
+describe('hooks', () => {
+  it('run around a backup, on the host and in the container, after a failure too', async () => {
+    await makeVolume(docker, 'hooks')
+    await runUser(docker, 'hooks-up', 'hooks')
+    await using workspace = await makeWorkspace()
+    const note = workspace.at('note')
+    const script = (word: string) => `[sh, -c, "echo ${word} >>${note}"]`
+    const inside = 'exec: { before: [sh, -c, "echo x >/data/dumped"], after: [rm, /data/dumped] }'
+    const hooks = `before: ${script('before')}, after: ${script('after')}, ${inside}`
+    await workspace.write({ 'holdfast.yml': configOf(docker, `volume: hooks, ${hooks}`) })
+    await workspace.ok(['backup', 'create', 'shop'], {})
+    expect(await workspace.read('note')).toBe('before\nafter\n')
+    const out = workspace.at('out')
+    await workspace.ok(['restore', 'shop/hooks@latest', '--to', out], {})
+    expect(await readFile(`${out}/dumped`, 'utf8')).toBe('x\n')
+    await expect(readFile(`${docker.volume('hooks')}/dumped`)).rejects.toThrow('ENOENT')
+
+    const failing = `before: [sh, -c, "exit 3"], after: ${script('after')}`
+    await workspace.write({ 'holdfast.yml': configOf(docker, `volume: hooks, ${failing}`) })
+    const { code, stderr } = await workspace.run(['backup', 'create', 'shop'])
+    expect(code).not.toBe(0)
+    expect(stderr).toContain('before hook')
+    expect(await workspace.read('note')).toBe('before\nafter\nafter\n')
+  })
+})
+
+describe('a volume that is in use', () => {
+  it('is not restored over, unless asked for or its users are stopped for it', async () => {
+    const at = await makeVolume(docker, 'used')
+    await mkdir(at('sub'))
+    await writeFile(at('sub/a'), 'held fast')
+    await runUser(docker, 'used-up', 'used')
+    await using workspace = await makeWorkspace(configOf(docker, 'volume: used'))
+    await workspace.ok(['backup', 'create', 'shop'], {})
+    await writeFile(at('sub/a'), 'lost')
+    const refused = await workspace.run(['restore', 'shop/used@latest', '--yes'])
+    expect(refused.code).not.toBe(0)
+    expect(refused.stderr).toContain('in use by used-up')
+    expect(await readFile(at('sub/a'), 'utf8')).toBe('lost')
+    const forced = await workspace.ok(['restore', 'shop/used@latest', '--yes', '--force'], {})
+    expect(forced.stdout).toContain('docker restart used-up')
+    expect(await readFile(at('sub/a'), 'utf8')).toBe('held fast')
+
+    await writeFile(at('sub/a'), 'lost again')
+    await workspace.write({ 'holdfast.yml': configOf(docker, 'volume: used, stop: true') })
+    await workspace.ok(['restore', 'shop/used@latest', '--yes'], {})
+    expect(await readFile(at('sub/a'), 'utf8')).toBe('held fast')
+    expect(await stateOf(docker, 'used-up')).toBe('running')
+  })
+
+  it('is made anew when it is gone, with its labels, and takes another name', async () => {
+    await docker.docker('volume', 'create', '--label', 'com.docker.compose.project=x', 'gone')
+    await writeFile(`${docker.volume('gone')}/a`, 'held fast')
+    await using workspace = await makeWorkspace(configOf(docker, 'volume: gone'))
+    await workspace.ok(['backup', 'create', 'shop'], {})
+    await docker.docker('volume', 'rm', 'gone')
+    await workspace.ok(['restore', 'shop/gone@latest', '--yes'], {})
+    expect(await readFile(`${docker.volume('gone')}/a`, 'utf8')).toBe('held fast')
+    expect(await docker.docker('volume', 'inspect', 'gone')).toContain(
+      '"com.docker.compose.project": "x"',
+    )
+    await workspace.ok(['restore', 'shop/gone@latest', '--to-volume', 'other'], {})
+    expect(await readFile(`${docker.volume('other')}/a`, 'utf8')).toBe('held fast')
+    const taken = await workspace.run(['restore', 'shop/gone@latest', '--to-volume', 'other'])
+    expect(taken.code).not.toBe(0)
+    expect(taken.stderr).toContain('is not empty')
+  })
+})

@@ -1,0 +1,66 @@
+import { readdir, writeFile } from 'node:fs/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { type DockerEngine, startDocker } from '../services/docker.ts'
+import { dice } from '../support/dice.ts'
+import { makeWorkspace } from '../support/holdfast.ts'
+import { snapshotNames } from '../support/trees.ts'
+import { configOf, makeVolume, runUser, stateOf } from './support.ts'
+
+const ROUNDS = Number(process.env.STORM_ROUNDS ?? 20)
+const SEED = Number(process.env.STORM_SEED ?? 20_261_120)
+/** A backup, or a restore, of so little takes less; in milliseconds. */
+const LONGEST = 2_500
+
+let docker: DockerEngine
+
+beforeAll(async () => {
+  docker = await startDocker(['debian'])
+}, 120_000)
+afterAll(() => docker[Symbol.asyncDispose]())
+
+/** All that is in the volume, our own folders left aside. */
+async function contentsOf(root: string): Promise<readonly string[]> {
+  const { contents } = await snapshotNames(root)
+  return contents.filter((line) => !line.startsWith('.holdfast-'))
+}
+
+describe('a storm of kills', () => {
+  it(
+    'over stopping, backing up, restoring and starting leaves nobody down that was up, nor half a volume',
+    async () => {
+      const throws = dice(SEED)
+      const at = await makeVolume(docker, 'storm')
+      for (const name of ['a', 'b', 'c']) await writeFile(at(name), `held fast ${name}`)
+      await runUser(docker, 'up', 'storm')
+      await runUser(docker, 'down', 'storm')
+      await docker.docker('kill', 'down')
+      await using workspace = await makeWorkspace(configOf(docker, 'volume: storm, stop: true'))
+      await workspace.ok(['backup', 'create', 'shop', '--name', 'first'], {})
+      const first = await contentsOf(at())
+      let killed = 0
+      for (let round = 0; round < ROUNDS; round++) {
+        await writeFile(at('a'), `round ${round}`)
+        const live = await contentsOf(at())
+        const isRestore = throws.oneIn(2)
+        const words = isRestore
+          ? ['restore', 'shop/storm@first', '--yes']
+          : ['backup', 'create', 'shop']
+        const running = workspace.start(words)
+        await Promise.race([sleep(throws.between(200, LONGEST)), running.ended])
+        const { code } = await running.end('SIGKILL')
+        const meanwhile = code === null && isRestore ? [live, first] : isRestore ? [first] : [live]
+        if (code === null) killed++
+        // Whoever works next puts it in order first.
+        await workspace.ok(['backup', 'create', 'shop'])
+        expect(await stateOf(docker, 'up'), `round ${round}`).toBe('running')
+        expect(await stateOf(docker, 'down'), `round ${round}`).toBe('exited')
+        expect(meanwhile, `round ${round}`).toContainEqual(await contentsOf(at()))
+        const left = (await readdir(at())).filter((name) => /holdfast-(staging|parked)/.test(name))
+        expect(left, `round ${round}`).toEqual([])
+      }
+      expect(killed).toBeGreaterThan(0)
+    },
+    60_000 + ROUNDS * 20_000,
+  )
+})

@@ -1,0 +1,143 @@
+import { randomBytes } from 'node:crypto'
+import { readdir, readFile, writeFile } from 'node:fs/promises'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { section } from '../../src/core/section.ts'
+import { volume } from '../../src/sources/volume.ts'
+import { type DockerEngine, startDocker } from '../services/docker.ts'
+import { makeBench } from '../support/directories.ts'
+import { makeWorkspace } from '../support/holdfast.ts'
+import { configOf, makeVolume, runUser, stateOf } from './support.ts'
+
+const never = new AbortController().signal
+
+let docker: DockerEngine
+
+beforeAll(async () => {
+  docker = await startDocker(['debian', 'busybox'])
+}, 120_000)
+afterAll(() => docker[Symbol.asyncDispose]())
+
+describe('a backup of a volume', () => {
+  it('never ends well when the engine dies in the middle of it, and what it left goes with the next', async () => {
+    const at = await makeVolume(docker, 'dies')
+    await writeFile(at('large'), randomBytes(30_000_000))
+    await using bench = await makeBench()
+    const options = { volume: 'dies', docker: docker.host, via: 'helper' }
+    const source = volume.configure(section('jobs.test.sources[0]', options))
+    await using dump = await source.dump(bench.context, never)
+    if (dump.content.kind !== 'stream') throw new Error('no stream')
+    const far = await dump.content.open(never)
+    const reading = (async () => {
+      let isDead = false
+      for await (const _ of far.stdout) {
+        if (!isDead) await docker.kill()
+        isDead = true
+      }
+    })()
+    await expect(reading).rejects.toThrow(/connection|engine/)
+    await expect(far.exit).rejects.toThrow()
+    await docker.start()
+    await bench.archive(source)
+    expect(await docker.docker('ps', '--all', '--quiet')).toBe('')
+  })
+
+  it('fails and says why when the engine is down, and when it was never deployed', async () => {
+    await using workspace = await makeWorkspace(configOf(docker, 'volume: nothing-like-it'))
+    const missing = await workspace.run(['backup', 'create', 'shop'])
+    expect(missing.code).not.toBe(0)
+    expect(missing.stderr).toContain('volume nothing-like-it does not exist')
+    expect(missing.stderr).toContain('never deployed')
+    const away = configOf({ ...docker, host: `unix://${workspace.at('no.sock')}` }, 'volume: x')
+    await workspace.write({ 'holdfast.yml': away })
+    const down = await workspace.run(['backup', 'create', 'shop'])
+    expect(down.code).not.toBe(0)
+    expect(down.stderr).toContain('there is no such socket')
+  })
+
+  it('stops every app that has it, and lets each go on', async () => {
+    const at = await makeVolume(docker, 'shared')
+    await writeFile(at('a'), 'held fast')
+    await runUser(docker, 'one-app', 'shared')
+    await runUser(docker, 'other-app', 'shared')
+    await using workspace = await makeWorkspace(configOf(docker, 'volume: shared, stop: true'))
+    const { stderr } = await workspace.ok(['backup', 'create', 'shop'], {})
+    expect(stderr).toContain('stopped one-app, other-app')
+    expect(await stateOf(docker, 'one-app')).toBe('running')
+    expect(await stateOf(docker, 'other-app')).toBe('running')
+  })
+
+  it('is made by the engine where no image has a fit tar, and says what that leaves out', async () => {
+    const at = await makeVolume(docker, 'lesser')
+    await writeFile(at('a'), 'held fast')
+    await writeFile(at('cache'), 'not this')
+    const lesser = (via: string) =>
+      configOf(docker, `volume: lesser, via: ${via}, image: "busybox:1", exclude: [cache]`)
+    await using workspace = await makeWorkspace(lesser('helper'))
+    const refused = await workspace.run(['backup', 'create', 'shop'])
+    expect(refused.code).not.toBe(0)
+    expect(refused.stderr).toContain('tar of busybox:1 cannot leave anything out')
+    await workspace.write({ 'holdfast.yml': lesser('engine') })
+    const { stderr } = await workspace.ok(['backup', 'create', 'shop'], {})
+    expect(stderr).toContain('the engine leaves nothing out')
+    const [key = ''] = (await workspace.archives('shelf')).slice(-1)
+    const manifest = JSON.parse(await workspace.read('shelf', `${key}.manifest.json`))
+    expect(manifest.source.facts).toMatchObject({ way: 'engine', excludes: [] })
+    expect(manifest.source.facts.losses).toContain('whole seconds')
+    await workspace.ok(['restore', 'shop/lesser@latest', '--to', workspace.at('out')], {})
+    expect((await readdir(workspace.at('out'))).toSorted()).toEqual(['a', 'cache'])
+  })
+})
+
+describe('a restore of a volume', () => {
+  it('that is full leaves the data alone', async () => {
+    const small = ['--opt', 'type=tmpfs', '--opt', 'device=tmpfs', '--opt', 'o=size=3m']
+    await docker.docker('volume', 'create', ...small, 'full')
+    await runUser(docker, 'full-up', 'full')
+    await docker.exec(
+      'full-up',
+      'sh',
+      '-c',
+      'head -c 2000000 /dev/urandom >/data/a; echo x >/data/b',
+    )
+    const before = await docker.exec('full-up', 'sha256sum', '/data/a', '/data/b')
+    await using workspace = await makeWorkspace(configOf(docker, 'volume: full'))
+    await workspace.ok(['backup', 'create', 'shop'], {})
+    const full = await workspace.run(['restore', 'shop/full@latest', '--yes', '--force'])
+    expect(full.code).not.toBe(0)
+    expect(full.stderr).toContain('No space left')
+    expect(await docker.exec('full-up', 'sha256sum', '/data/a', '/data/b')).toBe(before)
+    expect(await docker.exec('full-up', 'ls', '-A', '/data')).toBe('a\nb')
+  })
+
+  it('keeps what the backup left out, wherever it lies, also by a container of ours', async () => {
+    const at = await makeVolume(docker, 'kept')
+    await docker.run(
+      '--rm',
+      '--volume',
+      'kept:/data',
+      'debian:12',
+      'mkdir',
+      '-p',
+      '/data/app/cache',
+    )
+    for (;;) if ((await readdir(at())).length > 0) break
+    await writeFile(at('app/data'), 'held fast')
+    await writeFile(at('app/cache/x'), 'cached')
+    await writeFile(at('top.log'), 'log')
+    const source = 'volume: kept, via: helper, exclude: [cache, "*.log"]'
+    await using workspace = await makeWorkspace(configOf(docker, source))
+    await workspace.ok(['backup', 'create', 'shop'], {})
+    await writeFile(at('app/data'), 'lost')
+    await writeFile(at('top.log'), 'more log')
+    await workspace.ok(['restore', 'shop/kept@latest', '--yes'], {})
+    expect(await readFile(at('app/data'), 'utf8')).toBe('held fast')
+    expect(await readFile(at('app/cache/x'), 'utf8')).toBe('cached')
+    expect(await readFile(at('top.log'), 'utf8')).toBe('more log')
+    await writeFile(at('app/data'), 'lost')
+    await workspace.ok(['restore', 'shop/kept@latest', '--yes', '--only', 'app/data'], {})
+    expect(await readFile(at('app/data'), 'utf8')).toBe('held fast')
+    expect(await docker.docker('ps', '--all', '--quiet', '--filter', 'label=holdfast.helper')).toBe(
+      '',
+    )
+  })
+})
