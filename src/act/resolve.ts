@@ -1,7 +1,7 @@
 import { standsApart } from '../core/archive-key.ts'
 import { chooseBackup } from '../core/choose.ts'
 import type { Manifest } from '../core/manifest.ts'
-import type { Copy, DesiredJob, DesiredSource, JobId } from '../core/model.ts'
+import type { Copy, DesiredJob, DesiredSource, JobId, Options } from '../core/model.ts'
 import { knownJobs, parseReference } from '../core/reference.ts'
 import { restorePins } from '../core/restore-pins.ts'
 import { parseRestoreRequest } from '../core/restore-request.ts'
@@ -29,6 +29,7 @@ export interface RestoreOptions {
   readonly to: string | null
   readonly only: string | null
   readonly force: boolean
+  readonly direct: boolean
 }
 
 /** Resolves the value of the boot variable. Throws `RestoreFailed`, and whatever tells why, without touching anything. */
@@ -48,7 +49,7 @@ export async function resolveRequest(
       return placed(await orderOf(archive, value, world))
     }
     case 'reference': {
-      const options = { to: null, only: null, force: false }
+      const options = { to: null, only: null, force: false, direct: false }
       return placed(await resolveReference(request.text, options, world, signal), 'boot')
     }
     default:
@@ -69,7 +70,7 @@ export async function resolveReference(
   world: World,
   signal: AbortSignal,
 ): Promise<RestoreOrder> {
-  if (options.to !== null) await refuseOurs(options.to, world)
+  if (options.to?.startsWith('/')) await refuseOurs(options.to, world)
   const history = await world.store.history({ depth: 'full', jobs: null })
   const reference = parseReference(text, knownJobs(world.desired.jobs, history))
   const choice = chooseBackup(history, reference)
@@ -87,6 +88,11 @@ export async function resolveReference(
   const source = place
     ? await openSource(world, place.job, place.source)
     : await sourceOf(archive, world)
+  if (options.direct && place?.source.kind !== 'postgres') {
+    throw new RestoreFailed(`${text} cannot be restored in place: only a PostgreSQL database can`, {
+      hint: 'leave --in-place out: the data is replaced all or nothing',
+    })
+  }
   const pins = restorePins(choice.backup.id, onDeclared(history.copies, world))
   return {
     ...options,
@@ -163,6 +169,7 @@ async function orderOf(archive: Archive, reference: string, world: World): Promi
     to: null,
     only: null,
     force: false,
+    direct: false,
     pins: backup ? restorePins(backup, onDeclared(withOwn(copies, archive), world)) : [],
   }
 }
@@ -191,6 +198,8 @@ function placeOf(jobId: JobId, sourceName: string, world: World): Place | null {
 const KINDS_OF_LAYER: Readonly<Record<string, readonly [string, ...string[]]>> = {
   tar: ['directory'],
   sqlite: ['sqlite', 'hiqlite'],
+  pgdump: ['postgres'],
+  sql: ['postgres'],
   raw: ['command'],
 }
 
@@ -240,6 +249,12 @@ async function sourceOf(archive: Archive, world: World): Promise<Source> {
   const [kind] = KINDS_OF_LAYER[archive.layers[0] ?? ''] ?? ['command']
   const load = world.plugins.sources.get(kind)
   if (!load) throw new NotAvailable(`source type ${kind}`)
-  const options = kind === 'command' ? { backup: ['true'] } : { path: '/nonexistent/holdfast' }
-  return (await load()).configure(section(archive.name, options))
+  return (await load()).configure(section(archive.name, OPTIONS_FOR[kind] ?? { path: NOWHERE }))
+}
+
+const NOWHERE = '/nonexistent/holdfast'
+/** What kinds that have no path have to be told; the server of a database is the one of the environment. */
+const OPTIONS_FOR: Readonly<Record<string, Options>> = {
+  command: { backup: ['true'] },
+  postgres: {},
 }

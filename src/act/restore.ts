@@ -130,12 +130,14 @@ async function stageAndSwap(
     only: order.only,
     facts: order.archive.manifest?.source.facts ?? {},
     force: order.force,
+    direct: order.direct,
   }
   const context = { scratch: scratch.path, leaveOut: ownPaths(world), token: row.id }
   const staging = await order.source.stage(task, context, signal)
   try {
     tell('restore.download', `reading ${order.archive.name}`, order, world)
-    if (staging.immediate) await prove(order, world, signal)
+    // A file can be thrown away again: then all of it is here, and proven, before anything is done with it.
+    if (staging.immediate && staging.sink.kind === 'program') await prove(order, world, signal)
     const staged = await fill(staging, order, world, signal)
     tellVerified(staged, order, world)
     const { moves, leftovers, previous } = staged

@@ -184,7 +184,9 @@ function addOtherVerbs(program: Command, run: Run): void {
     .argument('[ref...]')
     .description('put a backup back: all or nothing')
     .option('--to <path>', 'elsewhere, not over the source')
-    .option('--only <path>', 'one file or folder of a directory')
+    .option('--to-database <name>', 'a new database of the same server')
+    .option('--only <path>', 'one file or folder of a directory, or one table of a database')
+    .option('--in-place', 'a database: change the live one in one transaction, keep nothing of it')
     .option('--force', 'although the data is in use')
     .option('-y, --yes', 'do not ask')
     .addOption(

@@ -19,7 +19,9 @@ import { bootAndBecome } from './restore-boot.ts'
 
 export interface RestoreFlags {
   readonly to?: string
+  readonly toDatabase?: string
   readonly only?: string
+  readonly inPlace?: boolean
   readonly yes?: boolean
   readonly force?: boolean
   readonly boot?: boolean
@@ -41,9 +43,10 @@ export async function restore(
   await using opened = await openForWork(flags, context)
   const { world } = opened
   const options: RestoreOptions = {
-    to: flags.to === undefined ? null : resolve(context.cwd, flags.to),
+    to: placeOf(flags, context),
     only: flags.only ?? null,
     force: flags.force ?? false,
+    direct: flags.inPlace ?? false,
   }
   const order = await resolveReference(reference, options, world, context.interrupted)
   await show(order, context, flags)
@@ -70,6 +73,15 @@ export async function restore(
   return 0
 }
 
+/** What a flag names as the place; null is the source itself. */
+function placeOf({ to, toDatabase }: RestoreFlags, { cwd }: Context): string | null {
+  if (to !== undefined && toDatabase !== undefined) {
+    throw new Refused('--to and --to-database exclude each other')
+  }
+  if (toDatabase !== undefined) return `database:${toDatabase}`
+  return to === undefined ? null : resolve(cwd, to)
+}
+
 async function show(order: RestoreOrder, context: Context, flags: GlobalFlags): Promise<void> {
   const { archive, source } = order
   const task = {
@@ -77,6 +89,7 @@ async function show(order: RestoreOrder, context: Context, flags: GlobalFlags): 
     only: order.only,
     facts: archive.manifest?.source.facts ?? {},
     force: order.force,
+    direct: order.direct,
   }
   const now = await source.describe(task, context.interrupted)
   if (flags.json || flags.quiet) return
@@ -111,7 +124,7 @@ async function underLease(
 async function exclusion({ place, to }: RestoreOrder): Promise<{ lease: string; what: string }> {
   if (to === null && place !== null)
     return { lease: `job:${place.job.id}`, what: `job ${place.job.id}` }
-  const path = await realOf(to ?? '')
+  const path = to?.startsWith('/') ? await realOf(to) : (to ?? '')
   // A path is longer than the name of a lease may be.
   return { lease: `place:${createHash('sha256').update(path).digest('hex')}`, what: path }
 }
@@ -125,7 +138,7 @@ function tellDone(
   for (const warning of staged.warnings) context.out(`  ${warning}`)
   if (to !== null || place === null) return
   if (done.previous !== null)
-    context.out(`what was there is kept at ${done.previous} until the next successful backup`)
+    context.out(`what was there is kept as ${done.previous} until the next successful backup`)
   context.out(
     `a new baseline is owed: the daemon takes it, or: holdfast backup create ${place.job.id}/${place.source.name}`,
   )

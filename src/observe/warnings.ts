@@ -4,18 +4,35 @@ import type { Desired, DesiredJob, TargetId } from '../core/model.ts'
 import type { History, Warning } from '../core/observed.ts'
 import { programsOnPath } from '../platform/program.ts'
 import { unopenable } from './unopenable.ts'
-import type { World } from './world.ts'
+import { openSource, type World } from './world.ts'
 
 /** What this machine has to say about the config, beside what plan can tell by itself. */
-export async function observeWarnings(
-  { desired }: World,
-  history: History,
-): Promise<readonly Warning[]> {
+export async function observeWarnings(world: World, history: History): Promise<readonly Warning[]> {
+  const { desired } = world
   return [
     ...(await missingPrograms(desired)),
     ...(await sharedDevices(desired)),
     ...(await unopenable(desired, history)),
+    ...(await troubleOfSources(world)),
   ]
+}
+
+/** How long a source may look for trouble: plan must not wait for a server that hangs. */
+const LOOK_LIMIT = 20_000
+
+/** What sources find that would fail their next backup. */
+async function troubleOfSources(world: World): Promise<readonly Warning[]> {
+  const found = await Promise.all(
+    world.desired.jobs.flatMap((job) =>
+      job.sources.map(async (source): Promise<readonly Warning[]> => {
+        if (!world.plugins.sources.has(source.kind)) return []
+        const opened = await openSource(world, job, source)
+        const findings = (await opened.inspect?.(AbortSignal.timeout(LOOK_LIMIT))) ?? []
+        return findings.map((one) => ({ ...one, subject: `${job.id}/${source.name}` }))
+      }),
+    ),
+  )
+  return found.flat()
 }
 
 async function missingPrograms(desired: Desired): Promise<readonly Warning[]> {

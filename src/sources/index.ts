@@ -6,4 +6,5 @@ export const sourceKinds: ReadonlyMap<string, () => Promise<SourceKind>> = new M
   ['sqlite', async () => (await import('./sqlite.ts')).sqlite],
   ['hiqlite', async () => (await import('./hiqlite.ts')).hiqlite],
   ['command', async () => (await import('./command.ts')).command],
+  ['postgres', async () => (await import('./postgres.ts')).postgres],
 ])

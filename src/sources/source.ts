@@ -10,7 +10,7 @@ import type { Exit, Program } from '../platform/program.ts'
  * compressor by a kernel pipe, so that no content passes through JavaScript.
  */
 export interface Source {
-  /** Innermost layer: `tar`, `sqlite`, or `raw`. */
+  /** Innermost layer: `tar`, `sqlite`, `pgdump`, `sql`, or `raw`. */
   readonly layer: string
   /** Extension of the content, with its dot, before compression: `.tar`, `.sqlite`, or ``. */
   readonly extension: string
@@ -33,10 +33,13 @@ export interface Source {
   stage(task: RestoreTask, context: SourceContext, signal: AbortSignal): Promise<Staging>
 
   /**
-   * Where the moves of a restore to there are made. Absent: in the file system of this host.
+   * Where the moves of a restore to there are made. Absent or null: in the file system of this host.
    * Does no I/O until it is asked something.
    */
-  realm?(to: string | null): Realm
+  realm?(to: string | null): Realm | null
+
+  /** What makes it plain today that a backup will fail or lack something. Absent: nothing can. */
+  inspect?(signal: AbortSignal): Promise<readonly Finding[]>
 
   /**
    * Removes what a restore whose process died had staged and never swapped in. The live data, and
@@ -87,6 +90,15 @@ export interface RestoreTask {
   readonly facts: SourceFacts
   /** Go on although the data is in use. */
   readonly force: boolean
+  /** Straight into the live data, with nothing staged beside it and nothing kept. */
+  readonly direct: boolean
+}
+
+/** Something that deserves a look before the next backup. */
+export interface Finding {
+  readonly rule: string
+  readonly message: string
+  readonly hint: string | null
 }
 
 export interface Replacement {

@@ -128,7 +128,7 @@ function benchOf(fixture: SourceFixture, root: string): Bench {
 
 /** A restore of everything, in place, of an archive without a manifest, unless `task` says otherwise. */
 export function taskOf(task: Partial<RestoreTask>): RestoreTask {
-  return { to: null, only: null, facts: {}, force: false, ...task }
+  return { to: null, only: null, facts: {}, force: false, direct: false, ...task }
 }
 
 /** Writes one plain archive of `source` to the new file `path`, as `stream/` would, uncompressed. */

@@ -1,0 +1,88 @@
+import { open } from 'node:fs/promises'
+import { availableParallelism } from 'node:os'
+import { RestoreFailed } from '../../lib/errors.ts'
+import { failureOf, type Program, startChain } from '../../platform/program.ts'
+import { hintFor } from './ask.ts'
+import { type Arrived, reading } from './content.ts'
+import type { Client } from './server.ts'
+import { conninfo } from './sql.ts'
+
+/** Where and how a dump is loaded. */
+export interface Load {
+  readonly client: Client
+  readonly database: string
+  /** Tables at once, where that can be had. */
+  readonly jobs: number | null
+}
+
+/** More at once than this seldom helps one disk. */
+const USUAL_JOBS = 4
+
+/**
+ * Loads all of a dump into an empty database, and stops at the first error. Throws `RestoreFailed`;
+ * what was loaded by then stays.
+ */
+export async function loadFresh(arrived: Arrived, load: Load, signal: AbortSignal): Promise<void> {
+  if (arrived.kind !== 'archive') return await loadSql(arrived.path, load, signal)
+  const jobs = load.jobs ?? Math.min(USUAL_JOBS, availableParallelism())
+  const parallel = load.client.hasOurFiles ? [`--jobs=${jobs}`] : []
+  await restoreArchive(arrived.path, [...parallel, '--exit-on-error'], load, signal)
+}
+
+/** Replaces what a live database holds of the dump's objects, in one transaction: all of them, or none. */
+export async function loadOver(arrived: Arrived, load: Load, signal: AbortSignal): Promise<void> {
+  if (arrived.kind !== 'archive') return await loadSql(arrived.path, load, signal)
+  const args = ['--clean', '--if-exists', '--no-owner', '--single-transaction', '--exit-on-error']
+  await restoreArchive(arrived.path, args, load, signal)
+}
+
+export async function restoreArchive(
+  path: string,
+  args: readonly string[],
+  { client, database }: Load,
+  signal: AbortSignal,
+): Promise<void> {
+  const { program, stdin } = reading(client, [...args, `--dbname=${conninfo(database)}`], path)
+  await finish(program, stdin, signal)
+}
+
+/** Runs a file of SQL in one transaction; by its input, for a server in a container sees no file of ours. */
+export async function loadSql(
+  path: string,
+  { client, database }: Load,
+  signal: AbortSignal,
+): Promise<void> {
+  const args = ['-Xq', '-v', 'ON_ERROR_STOP=1', '--single-transaction', '--output=/dev/null']
+  await finish(client.program('psql', [...args, '--file=-'], database), path, signal)
+}
+
+async function finish(program: Program, stdin: string | null, signal: AbortSignal): Promise<void> {
+  await using input = stdin === null ? null : await open(stdin)
+  const options = { stdin: input === null ? null : input.fd, stdout: 'ignore', signal } as const
+  const chain = await startChain([program], options)
+  const [exit] = await chain.exits
+  signal.throwIfAborted()
+  const failure = exit && failureOf(exit)
+  if (!failure) return
+  const said = failure.tail || failure.message
+  const hint = hintOf(said)
+  throw new RestoreFailed(`the dump could not be loaded: ${said}`, {
+    cause: failure,
+    ...(hint === null ? {} : { hint }),
+  })
+}
+
+function hintOf(said: string): string | null {
+  if (/role "[^"]*" does not exist/.test(said)) {
+    return 'restore the roles first, from the source of globals; --in-place leaves owners out'
+  }
+  if (/must be (owner|superuser|able to SET ROLE|member)|permission denied/.test(said)) {
+    return 'restore as a superuser, or as the owner of everything; --in-place leaves owners out'
+  }
+  if (/extension "[^"]*" is not available|could not open extension control file/.test(said)) {
+    return 'install the extension on the server first'
+  }
+  if (/No space left|could not extend file/.test(said)) return 'free some space on the server'
+  if (/does not exist|already exists|depends? on/.test(said)) return null
+  return hintFor(said)
+}
