@@ -3,6 +3,7 @@ import { groupOf } from '../core/group.ts'
 import type { DesiredSource, JobId, Options } from '../core/model.ts'
 import type { Block, Item } from './block.ts'
 import { blockOf, fault, item, items, options, read, strings, text } from './block.ts'
+import { databasesOf } from './resolve-databases.ts'
 
 /** The job that a source belongs to. */
 export interface SourceOwner {
@@ -30,23 +31,24 @@ export function resolveSources(job: Block, owner: SourceOwner): readonly PlacedS
   const found: readonly Item[] = short === null ? items(job, 'sources') : [short]
   const placed = found.flatMap((one) => {
     const block = blockOf(one, job.context)
-    return block === null ? [] : [placedSource(block, owner)]
+    return block === null ? [] : placedSources(block, job, owner)
   })
   checkNames(placed)
   return placed
 }
 
-function placedSource(block: Block, owner: SourceOwner): PlacedSource {
+function placedSources(block: Block, job: Block, owner: SourceOwner): readonly PlacedSource[] {
   const kind = text(block, 'type') ?? ''
-  const name = text(block, 'name') ?? nameFor(kind, block)
   if (kind === 'volume') checkVolume(block)
-  const group = groupOf({
-    organization: owner.organization,
-    app: owner.app,
-    job: owner.id,
-    source: name,
+  const found =
+    kind === 'postgres'
+      ? databasesOf(block, job)
+      : [{ name: text(block, 'name') ?? nameFor(kind, block), options: optionsOf(kind, block) }]
+  return found.map(({ name, options: own }) => {
+    const { organization, app, id } = owner
+    const group = groupOf({ organization, app, job: id, source: name })
+    return { block, source: { kind, name, group, options: own } }
   })
-  return { block, source: { kind, name, group, options: optionsOf(kind, block) } }
 }
 
 /** A program that is named by a relative path lies beside the config, wherever the daemon was started. */
@@ -90,7 +92,6 @@ function usualName(kind: string, block: Block): string {
       return text(block, 'from') ?? ''
     case 'hiqlite':
       return kind
-    case 'postgres':
     case 'mysql':
     case 'mariadb':
     case 'mongo':
