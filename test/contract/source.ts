@@ -1,12 +1,14 @@
 import { type SpawnOptions, spawn } from 'node:child_process'
-import { copyFile, mkdtemp, open, rename, rm, stat } from 'node:fs/promises'
+import { copyFile, mkdtemp, open, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
+import { fileRealm } from '../../src/act/file-realm.ts'
 import { SourceFailed } from '../../src/lib/errors.ts'
 import type { Exit, Program } from '../../src/platform/program.ts'
 import type {
   Dump,
+  Realm,
   RestoreTask,
   Source,
   SourceContext,
@@ -60,7 +62,9 @@ export function sourceContract(name: string, open: () => Promise<SourceFixture>)
       expect(await fixture.contents(null)).not.toEqual(before)
       const staged = await restore(path, { to: null, facts: report.facts })
       expect(await fixture.contents(null)).toEqual(before)
-      if (staged.previous !== null) await stat(staged.previous)
+      if (staged.previous !== null) {
+        expect(await realmOf(fixture.source, null).exists(staged.previous)).toBe(true)
+      }
     })
 
     law('brings back elsewhere what was there', async ({ archive, restore, fixture }) => {
@@ -151,11 +155,20 @@ export async function restoreFrom(
   const staging = await source.stage(task, context, NEVER)
   try {
     const staged = await staging.finish(await fill(staging, path), NEVER)
-    for (const { from, to } of staged.moves) await rename(from, to)
+    await moveAll(staged, realmOf(source, task.to))
     return staged
   } finally {
     await staging.discard()
   }
+}
+
+function realmOf(source: Source, to: string | null): Realm {
+  return source.realm?.(to) ?? fileRealm
+}
+
+async function moveAll({ moves }: Staged, realm: Realm): Promise<void> {
+  if (realm.renameAll) await realm.renameAll(moves)
+  else for (const move of moves) await realm.rename(move)
 }
 
 /** Copies a dump's content to `path`; the exit of its program, or null for a file. */
@@ -186,7 +199,7 @@ export async function runProgram(
   const { command, args, env, cwd } = program
   const child = spawn(command, args, {
     stdio,
-    env: { ...process.env, ...env },
+    env: { ...process.env, LC_ALL: 'C', ...env },
     ...(cwd === undefined ? {} : { cwd }),
   })
   let text = ''
