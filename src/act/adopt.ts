@@ -2,6 +2,7 @@ import type { AbandonAction, AdoptAction } from '../core/action.ts'
 import { groupOf } from '../core/group.ts'
 import type { Manifest } from '../core/manifest.ts'
 import type { Backup, Copy, Run, TargetId } from '../core/model.ts'
+import { isOpen } from '../core/plan-attempts.ts'
 import { ABANDONED } from '../core/retry.ts'
 import type { World } from '../observe/world.ts'
 import { endProvenRun } from './end-run.ts'
@@ -92,10 +93,13 @@ export function copyOfManifest(manifest: Manifest, target: TargetId): Copy {
   }
 }
 
-/** Ends an attempt whose owner is gone: it failed, whatever it had written. */
+/**
+ * Ends an attempt whose owner is gone: it failed, whatever it had written. Null where it had come to
+ * its end meanwhile: an instance with another file may know its job, and settle it too.
+ */
 export async function abandon(action: AbandonAction, world: World): Promise<Backup | null> {
   const backup = await world.store.backup(action.backup)
-  if (!backup) return null
+  if (!backup || !isOpen(backup.status)) return null
   const finishedAt = world.now()
   for (const copy of await world.store.copies(backup.id)) {
     if (copy.status !== 'writing') continue

@@ -1,3 +1,4 @@
+import { livingSources } from '../core/members.ts'
 import type { Backup, Copy, Instant, JobId, Run, RunId } from '../core/model.ts'
 import type { World } from '../observe/world.ts'
 import { announceRun } from './announce.ts'
@@ -45,6 +46,6 @@ function statusOf(id: JobId, { backups, copies }: Ended, world: World) {
   const done = new Set(
     backups.flatMap(({ source, status }) => (status === 'success' ? [source] : [])),
   )
-  if (!job?.sources.every(({ name }) => done.has(name))) return 'failed'
+  if (!job || !livingSources(job).every(({ name }) => done.has(name))) return 'failed'
   return copies.some(({ status }) => status === 'failed') ? 'partial' : 'success'
 }

@@ -104,6 +104,7 @@ function openedRow(order: RestoreOrder, world: World): Restore {
     status: 'running',
     by: order.by,
     instance: world.instance,
+    home: world.fleet?.home ?? null,
     previous: null,
     startedAt: world.now(),
     finishedAt: null,

@@ -1,4 +1,5 @@
 import type { SkipAction } from '../core/action.ts'
+import { livingSources } from '../core/members.ts'
 import type { Backup, Run } from '../core/model.ts'
 import { iso } from '../lib/time.ts'
 import { declaredJob, type World } from '../observe/world.ts'
@@ -14,7 +15,7 @@ export async function skip(action: SkipAction, world: World): Promise<void> {
   const run: Run = { ...started, status: 'skipped', finishedAt: started.startedAt }
   await world.store.openRun(run)
   const backups: Backup[] = []
-  for (const source of job.sources) {
+  for (const source of livingSources(job)) {
     const opened = newBackup({ job, source, run, attempt: 1, fence: 0 }, world)
     const row: Backup = { ...opened, status: 'skipped', finishedAt: opened.startedAt, error: why }
     await world.store.openBackup(row)

@@ -62,11 +62,14 @@ export async function swap(
  * Ends a swap that a crash cut off: makes the rest of its moves when all they need is there, else
  * takes back those that were made. Doing so twice changes nothing. Throws `RestoreFailed` and moves
  * nothing when something that is not of the swap stands in its way; the entry stays in the journal.
+ *
+ * `back` makes no move more: one that was begun is taken back, one that was made whole stays, because
+ * somebody may have worked on the new data since.
  */
 export async function recoverSwap(
   entry: SwapEntry,
   journal: SwapJournal,
-  realm: Realm = fileRealm,
+  { realm = fileRealm, wanted = 'forward' }: RecoveryOptions = {},
 ): Promise<SwapEnd> {
   const found = await progressOf(entry.moves, realm)
   if (!found) {
@@ -80,11 +83,22 @@ export async function recoverSwap(
     })
   }
   const swapping = { entry, made: entry.moves.slice(0, found.made), realm }
-  if (found.complete && (await goesForward(swapping))) return await finish(entry, journal, realm)
-  if (!found.complete) await takeBack(swapping, new Error('staged data is missing'))
+  const isWhole = found.made === entry.moves.length
+  const tries = found.complete && (isWhole || wanted === 'forward')
+  if (tries && (await goesForward(swapping))) return await finish(entry, journal, realm)
+  if (!tries) await takeBack(swapping, new Error(TAKEN_BACK[wanted]))
   await journal.closeJournal(entry.id)
   return { kind: 'back', leftovers: entry.leftovers }
 }
+
+/** Where a swap is recovered, and whether it is to be finished or taken back. */
+export interface RecoveryOptions {
+  readonly realm?: Realm
+  readonly wanted?: SwapEnd['kind']
+}
+
+/** Why moves are taken back that nothing stood in the way of, by what was wanted. */
+const TAKEN_BACK = { forward: 'staged data is missing', back: 'the restore was abandoned' } as const
 
 interface Swapping {
   readonly entry: SwapEntry

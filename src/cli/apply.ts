@@ -33,8 +33,11 @@ export async function apply(
   context: Context,
 ): Promise<number> {
   const named = flags.file === undefined ? flags : { ...flags, config: flags.file }
-  await using opened = await openForWork(named, context, (desired) =>
-    refuseUnavailable(desired, context.env),
+  await using opened = await openForWork(
+    named,
+    context,
+    (desired) => refuseUnavailable(desired, context.env),
+    'remembered',
   )
   const { world, desired } = opened
   const { plan, observed } = await lookAround(world, context, null)

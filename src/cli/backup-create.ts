@@ -32,8 +32,11 @@ export async function backupCreate(
   flags: CreateFlags & GlobalFlags,
   context: Context,
 ): Promise<number> {
-  await using opened = await openForWork(flags, context, (desired) =>
-    refuseUnavailable(desired, context.env),
+  await using opened = await openForWork(
+    flags,
+    context,
+    (desired) => refuseUnavailable(desired, context.env),
+    'remembered',
   )
   const { world, desired } = opened
   const subjects = subjectsOf(words, desired.jobs)

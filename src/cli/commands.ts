@@ -189,6 +189,9 @@ function addOtherVerbs(program: Command, run: Run): void {
     .option('--in-place', 'a database: change the live one in one transaction, keep nothing of it')
     .option('--force', 'although the data is in use')
     .option('-y, --yes', 'do not ask')
+    .option('--abandon <id>', 'give up one that was cut short on a host that is gone')
+    .option('--reason <text>', 'with --abandon: why')
+    .option('--author <name>', 'with --abandon: who; else $USER and the name of the host')
     .addOption(
       new Option(
         '--boot',

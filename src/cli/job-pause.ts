@@ -1,9 +1,9 @@
-import { hostname } from 'node:os'
 import type { JobId } from '../core/model.ts'
 import type { Control } from '../daemon/control.ts'
 import { createPausing } from '../daemon/controls.ts'
 import { Refused } from '../lib/errors.ts'
 import { askDaemon, unreachable } from './ask-daemon.ts'
+import { authorOf } from './author.ts'
 import type { Context, GlobalFlags } from './context.ts'
 import { open } from './opened.ts'
 import { dataDirOf } from './system.ts'
@@ -24,7 +24,7 @@ export async function jobPause(
 ): Promise<number> {
   const subjects = subjectsOf(words, flags)
   const { reason } = flags
-  const author = flags.author ?? `${context.env.USER || 'somebody'}@${hostname()}`
+  const author = authorOf(flags, context)
   await tellEach(subjects, flags, context, {
     verb: 'pause',
     body: { reason, author },

@@ -1,8 +1,10 @@
 import { loadConfig } from '../config/load.ts'
 import type { Event } from '../core/event.ts'
+import { expand, type KnownMembers } from '../core/members.ts'
 import type { Desired } from '../core/model.ts'
 import { recover } from '../daemon/recover.ts'
 import { type Ambient, openSession, type Session } from '../daemon/session.ts'
+import { knownMembers, lookForMembers, rememberMembers } from '../observe/members.ts'
 import type { World } from '../observe/world.ts'
 import type { Context, GlobalFlags } from './context.ts'
 import { createProgress, type ProgressView } from './progress.ts'
@@ -26,20 +28,41 @@ export async function open(
   flags: GlobalFlags,
   context: Context,
   check: (desired: Desired) => void = () => {},
+  look: Look = 'known',
 ): Promise<Opened> {
-  const desired = await load(flags, context)
-  check(desired)
+  const declared = await load(flags, context)
+  check(declared)
   const progress = createProgress(context, flags)
-  const session: Session = await openSession(desired, ambientOf(context, flags, progress))
-  const world = session.world(desired)
+  await using stack = new AsyncDisposableStack()
+  stack.defer(() => progress.end())
+  const ambient = ambientOf(context, flags, progress)
+  const session: Session = stack.use(await openSession(declared, ambient))
+  const known = await membersFor(declared, session.world(declared), look, context.interrupted)
+  const desired = expand(declared, known)
+  const opened = stack.move()
   return {
     desired,
-    world,
-    async [Symbol.asyncDispose]() {
-      progress.end()
-      await session[Symbol.asyncDispose]()
-    },
+    world: session.world(desired),
+    [Symbol.asyncDispose]: () => opened.disposeAsync(),
   }
+}
+
+/**
+ * How a verb learns what declarations stand for: by what was found last, by a look, or by a look that
+ * others hear of.
+ */
+export type Look = 'known' | 'fresh' | 'remembered'
+
+async function membersFor(
+  declared: Desired,
+  world: World,
+  look: Look,
+  signal: AbortSignal,
+): Promise<KnownMembers> {
+  if (look === 'known') return await knownMembers(world.store)
+  const { known, changed } = await lookForMembers(declared, world, { signal })
+  if (changed && look === 'remembered') await rememberMembers(known, world.store)
+  return known
 }
 
 /**
@@ -49,8 +72,9 @@ export async function openForWork(
   flags: GlobalFlags,
   context: Context,
   check: (desired: Desired) => void = () => {},
+  look: Look = 'known',
 ): Promise<Opened> {
-  const opened = await open(flags, context, check)
+  const opened = await open(flags, context, check, look)
   await recover(opened.world, context.interrupted)
   return opened
 }

@@ -41,7 +41,7 @@ export async function plan(
 }
 
 async function planOnline(words: readonly string[], flags: GlobalFlags, context: Context) {
-  await using opened = await open(flags, context)
+  await using opened = await open(flags, context, undefined, 'fresh')
   const { world, desired } = opened
   const jobs: readonly JobId[] | null =
     words.length === 0 ? null : subjectsOf(words, desired.jobs).map(({ job }) => job.id)

@@ -5,6 +5,7 @@ import { bootRestore, HIQLITES_OWN, RESTORE_VARIABLES, requestedRestore } from '
 import { recover } from '../daemon/recover.ts'
 import { openSession } from '../daemon/session.ts'
 import { Refused } from '../lib/errors.ts'
+import { expanded } from '../observe/members.ts'
 import type { Context, GlobalFlags } from './context.ts'
 import { createLog } from './log.ts'
 import { load } from './opened.ts'
@@ -43,7 +44,7 @@ export async function bootAndBecome(
       report,
       progress: () => {},
     })
-    const world = session.world(desired)
+    const world = session.world(await expanded(desired, session.store))
     await recover(world, context.interrupted)
     handOver = await bootRestore(request, world, context.interrupted)
     await sayFarewell(world)

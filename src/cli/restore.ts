@@ -15,16 +15,17 @@ import { confirm } from './confirm.ts'
 import type { Context, GlobalFlags } from './context.ts'
 import { openForWork } from './opened.ts'
 import { PATIENCE } from './patience.ts'
+import { type AbandonFlags, restoreAbandon } from './restore-abandon.ts'
 import { bootAndBecome } from './restore-boot.ts'
 
-export interface RestoreFlags {
+export interface RestoreFlags extends AbandonFlags {
   readonly to?: string
   readonly toDatabase?: string
   readonly only?: string
   readonly inPlace?: boolean
-  readonly yes?: boolean
   readonly force?: boolean
   readonly boot?: boolean
+  readonly abandon?: string
 }
 
 /** `restore REF [--to path] [--only PATH] [--yes]`: shows what it will replace first; all or nothing. */
@@ -34,6 +35,10 @@ export async function restore(
   context: Context,
 ): Promise<number> {
   if (flags.boot) return await bootAndBecome(words, flags, context)
+  if (flags.abandon !== undefined) {
+    if (words.length > 0) throw new Refused('name a backup to restore or --abandon, not both')
+    return await restoreAbandon(flags.abandon, flags, context)
+  }
   const [reference, ...rest] = words
   if (reference === undefined || rest.length > 0) {
     throw new Refused('say what to restore', {

@@ -1,4 +1,5 @@
 import { resolve } from 'node:path'
+import { abandonedFact } from '../daemon/stranded.ts'
 import { Refused } from '../lib/errors.ts'
 import type { Counts } from '../state/exchange.ts'
 import { exportFile } from '../state/exchange-file.ts'
@@ -50,8 +51,18 @@ export function tellMoved({ did, path, rows }: Moved, flags: GlobalFlags, contex
 async function refuseUnfinished(store: Store): Promise<void> {
   const { restores } = await store.history({ depth: 'recent', jobs: null })
   const isOpen = restores.some(({ status }) => status === 'running')
-  if (!isOpen && !(await store.journal()).some(({ kind }) => kind === 'swap')) return
+  if (!isOpen && !(await isSwapOwed(store))) return
   throw new Refused('a restore goes on, or was cut short and is not put in order yet', {
     hint: 'wait for its end, or start the daemon once: it finishes or takes back what a crash cut short',
   })
+}
+
+/** Swaps of abandoned restores may wait for their host for ever, and go along. */
+async function isSwapOwed(store: Store): Promise<boolean> {
+  for (const entry of await store.journal()) {
+    if (entry.kind === 'swap' && (await store.fact(abandonedFact(entry.restore))) === null) {
+      return true
+    }
+  }
+  return false
 }

@@ -1,3 +1,4 @@
+import { livingSources } from '../core/members.ts'
 import type { DesiredJob } from '../core/model.ts'
 import { parseReference } from '../core/reference.ts'
 import { Refused } from '../lib/errors.ts'
@@ -13,7 +14,7 @@ export function subjectsOf(
   words: readonly string[],
   jobs: readonly DesiredJob[],
 ): readonly Subject[] {
-  const all = (job: DesiredJob) => job.sources.map(({ name }) => name)
+  const all = (job: DesiredJob) => livingSources(job).map(({ name }) => name)
   if (words.length === 0) return jobs.map((job) => ({ job, sources: all(job) }))
   const known = jobs.map((job) => ({ id: job.id, sources: all(job) }))
   const found = new Map<DesiredJob, Set<string>>()

@@ -1,4 +1,4 @@
-import { memberName } from '../core/member-name.ts'
+import { fitName } from '../core/members.ts'
 import type { Options } from '../core/model.ts'
 import type { Block } from './block.ts'
 import { fault, flag, options, read, text } from './block.ts'
@@ -19,17 +19,16 @@ export function databasesOf(block: Block, job: Block): readonly NamedOptions[] {
   const globals = flag(block, 'globals') ?? false
   const names = namesOf(block)
   if (names === 'all') {
-    const prefix = own === null ? {} : { prefix: own }
     return [
       {
         name: own ?? usualName(block),
-        options: { ...shared, databases: 'all', globals, ...prefix },
+        options: { ...shared, databases: 'all', globals },
       },
     ]
   }
   const several = names.length > 1
   const databases = names.map((database): NamedOptions => {
-    const name = several ? within(own, memberName(database)) : (own ?? memberName(database))
+    const name = several ? within(own, fitName(database)) : (own ?? fitName(database))
     return { name, options: { ...shared, database } }
   })
   // The one that the address names; what that is called may be a secret's part.
@@ -54,7 +53,7 @@ function within(prefix: string | null, name: string): string {
 
 function usualName(block: Block): string {
   const container = text(block, 'container')
-  return container === null ? 'postgres' : memberName(container)
+  return container === null ? 'postgres' : fitName(container)
 }
 
 function sharedOptions(block: Block, job: Block): Options {

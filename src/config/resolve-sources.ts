@@ -39,15 +39,17 @@ export function resolveSources(job: Block, owner: SourceOwner): readonly PlacedS
 
 function placedSources(block: Block, job: Block, owner: SourceOwner): readonly PlacedSource[] {
   const kind = text(block, 'type') ?? ''
+  const chosen = text(block, 'name')
   if (kind === 'volume') checkVolume(block)
   const found =
     kind === 'postgres'
       ? databasesOf(block, job)
-      : [{ name: text(block, 'name') ?? nameFor(kind, block), options: optionsOf(kind, block) }]
+      : [{ name: chosen ?? nameFor(kind, block), options: optionsOf(kind, block) }]
+  const named = chosen === null ? {} : ({ isNamed: true } as const)
   return found.map(({ name, options: own }) => {
     const { organization, app, id } = owner
     const group = groupOf({ organization, app, job: id, source: name })
-    return { block, source: { kind, name, group, options: own } }
+    return { block, source: { kind, name, group, options: own, ...named } }
   })
 }
 

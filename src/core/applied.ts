@@ -41,9 +41,21 @@ export function appliedAfter(desired: Desired, applied: Applied | null, now: Ins
         since: known?.scheduleMark === mark ? known.since : now,
         scheduleMark: mark,
         firstRun: known ? known.firstRun : job.firstRun === 'now',
+        sources: sourcesAfter(job, known, now),
       }
     }),
   }
+}
+
+/** A job that stands as it was applied had its sources from then on, whoever applied it. */
+function sourcesAfter(
+  job: DesiredJob,
+  known: AppliedJob | null,
+  now: Instant,
+): Readonly<Record<string, Instant>> {
+  const isSame = known?.sources === undefined && known?.fingerprint === job.fingerprint
+  const first = isSame ? known.since : now
+  return Object.fromEntries(job.sources.map(({ name }) => [name, known?.sources?.[name] ?? first]))
 }
 
 /** The same, with the first run of `job` taken. */

@@ -48,6 +48,8 @@ export type EventName =
   | 'restore.skipped'
   | 'restore.failed'
   | 'restore.released'
+  | 'restore.stranded'
+  | 'restore.abandoned'
   | 'notify.done'
   | 'notify.failed'
   | 'pass.failed'

@@ -43,6 +43,10 @@ export const METRICS = {
     'When the source of it that waits longest last succeeded; absent while one of them never did.',
     'job_id',
   ),
+  job_waiting_since_timestamp_seconds: gauge(
+    'Since when the source of it that waits longest for a success does so: since its last one, or since it was declared.',
+    'job_id',
+  ),
   job_last_attempt_timestamp_seconds: gauge(
     'When its newest attempt ended, well or not.',
     'job_id',

@@ -150,6 +150,10 @@ export interface DesiredSource {
   readonly name: string
   readonly group: GroupId
   readonly options: Options
+  /** Its name was chosen by whoever declared it: what it stands for goes by it as well. */
+  readonly isNamed?: true
+  /** It was there once and is no more: nothing is backed up, and what was can be restored. */
+  readonly isGone?: true
 }
 
 export interface JobTarget {
@@ -375,6 +379,8 @@ export interface Restore {
   readonly status: 'running' | 'success' | 'failed'
   readonly by: 'boot' | 'command'
   readonly instance: InstanceId
+  /** Mark of the data_dir that it was begun from, where several share a state; null where nobody else does. */
+  readonly home: string | null
   /** Where the data from before is kept, or null. */
   readonly previous: string | null
   readonly startedAt: Instant
@@ -404,4 +410,6 @@ export interface AppliedJob {
   readonly scheduleMark: string
   /** Whether a first run was asked for at creation and not taken yet. */
   readonly firstRun: boolean
+  /** When each source of it was first declared, by name; absent where a program before this one applied it. */
+  readonly sources?: Readonly<Record<string, Instant>>
 }

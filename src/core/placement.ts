@@ -1,4 +1,5 @@
 import type { Instance } from './fleet.ts'
+import { hash32 } from './hash32.ts'
 import type { DesiredJob, JobId, Millis } from './model.ts'
 
 /** What an instance knows when it asks whether a job is its to run. */
@@ -49,21 +50,10 @@ export function mayRun({ on }: Pick<DesiredJob, 'on'>, { name, labels }: Named):
 function preferred(job: JobId, daemons: readonly Named[]): string | null {
   let best: { readonly name: string; readonly weight: number } | null = null
   for (const { name } of daemons) {
-    const weight = weightOf(`${job}\n${name}`)
+    const weight = hash32(`${job}\n${name}`)
     if (best === null || weight > best.weight || (weight === best.weight && name < best.name)) {
       best = { name, weight }
     }
   }
   return best?.name ?? null
-}
-
-/** FNV-1a of 32 bits, its bits mixed once more as MurmurHash3 does at its end. */
-function weightOf(text: string): number {
-  let hash = 0x811c9dc5
-  for (let index = 0; index < text.length; index++) {
-    hash = Math.imul(hash ^ text.charCodeAt(index), 0x01000193)
-  }
-  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b)
-  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35)
-  return (hash ^ (hash >>> 16)) >>> 0
 }

@@ -1,5 +1,6 @@
 import type { BackupAction, SkipAction } from './action.ts'
 import { scheduleMark } from './applied.ts'
+import { livingSources } from './members.ts'
 import type { Backup, DesiredJob, DesiredSource, Instant, Restore } from './model.ts'
 import { byText } from './order.ts'
 import { isOpen } from './plan-attempts.ts'
@@ -141,7 +142,7 @@ function owedSources(
   from: Instant | null,
   attemptsOf: (source: DesiredSource) => readonly Backup[] | null,
 ): Owed | null {
-  const ready = job.sources.flatMap((source) => {
+  const ready = livingSources(job).flatMap((source) => {
     const attempts = attemptsOf(source)
     if (attempts === null || scene.isBeingRestored(source.group)) return []
     if (attempts.some((one) => one.status === 'success' || isOpen(one.status))) return []

@@ -1,5 +1,6 @@
 import { archiveOfManifest, archiveOfPin, PLACE_KEY } from './archive-key.ts'
 import type { Pause } from './fleet.ts'
+import { livingSources } from './members.ts'
 import type {
   Backup,
   BackupStatus,
@@ -91,6 +92,8 @@ export interface RestoreStatus {
   readonly id: string
   readonly reference: string
   readonly status: 'running' | 'success' | 'failed'
+  /** Of one that runs: whether whoever began it lives. */
+  readonly alive: boolean
   readonly to: string
   readonly startedAt: Instant
   /** Where the data from before is kept until then. */
@@ -123,10 +126,11 @@ export function statusOf(
     restores: restores
       .filter((one) => one.inPlace && one.status !== 'failed' && !one.released)
       .toSorted(oldestFirst)
-      .map(({ id, reference, status, to, startedAt, previous }) => ({
+      .map(({ id, reference, status, instance, to, startedAt, previous }) => ({
         id,
         reference,
         status,
+        alive: observed.alive.has(instance),
         to,
         startedAt,
         previous,
@@ -176,7 +180,7 @@ const CONCERN: readonly BackupStatus[] = ['failed', 'skipped', 'running', 'pendi
 /** The newest attempt of each source, and of those the one that deserves a look first. */
 function worstOfNewest(job: DesiredJob, attempts: readonly Backup[]): Backup | null {
   const bySource = groupedBy(attempts, (one) => one.source)
-  const newest = job.sources.flatMap(({ name }) =>
+  const newest = livingSources(job).flatMap(({ name }) =>
     (bySource.get(name) ?? []).toSorted((a, b) => b.startedAt - a.startedAt).slice(0, 1),
   )
   const [worst] = newest.toSorted((a, b) => CONCERN.indexOf(a.status) - CONCERN.indexOf(b.status))
@@ -189,7 +193,7 @@ function oldestSuccess(job: DesiredJob, attempts: readonly Backup[]): Instant | 
     const at = finishedAt ?? startedAt
     if (status === 'success' && at > (newest.get(source) ?? 0)) newest.set(source, at)
   }
-  const times = job.sources.map(({ name }) => newest.get(name))
+  const times = livingSources(job).map(({ name }) => newest.get(name))
   if (times.length === 0 || times.includes(undefined)) return null
   return Math.min(...times.map((at) => at ?? 0)) as Instant
 }

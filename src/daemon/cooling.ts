@@ -2,9 +2,10 @@ const COOLDOWN = { first: 30_000, most: 30 * 60_000, busy: 2_000 } as const
 
 /**
  * `failed`: an action failed that is not in the history as a failed backup. `broke`: the turn itself
- * could not go on. `busy`: another process holds the job, or the state was away.
+ * could not go on. `busy`: another process holds the job, or the state was away. `full`: a target
+ * had no place for it; it stands in line.
  */
-export type TurnResult = 'well' | 'failed' | 'broke' | 'busy'
+export type TurnResult = 'well' | 'failed' | 'broke' | 'busy' | 'full'
 
 /** Until when a job gets no turn. */
 export interface Cooling {
@@ -15,7 +16,10 @@ export interface Cooling {
 }
 
 /** When a job is next given a turn after one that came to `result`. */
-export function cooled(before: Cooling | undefined, result: Exclude<TurnResult, 'well'>): Cooling {
+export function cooled(
+  before: Cooling | undefined,
+  result: Exclude<TurnResult, 'well' | 'full'>,
+): Cooling {
   const failures = (before?.failures ?? 0) + (result === 'busy' ? 0 : 1)
   const wait =
     result === 'busy'

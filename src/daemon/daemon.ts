@@ -4,17 +4,18 @@ import type { RestoreRequest } from '../core/observed.ts'
 import { lockDaemon } from '../leases/machine.ts'
 import { messageOf, reportOf } from '../lib/errors.ts'
 import type { World } from '../observe/world.ts'
-import { applyConfig } from './apply.ts'
 import { bootRestore, requestedRestore } from './boot.ts'
 import { createControl } from './controls.ts'
 import { createDispatch, type Dispatch } from './dispatch.ts'
 import { drain } from './drain.ts'
 import type { Face } from './face.ts'
+import { createMembersWatch, type MembersWatch } from './members.ts'
 import { recover } from './recover.ts'
-import { firstGeneration, type Generation, refuseUnavailable, reload } from './reload.ts'
+import { firstGeneration, refuseUnavailable } from './reload.ts'
+import { apply, type Running, startRunning, takeReload } from './running.ts'
 import { type Ambient, openSession, type Session } from './session.ts'
 import { createPost, createReminder, type Post, waking } from './side-work.ts'
-import { tellApplied, tellLoaded, tellRejected, tellReloaded, tellStarted } from './tell.ts'
+import { tellLoaded, tellStarted } from './tell.ts'
 import { createVitals, type Vitals } from './vitals.ts'
 import { createWake, type Wake } from './wake.ts'
 import { watchFiles } from './watch.ts'
@@ -71,9 +72,10 @@ async function runInside(
   const wake = createWake()
   await using session = await openSession(first.desired, waking(ambient, wake), 'daemon')
   using _lock = lockDaemon(join(first.desired.dataDir, 'leases'), session.instance)
-  const running = { generation: first, world: worldOf(session, first.desired, vitals) }
-  const world = () => running.world
   const lifetime = AbortSignal.any([orders.drain, orders.stop])
+  const worldOf = (desired: Desired) => countedWorld(session, desired, vitals)
+  const running = await startRunning(first, worldOf, lifetime)
+  const world = () => running.world
   const cut = new AbortController()
   const stop = AbortSignal.any([orders.stop, cut.signal])
   const dispatch = createDispatch({ world, wake, stop, vitals })
@@ -119,14 +121,14 @@ function telling(dispatch: Dispatch, session: Session): Pick<Dispatch, 'drain' |
 }
 
 /** The world as this config wants it, under leases that are counted. */
-function worldOf(session: Session, desired: Desired, vitals: Vitals): World {
+function countedWorld(session: Session, desired: Desired, vitals: Vitals): World {
   const world = session.world(desired)
   return { ...world, leases: vitals.counting(world.leases) }
 }
 
 /** All that a daemon's life needs to know, of which only `running` ever changes. */
 interface Life {
-  readonly running: { generation: Generation; world: World }
+  readonly running: Running
   readonly session: Session
   readonly ambient: Ambient
   readonly orders: Orders
@@ -152,10 +154,6 @@ async function prepare(
   if (request) await bootRestore(request, world, signal)
 }
 
-async function apply(world: World, signal: AbortSignal): Promise<void> {
-  tellApplied(await applyConfig(world, signal), world)
-}
-
 async function live(life: Life): Promise<'drained' | 'aborted'> {
   const { running, orders, lifetime, request, wake, vitals, dispatch, cut } = life
   const world = () => running.world
@@ -177,12 +175,13 @@ async function live(life: Life): Promise<'drained' | 'aborted'> {
   watchFiles(() => running.generation.desired.origin.files, lookAtConfig, lifetime)
   const reminder = createReminder(request, world)
   const post = createPost(world, lifetime)
+  const members = createMembersWatch({ running, wake, lifetime })
   vitals.enter(lifetime.aborted ? 'draining' : 'working')
   while (!lifetime.aborted) {
     const reloading = changed
     changed = false
     vitals.turn()
-    const how = await pass(life, { dispatch, reloading, reminder, post })
+    const how = await pass(life, { dispatch, reloading, reminder, post, members })
     vitals.turn()
     if (reloading && how === 'again') changed = true
     if (!lifetime.aborted) await dispatch.pause(changed ? SOON : null)
@@ -196,16 +195,20 @@ interface Pass {
   readonly reloading: boolean
   readonly reminder: () => void
   readonly post: Post
+  readonly members: MembersWatch
 }
 
 /** One look at everything. Nothing that goes wrong in it ends the daemon; `again` asks for another soon. */
 async function pass(
   life: Life,
-  { dispatch, reloading, reminder, post }: Pass,
+  { dispatch, reloading, reminder, post, members }: Pass,
 ): Promise<'done' | 'again'> {
   const { ambient, lifetime, running } = life
   try {
-    const how = reloading ? await takeReload(life) : 'kept'
+    const how = reloading ? await takeReload(running, ambient, lifetime) : 'kept'
+    const other = members.take()
+    if (other) running.world = running.worldOf(other)
+    members.lookWhenDue()
     if (how === 'taken') dispatch.askInventory()
     await dispatch.pass()
     post.deliver()
@@ -224,33 +227,4 @@ async function pass(
     }
     return lifetime.aborted ? 'done' : 'again'
   }
-}
-
-/** `taken`: another config runs now. */
-async function takeReload(life: Life): Promise<'taken' | 'kept' | 'unsettled'> {
-  const { running, session, ambient, lifetime, vitals } = life
-  const found = await reload(running.generation, ambient, lifetime)
-  if (found.kind === 'unsettled') return 'unsettled'
-  if (found.kind === 'unchanged') {
-    if (running.world.news('config.rejected', '')) {
-      const { origin } = running.generation.desired
-      tellReloaded('the config is again the one that runs', origin, ambient.report)
-    }
-    return 'kept'
-  }
-  if (found.kind === 'rejected') {
-    if (running.world.news('config.rejected', `${found.mark} ${messageOf(found.error)}`)) {
-      tellRejected(found.error, ambient.report)
-    }
-    // It may name a secret file that is not there yet, and that nobody watches.
-    return 'unsettled'
-  }
-  const world = worldOf(session, found.generation.desired, vitals)
-  await apply(world, lifetime)
-  running.generation = found.generation
-  running.world = world
-  world.news('config.rejected', '')
-  const { origin } = found.generation.desired
-  tellReloaded(`reloaded ${origin.path}`, origin, ambient.report)
-  return 'taken'
 }

@@ -1,23 +1,14 @@
-import type { Action, ActionKind } from '../core/action.ts'
-import type { Instant, JobId } from '../core/model.ts'
+import type { JobId } from '../core/model.ts'
+import { areUrgent, beginning, type Due, LONGEST_SLEEP } from './begin.ts'
 import { createEmptying, type Emptying } from './emptying.ts'
+import { createLine } from './line.ts'
 import { createLooking, type Look } from './looking.ts'
 import { createPlacing } from './placing.ts'
 import { createStock, type Surroundings } from './stock.ts'
-import { EVERY_KIND } from './turn.ts'
-import { createWorkers, makeRoom } from './workers.ts'
+import { createWorkers } from './workers.ts'
 
-/** A clock that was set is noticed after this long at the latest. */
-const LONGEST_SLEEP = 15_000
 /** However soon something is due that could not be begun; the end of a turn ends the wait. */
 const SHORTEST_SLEEP = 1_000
-/** A slot that comes while its job runs is recorded as skipped within this. */
-const LOOK_WHILE_RUNNING = 5_000
-
-/** What is not about files of one host, or has asked before. */
-const WITHOUT_BACKUPS: ReadonlySet<ActionKind> = new Set(
-  [...EVERY_KIND].filter((kind) => !['backup', 'skip', 'release'].includes(kind)),
-)
 
 /** What the loop knows between passes; lost at a restart without harm. */
 export interface Dispatch extends Emptying {
@@ -31,50 +22,21 @@ export interface Dispatch extends Emptying {
 
 /** Gives turns to jobs, as many at once as `limits.concurrency` says. */
 export function createDispatch(surroundings: Surroundings): Dispatch {
-  const { world, wake, stop, vitals } = surroundings
+  const { world, wake, stop } = surroundings
   const wanted = new Set<JobId>()
-  const workers = createWorkers((job) => {
+  const hurry = (job: JobId) => {
     agenda.hurry(job)
     wake.wake()
-  })
+  }
+  const workers = createWorkers(hurry)
   const { running } = workers
   const stock = createStock(surroundings, wanted)
   const { cut, ...emptying } = createEmptying(running, stock, wake)
-  const { look, agenda } = createLooking({ world, workers: running, wanted, vitals })
+  const looking = { ...surroundings, workers: running, wanted, askInventory: stock.ask }
+  const { look, agenda } = createLooking(looking)
   const placing = createPlacing()
-
-  const putOff = (job: JobId, millis: number): 'gone-on' => {
-    const now = world().now()
-    agenda.set(job, (now + millis) as Instant, now)
-    return 'gone-on'
-  }
-
-  /** Starts what may be started; `full` when there is no room for more. */
-  const begin = async ({ job, actions, isLeft }: Due): Promise<'gone-on' | 'full'> => {
-    const isUrgent = areUrgent(actions)
-    const worker = workers.of(job, world())
-    if (worker && isUrgent) makeRoom([worker])
-    if (worker) return putOff(job, LOOK_WHILE_RUNNING)
-    const rest = workers.restOf(job, isUrgent ? 'urgent' : 'patient')
-    // What makes it wait may spare the slot that comes meanwhile.
-    if (rest > 0) return putOff(job, Math.min(rest, LONGEST_SLEEP))
-    const current = world()
-    const patience = isUrgent ? await placing.patience(job, current) : 0
-    if (patience > 0) return putOff(job, patience)
-    if (running.size >= current.desired.limits.concurrency) {
-      if (isUrgent || isLeft) makeRoom([...running.values()])
-      return 'full'
-    }
-    wanted.delete(job)
-    putOff(job, LOOK_WHILE_RUNNING)
-    const onHeld = async () => !isUrgent || (await placing.settle(job, current))
-    // What an inventory saw may be done by now; what the state tells is not.
-    // Where others may be rather to run it, its source is touched only by who has asked whether it is its own.
-    const kinds = isUrgent || current.fleet === null ? EVERY_KIND : WITHOUT_BACKUPS
-    const request = { job, isOwed: isLeft || actions.length > 0, onHeld, kinds }
-    workers.start(request, current, AbortSignal.any([stop, cut()]))
-    return 'gone-on'
-  }
+  const line = createLine(hurry)
+  const begin = beginning({ world, stop, workers, agenda, placing, line, wanted, cut })
 
   return {
     ...emptying,
@@ -83,6 +45,7 @@ export function createDispatch(surroundings: Surroundings): Dispatch {
       stock.takeWhenDue()
       const looked = await look(stop)
       placing.renew(looked)
+      line.renew(looked, world().desired)
       for (const due of inOrder(looked)) {
         // Told to drain while it looked: nothing is begun any more.
         if (emptying.isDraining() || (await begin(due)) === 'full') return
@@ -97,17 +60,6 @@ export function createDispatch(surroundings: Surroundings): Dispatch {
     },
     askInventory: stock.ask,
   }
-}
-
-function areUrgent(actions: readonly Action[]): boolean {
-  return actions.some(({ kind }) => kind === 'backup')
-}
-
-/** A job that wants a turn. */
-interface Due {
-  readonly job: JobId
-  readonly actions: readonly Action[]
-  readonly isLeft: boolean
 }
 
 /** What was left behind, then backups that are due, then what can wait. */

@@ -1,5 +1,5 @@
 import { act, type JobOwned } from '../act/act.ts'
-import type { Action } from '../core/action.ts'
+import type { Action, ActionKind } from '../core/action.ts'
 import type { Instant, JobId, TargetId } from '../core/model.ts'
 import type { Observed } from '../core/observed.ts'
 import { groupedBy } from '../core/order.ts'
@@ -148,8 +148,10 @@ function tellPostures(actions: readonly Action[], world: World): void {
   }
 }
 
+const ORPHANED: ReadonlySet<ActionKind> = new Set(['abandon', 'adopt', 'missing', 'debris'])
+
 function isOrphan(action: Action): action is JobOwned {
-  return action.kind === 'adopt' || action.kind === 'missing' || action.kind === 'debris'
+  return ORPHANED.has(action.kind)
 }
 
 function driftOf(actions: readonly Action[]): Readonly<Record<string, number>> {

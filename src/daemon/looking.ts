@@ -9,12 +9,20 @@ import { ownersIn } from '../core/owner.ts'
 import { plan } from '../core/plan.ts'
 import { observe } from '../observe/observe.ts'
 import type { World } from '../observe/world.ts'
-import type { OpenWork, Pulse } from '../state/store.ts'
+import type { Pulse } from '../state/store.ts'
 import { type Agenda, createAgenda } from './agenda.ts'
 import { agreeOnConfig } from './apply.ts'
+import {
+  declaredAmong,
+  isAttempt,
+  jobsOf,
+  orphansIn,
+  runsToEnd,
+  watchForStrays,
+} from './orphans.ts'
 import { recoverRestores, recoverRuns } from './recover.ts'
+import type { Surroundings } from './stock.ts'
 import { EVERY_KIND } from './turn.ts'
-import type { Vitals } from './vitals.ts'
 
 /** What jobs are owed, by the history alone. */
 export type Owed = ReadonlyMap<JobId, readonly Action[]>
@@ -34,20 +42,22 @@ export interface Looking {
   readonly agenda: Agenda
 }
 
-export interface LookingParts {
-  readonly world: () => World
+export interface LookingParts extends Pick<Surroundings, 'world' | 'vitals'> {
   /** Jobs with a turn under way. */
-  readonly workers: Pick<ReadonlyMap<JobId, unknown>, 'has' | 'keys'>
+  readonly workers: Pick<ReadonlyMap<JobId, unknown>, 'keys'>
   /** Jobs that an inventory found work for. */
   readonly wanted: ReadonlySet<JobId>
-  readonly vitals: Pick<Vitals, 'looked'> | undefined
+  /** What was left behind of jobs that are declared no more is settled by a look at whole targets. */
+  readonly askInventory: () => void
 }
 
 /** Remembers from pass to pass when to look at which job. */
-export function createLooking({ world, workers, wanted, vitals }: LookingParts): Looking {
+export function createLooking(parts: LookingParts): Looking {
+  const { world, workers, wanted, vitals, askInventory } = parts
   const agenda = createAgenda()
   const changeIn = watchForChanges()
   const movedOn = watchForEnds()
+  const hasNewStrays = watchForStrays()
   return {
     agenda,
     async look(signal) {
@@ -62,8 +72,9 @@ export function createLooking({ world, workers, wanted, vitals }: LookingParts):
       vitals?.looked(NOTHING)
       const orphans = await orphansIn(pulse, atWork, current)
       if (orphans.some(({ kind }) => kind === 'restore')) await recoverRestores(current, signal)
-      const runs = orphans.filter(({ kind }) => kind === 'run')
+      const runs = runsToEnd(orphans)
       if (runs.length > 0) await recoverRuns(runs, current, signal)
+      if (hasNewStrays(orphans, current.desired)) askInventory()
       const change = changeIn(current.desired, pulse)
       if (change !== null) {
         await agreeOnConfig(current, signal)
@@ -72,18 +83,20 @@ export function createLooking({ world, workers, wanted, vitals }: LookingParts):
       }
       // What has ended may be owed again, and whoever ran it may be gone by then.
       for (const job of movedOn(pulse)) agenda.hurry(job)
-      const asked = new Set([...agenda.due(current.now()), ...wanted, ...jobsOf(orphans)])
+      const owing = declaredAmong([...wanted, ...jobsOf(orphans)], current.desired)
+      const asked = new Set([...agenda.due(current.now()), ...owing])
       if (asked.size === 0) return { asked, owed: new Map(), left: asked }
       const observed = await observeJobs(asked, current, signal)
       vitals?.looked(observed.history)
-      const owed = await owedBy({ asked, observed, workers }, current)
+      const owed = await owedBy({ asked, observed, atWork }, current)
       putOff(agenda, { asked, observed, owed }, current)
       // Only a look at the targets, under the lease, tells what became of an attempt: the history
       // alone asks for nothing while its archive may be there.
-      const begun = jobsOf(orphans.filter(({ kind }) => kind === 'backup'))
-      const declared = current.desired.jobs.filter(({ id }) => begun.has(id))
-      const left = new Set(declared.map(({ id }) => id))
-      const found = [...left, ...wanted].map((job): [JobId, readonly Action[]] => [job, []])
+      const begun = jobsOf(orphans.filter(isAttempt))
+      const left = new Set(declaredAmong(begun, current.desired))
+      const found = [...left, ...owing.filter((job) => wanted.has(job))].map(
+        (job): [JobId, readonly Action[]] => [job, []],
+      )
       return { asked, owed: new Map([...found, ...owed]), left }
     },
   }
@@ -126,30 +139,6 @@ function watchForEnds(): (pulse: Pulse) => readonly JobId[] {
   }
 }
 
-function jobsOf(open: readonly OpenWork[]): ReadonlySet<JobId> {
-  return new Set(open.flatMap(({ job }) => job ?? []))
-}
-
-/**
- * What somebody began who is gone; and what this instance began and is not at any more: the state was
- * away when it came to its end.
- */
-async function orphansIn(
-  { open }: Pulse,
-  atWork: ReadonlySet<JobId>,
-  { leases }: World,
-): Promise<readonly OpenWork[]> {
-  const alive = new Map<string, boolean>()
-  for (const { instance } of open) {
-    if (!alive.has(instance)) alive.set(instance, await leases.isAlive(instance))
-  }
-  return open.filter(({ kind, job, instance }) =>
-    instance === leases.instance
-      ? kind !== 'restore' && job !== null && !atWork.has(job)
-      : alive.get(instance) === false,
-  )
-}
-
 /** Beyond this, to name the jobs costs more than to read what else there is. */
 const NAMED = 2000
 
@@ -173,7 +162,7 @@ interface Looked {
 }
 
 async function owedBy(
-  { asked, observed, workers }: Looked & Pick<LookingParts, 'workers'>,
+  { asked, observed, atWork }: Looked & { readonly atWork: ReadonlySet<JobId> },
   world: World,
 ): Promise<Owed> {
   const owed = new Map<JobId, Action[]>()
@@ -184,7 +173,7 @@ async function owedBy(
     const owner = ownerOf(action)
     if (owner === null || !asked.has(owner) || !EVERY_KIND.has(action.kind)) continue
     // Its job holds the lease and runs: the slot is recorded from here, not under that lease.
-    if (action.kind === 'skip' && workers.has(owner)) await skip(action, world)
+    if (action.kind === 'skip' && atWork.has(owner)) await skip(action, world)
     else owed.set(owner, [...(owed.get(owner) ?? []), action])
   }
   return owed

@@ -10,6 +10,7 @@ import type { SlotLock } from '../leases/slot-lock.ts'
 import type { Fleet } from '../observe/fleet.ts'
 import { newId } from '../platform/ids.ts'
 import type { Store } from '../state/store.ts'
+import { homeOf } from './home.ts'
 import type { Ambient } from './session.ts'
 
 export interface LeasesRequest {
@@ -39,6 +40,7 @@ export async function openLeases(request: LeasesRequest): Promise<OpenedLeases> 
     const tellDraining = async () => {}
     return { instance, leases, fleet: null, slots: null, state: null, tellDraining }
   }
+  const home = await homeOf(desired.dataDir, ambient.now())
   let self = instanceOf(instance, request)
   const { report, now } = ambient
   const { redis, deployment } = desired
@@ -57,6 +59,7 @@ export async function openLeases(request: LeasesRequest): Promise<OpenedLeases> 
     leases,
     fleet: {
       self: () => self,
+      home,
       instances: () => store.instances(),
       clock: () => leases.state().skew,
     },

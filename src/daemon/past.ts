@@ -4,6 +4,8 @@ import type { Backup, Bytes, DesiredJob, Instant, Millis } from '../core/model.t
 export interface JobPast {
   /** When the source that waits longest last succeeded; null when one of them never did. */
   readonly lastSuccessAt: Instant | null
+  /** When each source that ever did last succeeded, by name. */
+  readonly successes: ReadonlyMap<string, Instant>
   /** When the newest attempt that ended did. */
   readonly lastAttemptAt: Instant | null
   /** How long the newest attempts of all its sources took together. */
@@ -61,6 +63,7 @@ function sumUp(sources: readonly SourcePast[]): JobPast {
   const ends = (some: readonly Backup[]) => some.map((one) => one.finishedAt ?? one.startedAt)
   const hasAll = sources.length > 0 && successes.length === sources.length
   return {
+    successes: new Map(successes.map((one) => [one.source, one.finishedAt ?? one.startedAt])),
     lastSuccessAt: hasAll ? (Math.min(...ends(successes)) as Instant) : null,
     lastAttemptAt: attempts.length > 0 ? (Math.max(...ends(attempts)) as Instant) : null,
     lastDuration: attempts.length > 0 ? (sum(attempts.map(durationOf)) as Millis) : null,

@@ -10,7 +10,16 @@ import { hold, holdPatiently } from '../leases/lease.ts'
 import { LeaseBusy, messageOf, reportOf } from '../lib/errors.ts'
 import { unlessAborted, withTimeLimit } from '../lib/limits.ts'
 import type { World } from '../observe/world.ts'
-import type { JournalEntry, OpenWork } from '../state/store.ts'
+import type { JournalEntry, OpenWork, RestoreEnd } from '../state/store.ts'
+import {
+  type Abandoned,
+  abandonedOf,
+  forgetAbandoned,
+  forgetStranded,
+  hostOf,
+  isAbandonedHere,
+  tellStranded,
+} from './stranded.ts'
 
 /**
  * Finishes or takes back what a crash cut short: swaps before anything else reads the sources, then
@@ -80,13 +89,21 @@ async function recoverRestoresAlone(world: World): Promise<void> {
     const error = 'the process that ran it ended without a word; nothing was replaced'
     const ended = { status: 'failed', finishedAt: world.now(), error, previous: null } as const
     await sweepRestore(restore, world)
-    await world.store.closeRestore(restore.id, ended)
+    await close(restore, ended, world)
     await tellRecovered(
       { ...restore, ...ended },
       `the restore of ${restore.key} failed: ${error}`,
       world,
     )
   }
+  for (const restore of restores.elsewhere) await tellStranded(restore, world)
+}
+
+/** A person who abandoned it as its host came back was late. */
+async function close({ id }: Restore, ended: RestoreEnd, world: World): Promise<void> {
+  await world.store.closeRestore(id, ended)
+  await forgetStranded(id, world)
+  await forgetAbandoned(id, world)
 }
 
 /** No attempt of theirs may be left for the plan to settle: then nobody else ends them. */
@@ -106,26 +123,21 @@ async function openRestores(world: World) {
   const isOfThisHost = await hostOf(world)
   const notOurs = new Set<string>()
   const dead: Restore[] = []
+  const elsewhere: Restore[] = []
   for (const restore of restores) {
     if (restore.status !== 'running') continue
-    const isLeft = isOfThisHost(restore) && !(await world.leases.isAlive(restore.instance))
-    if (isLeft) dead.push(restore)
-    else notOurs.add(restore.id)
+    const isLeft = !(await world.leases.isAlive(restore.instance))
+    if (isLeft && isOfThisHost(restore)) {
+      dead.push(restore)
+      continue
+    }
+    notOurs.add(restore.id)
+    if (isLeft) elsewhere.push(restore)
   }
   const swapped = new Set(
     (await world.store.journal()).map((entry) => (entry.kind === 'swap' ? entry.restore : null)),
   )
-  return { notOurs, dead: dead.filter(({ id }) => !swapped.has(id)) }
-}
-
-/** What another host began is about paths of that host: its own instance puts it in order. */
-async function hostOf({ fleet }: World): Promise<(restore: Restore) => boolean> {
-  if (fleet === null) return () => true
-  const { name } = fleet.self()
-  const ours = new Set(
-    (await fleet.instances()).flatMap((one) => (one.name === name ? one.id : [])),
-  )
-  return ({ instance }) => ours.has(instance)
+  return { notOurs, elsewhere, dead: dead.filter(({ id }) => !swapped.has(id)) }
 }
 
 /** The entry stays and is tried again; until then nothing of that source is touched. */
@@ -155,11 +167,43 @@ async function finishSwap(
   if (open) {
     const { openJournal } = store
     const realm = await realmOf({ ...open, previous: entry.previous }, world)
-    const how = await recoverSwap(entry, { openJournal, closeJournal: async () => {} }, realm)
+    const how = await recoverSwap(entry, { openJournal, closeJournal: async () => {} }, { realm })
     await sweepRestore(open, world)
     await closeRecovered({ entry, restore: open, how: how.kind }, world)
+  } else {
+    const abandoned = await abandonedOf(entry.restore, world)
+    if (abandoned && !isAbandonedHere(abandoned, world)) return
+    if (abandoned) await settleAbandoned(entry, abandoned, world)
   }
   await store.closeJournal(entry.id)
+}
+
+/** Its host is back after all. What stands in the history stays: a person said so, and others went by it. */
+async function settleAbandoned(
+  entry: Extract<JournalEntry, { kind: 'swap' }>,
+  { restore }: Abandoned,
+  world: World,
+): Promise<void> {
+  const { openJournal } = world.store
+  const realm = await realmOf({ ...restore, previous: entry.previous }, world)
+  const late = { openJournal, closeJournal: async () => {} }
+  const how = await recoverSwap(entry, late, { realm, wanted: 'back' })
+  await sweepRestore(restore, world)
+  const where = entry.previous === null ? '' : `, that from before is kept at ${entry.previous}`
+  const message =
+    how.kind === 'forward'
+      ? `the restore of ${restore.key} into ${restore.to} was abandoned after its data was in place here: it stays${where}`
+      : `took back the restore of ${restore.key} into ${restore.to}, which was abandoned: the data from before is in place`
+  world.report({
+    event: 'restore.abandoned',
+    level: 'warn',
+    message,
+    key: restore.key,
+    ...(restore.job === null ? {} : { job: restore.job }),
+    ...(restore.source === null ? {} : { source: restore.source }),
+    detail: { restore: restore.id, swap: how.kind, previous: entry.previous },
+  })
+  await forgetAbandoned(restore.id, world)
 }
 
 interface Recovered {
@@ -176,7 +220,7 @@ async function closeRecovered({ entry, restore, how }: Recovered, world: World):
     error: done ? null : 'cut short by a crash: the data from before is in place',
     previous: done ? entry.previous : null,
   } as const
-  await world.store.closeRestore(entry.restore, ended)
+  await close(restore, ended, world)
   const message = done
     ? 'finished a restore that a crash had cut short'
     : 'took back a restore that a crash had cut short: the data from before is in place'

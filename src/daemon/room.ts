@@ -1,4 +1,4 @@
-import type { JobId } from '../core/model.ts'
+import type { JobId, TargetId } from '../core/model.ts'
 import { sortedBy } from '../core/order.ts'
 import type { Busy, Lease } from '../leases/lease.ts'
 import { declaredJob, declaredTarget, type World } from '../observe/world.ts'
@@ -10,11 +10,16 @@ export interface Room extends AsyncDisposable {
   readonly signal: AbortSignal
 }
 
+/** No place on one of the targets. */
+export interface Full extends Busy {
+  readonly target: TargetId
+}
+
 /**
  * Takes a place for the job on each of its targets that bounds how many write there at once, over all
  * instances: each place is a lease. Answers at once; `busy` when one target is full.
  */
-export async function takeRoom(id: JobId, world: World): Promise<Room | Busy> {
+export async function takeRoom(id: JobId, world: World): Promise<Room | Full> {
   const { desired, leases } = world
   // In one order, so that no two jobs wait for each other's last place.
   const targets = sortedBy(declaredJob(desired, id).targets, ({ target }) => target)
@@ -29,7 +34,7 @@ export async function takeRoom(id: JobId, world: World): Promise<Room | Busy> {
       const place = await takePlace(`target:${target}`, concurrency, leases)
       if (place.kind === 'busy') {
         await letGo()
-        return place
+        return { ...place, target }
       }
       taken.push(place)
     }

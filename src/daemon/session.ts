@@ -10,6 +10,7 @@ import { messageOf, reportOf, StateRefused } from '../lib/errors.ts'
 import type { Plugins, Progress, World } from '../observe/world.ts'
 import { newId } from '../platform/ids.ts'
 import { openStore } from '../state/open.ts'
+import type { Store } from '../state/store.ts'
 import { type Throttle, throttle } from '../stream/throttle.ts'
 import { openLeases } from './open-leases.ts'
 
@@ -27,6 +28,7 @@ export interface Ambient {
 /** An opened data_dir: the state, the leases, and a world for each config that comes along. */
 export interface Session extends AsyncDisposable {
   readonly instance: InstanceId
+  readonly store: Store
   /** How the leases stand, where several instances share them. */
   readonly leasesState: (() => LeasesState) | null
   /** Tells the others whether this instance takes slots. */
@@ -61,6 +63,7 @@ export async function openSession(
   const pace = onePace()
   return {
     instance,
+    store,
     leasesState: shared.state,
     tellDraining: shared.tellDraining,
     world: (wanted) => ({

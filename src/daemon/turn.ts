@@ -1,7 +1,7 @@
 import { act, type Deed, type JobOwned } from '../act/act.ts'
 import { finishDeletes, openDeletes } from '../act/finish-deletes.ts'
 import type { Action, ActionKind } from '../core/action.ts'
-import type { JobId } from '../core/model.ts'
+import type { JobId, TargetId } from '../core/model.ts'
 import { narrowObserved } from '../core/narrow.ts'
 import type { Observed } from '../core/observed.ts'
 import { ownersIn } from '../core/owner.ts'
@@ -10,7 +10,7 @@ import { holdPatiently, type Lease, type Turn } from '../leases/lease.ts'
 import { messageOf, reportOf } from '../lib/errors.ts'
 import { observe } from '../observe/observe.ts'
 import type { World } from '../observe/world.ts'
-import { takeRoom } from './room.ts'
+import { type Full, takeRoom } from './room.ts'
 
 /** Observing, planning and acting again after this many backups would be a loop of our own making. */
 const ROUNDS = 6
@@ -25,6 +25,8 @@ export interface TurnRequest {
   readonly pruneConfirmed: boolean
   /** Ends work that can wait: a verify gives way to a due backup and to a drain. */
   readonly giveWay: AbortSignal
+  /** Hears of the target that is full, or null once there is a place on each. */
+  readonly onRoom?: (full: TargetId | null) => void
   /** Asked under the lease: false leaves the job to somebody else. */
   readonly onHeld?: () => Promise<boolean>
   /** Hears of each planned action as it begins. */
@@ -46,9 +48,10 @@ export async function takeTurn(
   request: TurnRequest,
   world: World,
   signal: AbortSignal,
-): Promise<Turn<readonly Outcome[]>> {
+): Promise<Turn<readonly Outcome[]> | Full> {
   const asked = { leases: world.leases, patience: request.patience }
   const room = await takeRoom(request.job, world)
+  request.onRoom?.(room.kind === 'busy' ? room.target : null)
   if (room.kind === 'busy') return room
   await using _room = room
   const roomy = AbortSignal.any([signal, room.signal])

@@ -1,9 +1,9 @@
 import type { Report } from '../core/event.ts'
-import type { Copy, DesiredJob, Instant } from '../core/model.ts'
+import type { DesiredJob, Instant } from '../core/model.ts'
 import type { History } from '../core/observed.ts'
 import type { Lease, Leases } from '../leases/lease.ts'
 import { unlessAborted } from '../lib/limits.ts'
-import type { Store } from '../state/store.ts'
+import type { Store, Verdict } from '../state/store.ts'
 import type { Inventory } from './inventory.ts'
 import { createPast, type Past } from './past.ts'
 import { createTally, type Tally, type Tallying } from './tally.ts'
@@ -129,10 +129,10 @@ function followPast(tallying: Tallying): {
   let reading: Promise<Past> | null = null
   const readFirst = async (store: Store, jobs: readonly DesiredJob[]): Promise<Past> => {
     try {
-      const { backups, copies } = await store.history({ depth: 'recent', jobs: null })
+      const { backups } = await store.history({ depth: 'recent', jobs: null })
+      learnVerified(tallying, await store.verdicts(), jobs)
       past = createPast()
       past.learn(backups)
-      learnVerified(tallying, copies, jobs)
       return past
     } finally {
       reading = null
@@ -149,18 +149,17 @@ function followPast(tallying: Tallying): {
   }
 }
 
-/** What was verified before this process began: of each source and target, the newest copy that was. */
+/** What was verified before this process began: of each job and target, what was verified last. */
 function learnVerified(
   { remember }: Tallying,
-  copies: readonly Copy[],
+  verdicts: readonly Verdict[],
   jobs: readonly DesiredJob[],
 ): void {
   const owners = new Map(jobs.flatMap(({ id, sources }) => sources.map(({ group }) => [group, id])))
-  const newestFirst = copies.toSorted((one, other) => other.takenAt - one.takenAt)
-  for (const { group, target, status, verify, verifiedAt, takenAt } of newestFirst) {
+  const newestFirst = verdicts.toSorted((one, other) => other.at - one.at)
+  for (const { group, target, isWell, at } of newestFirst) {
     const job = owners.get(group)
-    if (job === undefined || status !== 'complete' || verify === 'never') continue
-    remember(job, target, { isWell: verify === 'ok', at: verifiedAt ?? takenAt })
+    if (job !== undefined) remember(job, target, { isWell, at })
   }
 }
 

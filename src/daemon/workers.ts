@@ -4,6 +4,7 @@ import { Interrupted, LeaseLost, messageOf, reportOf, StateRefused } from '../li
 import type { World } from '../observe/world.ts'
 import { type Cooling, cooled, restOf, type TurnResult } from './cooling.ts'
 import type { Worker } from './emptying.ts'
+import type { Asking } from './line.ts'
 import { tellBroken } from './stock.ts'
 import { type Outcome, PATIENT, type TurnRequest, takeTurn } from './turn.ts'
 
@@ -12,6 +13,7 @@ export interface Owing {
   readonly job: JobId
   /** Whether it is known to be owed something; a turn that then does nothing came to nothing. */
   readonly isOwed: boolean
+  readonly asking: Asking
   readonly onHeld: () => Promise<boolean>
   /** What may be done in it. */
   readonly kinds: ReadonlySet<ActionKind>
@@ -42,20 +44,22 @@ export function createWorkers(ended: (job: JobId) => void): Workers {
       const former = desired.jobs.find(({ id }) => id === job)?.renamedFrom
       return former ? running.get(former) : undefined
     },
-    start({ job, isOwed, onHeld, kinds }, world, stop) {
+    start({ job, isOwed, asking, onHeld, kinds }, world, stop) {
       const giveWay = new AbortController()
       let doing: ActionKind | null = null
       const onBegin = (kind: ActionKind) => {
         doing = kind
       }
-      const asked = { job, giveWay: giveWay.signal, onBegin, onHeld, isOwed, kinds }
+      const { onRoom } = asking
+      const asked = { job, giveWay: giveWay.signal, onRoom, onBegin, onHeld, isOwed, kinds }
       const done = turn(asked, world, stop)
         .then((result) => {
           if (result === 'well') cooling.delete(job)
-          else cooling.set(job, cooled(cooling.get(job), result))
+          else if (result !== 'full') cooling.set(job, cooled(cooling.get(job), result))
         })
         .finally(() => {
           running.delete(job)
+          asking.over()
           ended(job)
         })
       running.set(job, { done, giveWay, isPatient: () => doing !== null && PATIENT.has(doing) })
@@ -71,11 +75,12 @@ export function makeRoom(workers: readonly Worker[]): void {
   patient[0]?.giveWay.abort(new Interrupted('a backup is due'))
 }
 
+type Asked = Pick<TurnRequest, 'job' | 'giveWay' | 'onBegin' | 'onHeld' | 'kinds'> &
+  Pick<Owing, 'isOwed'> &
+  Pick<Asking, 'onRoom'>
+
 async function turn(
-  {
-    isOwed,
-    ...asked
-  }: Pick<TurnRequest, 'job' | 'giveWay' | 'onBegin' | 'onHeld' | 'kinds'> & Pick<Owing, 'isOwed'>,
+  { isOwed, ...asked }: Asked,
   world: World,
   stop: AbortSignal,
 ): Promise<TurnResult> {
@@ -89,7 +94,7 @@ async function turn(
     const result = await takeTurn(request, world, stop)
     // The state took it: the next refusal is news again, also in the same words.
     world.news(refusedKey(asked.job), '')
-    if (result.kind === 'busy') return 'busy'
+    if (result.kind === 'busy') return 'target' in result ? 'full' : 'busy'
     const failed = result.value.flatMap((one) =>
       one.kind === 'failed' && !(one.error instanceof Interrupted) ? [one] : [],
     )

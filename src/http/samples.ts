@@ -60,6 +60,7 @@ function ofJobs() {
     job_expected_interval_seconds: perJob(({ interval }) => inSeconds(interval)),
     job_rpo_seconds: perJob(({ job }) => (job.enabled ? inSeconds(job.objectives.rpo) : null)),
     job_last_success_timestamp_seconds: perJob(({ past }) => inSeconds(past?.lastSuccessAt)),
+    job_waiting_since_timestamp_seconds: perJob(({ waitingSince }) => inSeconds(waitingSince)),
     job_last_attempt_timestamp_seconds: perJob(({ past }) => inSeconds(past?.lastAttemptAt)),
     job_sources_failing: perJob(({ job, past }) => (job.enabled ? (past?.failing ?? null) : null)),
     job_last_attempt_duration_seconds: perJob(({ past }) => inSeconds(past?.lastDuration)),

@@ -1,6 +1,6 @@
 import type { InstanceSeen, Pause } from '../core/fleet.ts'
 import { expectedInterval } from '../core/interval.ts'
-import type { Desired, DesiredJob, Instant, Millis } from '../core/model.ts'
+import type { AppliedJob, Desired, DesiredJob, Instant, Millis } from '../core/model.ts'
 import type { Inside } from '../daemon/face.ts'
 import type { JobPast } from '../daemon/past.ts'
 import type { StateSeen } from '../daemon/vitals.ts'
@@ -22,6 +22,8 @@ export interface JobSeen {
   readonly interval: Millis | null
   /** Since when its slots are owed. */
   readonly since: Instant | null
+  /** Since when the source that waits longest for a success does so; null when that is not known. */
+  readonly waitingSince: Instant | null
 }
 
 interface Fleet {
@@ -37,7 +39,9 @@ const known = new WeakMap<Desired, Promise<Standing>>()
 
 interface Standing {
   readonly intervals: ReadonlyMap<DesiredJob, Millis | null>
-  readonly since: ReadonlyMap<string, Instant>
+  readonly applied: ReadonlyMap<string, AppliedJob>
+  /** When this process took the config. */
+  readonly takenAt: Instant
 }
 
 /** Looks at everything once. Never throws: what the state does not tell is left out. */
@@ -51,13 +55,33 @@ export async function look(inside: Inside): Promise<Seen> {
     orNull(inside.vitals.past(store, desired.jobs)),
     orNull(standingOf(inside)),
   ])
-  const jobs = desired.jobs.map((job) => ({
-    job,
-    past: past?.of(job) ?? null,
-    interval: standing?.intervals.get(job) ?? null,
-    since: standing?.since.get(job.id) ?? null,
-  }))
+  const jobs = desired.jobs.map((job) => {
+    const own = past?.of(job) ?? null
+    return {
+      job,
+      past: own,
+      interval: standing?.intervals.get(job) ?? null,
+      since: standing?.applied.get(job.id)?.since ?? null,
+      waitingSince: own && standing && waitingSince(job, own, standing),
+    }
+  })
   return { inside, now: now(), jobs, state, fleet }
+}
+
+/** A source that never succeeded waits since it was declared, in a job however old. */
+function waitingSince(
+  { id, sources }: DesiredJob,
+  { successes }: JobPast,
+  { applied, takenAt }: Standing,
+): Instant | null {
+  const known = applied.get(id)
+  if (known === undefined || sources.length === 0) return null
+  const declared = (name: string) =>
+    known.sources === undefined ? known.since : (known.sources[name] ?? takenAt)
+  const waits = sources.map(
+    ({ name }) => successes.get(name) ?? Math.max(known.since, declared(name)),
+  )
+  return Math.min(...waits) as Instant
 }
 
 async function fleetOf({ world }: Inside): Promise<Fleet> {
@@ -75,7 +99,7 @@ function standingOf(inside: Inside): Promise<Standing> {
   return standing
 }
 
-async function stand({ world }: Inside): Promise<Standing> {
+async function stand({ world, vitals }: Inside): Promise<Standing> {
   const { desired, store, now } = world()
   const applied = await store.applied()
   const intervals = new Map<DesiredJob, Millis | null>()
@@ -85,5 +109,6 @@ async function stand({ world }: Inside): Promise<Standing> {
     const { schedule, enabled } = job
     intervals.set(job, schedule && enabled ? expectedInterval(schedule, now()) : null)
   }
-  return { intervals, since: new Map(applied?.jobs.map(({ id, since }) => [id, since])) }
+  const takenAt = vitals.tally.config.takenAt ?? now()
+  return { intervals, applied: new Map(applied?.jobs.map((job) => [job.id, job])), takenAt }
 }

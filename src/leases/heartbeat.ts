@@ -15,7 +15,7 @@ export interface Skew {
 }
 
 export interface Heartbeat {
-  /** Renews the life of this instance, and every lease that it holds. Never throws. */
+  /** Renews the life of this instance, and every lease that it holds; nothing once it was stopped. Never throws. */
   beat(): Promise<void>
   /** Beats by itself from now on. */
   start(): void
@@ -42,7 +42,7 @@ export function heartbeat(options: HeartbeatOptions): Heartbeat {
   let skew: Skew | null = null
   let provenAt = performance.now()
   let timer: Timer | null = null
-  let underWay = Promise.resolve()
+  const underWay = new Set<Promise<void>>()
   let isStopped = false
 
   async function prove(mine: readonly Holding[]): Promise<boolean> {
@@ -75,12 +75,17 @@ export function heartbeat(options: HeartbeatOptions): Heartbeat {
     await Promise.all([living, ...mine.map((one) => extend(one, askedAt))])
   }
 
-  async function beat(): Promise<void> {
+  async function beatOnce(): Promise<void> {
     const mine = held().filter((one) => !one.isOver())
     const [isProven] = await Promise.all([prove(mine), vouch(mine)])
     // Only a lease that the database has just confirmed gets a new lock: in the meantime, another
     // instance may have had it, and be done.
     if (isProven && votes) await Promise.all(mine.map((one) => voteAgain(one, votes)))
+  }
+
+  async function beat(): Promise<void> {
+    // The row of an instance that has taken leave would say that it lives.
+    if (!isStopped) await among(underWay, beatOnce())
   }
 
   /** Sooner again while the database is away, so that what waits for it goes on. */
@@ -89,7 +94,7 @@ export function heartbeat(options: HeartbeatOptions): Heartbeat {
     const pause = from + limits.ttl / (isWell ? 3 : 15) - performance.now()
     timer = startTimer(Math.max(pause, limits.ttl / 60), () => {
       const startedAt = performance.now()
-      underWay = beat().then(() => {
+      void beat().then(() => {
         if (!isStopped) plan(startedAt)
       })
     }).unref()
@@ -98,13 +103,19 @@ export function heartbeat(options: HeartbeatOptions): Heartbeat {
   return {
     beat,
     start: () => plan(performance.now()),
-    stop() {
+    async stop() {
       isStopped = true
       timer?.cancel()
-      return underWay
+      await Promise.all(underWay)
     },
     skew: () => skew,
   }
+}
+
+/** Waits for `one`, which is in `all` meanwhile. */
+async function among(all: Set<Promise<void>>, one: Promise<void>): Promise<void> {
+  all.add(one)
+  await one.finally(() => all.delete(one))
 }
 
 function numberOf({ name, fence }: Holding) {

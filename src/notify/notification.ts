@@ -46,7 +46,12 @@ export interface SourceResult {
 
 /** Of something that happened to an archive or a restore. */
 export interface OtherNotification extends About {
-  readonly type: 'verify.failed' | 'prune.blocked' | 'restore.done' | 'restore.failed'
+  readonly type:
+    | 'verify.failed'
+    | 'prune.blocked'
+    | 'restore.done'
+    | 'restore.failed'
+    | 'restore.stranded'
   readonly source: string | null
   readonly target: string | null
   readonly backupId: string | null

@@ -61,6 +61,7 @@ function suffixOf(type: Notification['type']): string | null {
     case 'prune.blocked':
     case 'restore.done':
     case 'restore.failed':
+    case 'restore.stranded':
       return null
     default:
       return unreachable(type)

@@ -5,6 +5,8 @@ import type { Instance, InstanceSeen } from '../core/fleet.ts'
 export interface Fleet {
   /** This one. */
   self(): Instance
+  /** Mark of its data_dir: the same after each start, under whatever name. */
+  readonly home: string
   /** All that are known, dead ones too. */
   instances(): Promise<readonly InstanceSeen[]>
   /** Our clock against the database's, as last measured. */

@@ -37,8 +37,7 @@ export const postgres: SourceKind = {
   async members(section, signal) {
     const { server, subject } = readSettings(section)
     if (subject.kind !== 'all') return null
-    const prefix = section.optional('prefix')
-    return await databasesOf(server, { globals: section.flag('globals', false), prefix }, signal)
+    return await databasesOf(server, section.flag('globals', false), signal)
   },
 }
 

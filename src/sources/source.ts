@@ -1,5 +1,6 @@
 import type { SourceFacts } from '../core/manifest.ts'
-import type { Bytes, Options } from '../core/model.ts'
+import type { Member } from '../core/members.ts'
+import type { Bytes } from '../core/model.ts'
 import type { Section } from '../core/section.ts'
 import type { Exit, Program } from '../platform/program.ts'
 
@@ -176,12 +177,4 @@ export interface SourceKind {
    * found to be last time holds on.
    */
   members?(section: Section, signal: AbortSignal): Promise<readonly Member[] | null>
-}
-
-/** One of the sources that a declaration stands for. Kept in the history: holds no secret. */
-export interface Member {
-  readonly name: string
-  readonly kind: string
-  /** Laid over the options of the declaration. */
-  readonly options: Options
 }

@@ -35,7 +35,7 @@ export const SHAPES: Readonly<Record<Exchanged, Shape>> = {
     columns: [
       ...['id', 'reference', 'job', 'source', 'group_id', 'backup', 'target', 'key', 'sha256'],
       ...['restored_to', 'in_place', 'status', 'requested_by', 'instance', 'previous'],
-      ...['started_at', 'finished_at', 'error', 'released'],
+      ...['started_at', 'finished_at', 'error', 'released', 'home'],
     ],
   },
   pins: { key: ['target', 'key'], columns: ['target', 'key', 'reason', 'pinned_at'] },

@@ -6,12 +6,14 @@ import type { Store } from './store.ts'
 import { appliedMethods } from './store-applied.ts'
 import { backupMethods } from './store-backups.ts'
 import { exchangeMethods } from './store-exchange.ts'
+import { factMethods } from './store-facts.ts'
 import { fleetMethods } from './store-fleet.ts'
 import { journalMethods } from './store-journal.ts'
 import { messageMethods } from './store-messages.ts'
 import { pulseMethods } from './store-pulse.ts'
 import { restoreMethods } from './store-restores.ts'
 import { trimMethods } from './store-trim.ts'
+import { verdictMethods } from './store-verdicts.ts'
 import { guardedWrite, type Write } from './write.ts'
 
 /**
@@ -26,11 +28,13 @@ export function kyselyStore(engine: Engine, program: number): Store {
     ...backupMethods(engine, write),
     ...restoreMethods(write),
     ...journalMethods(engine, write),
+    ...factMethods(engine, write),
     ...messageMethods(engine, write),
     ...trimMethods(write),
     ...pinMethods(engine, write),
     ...fleetMethods(engine, write),
     ...pulseMethods(engine),
+    ...verdictMethods(engine),
     ...exchangeMethods(engine, write),
 
     takeFence: (lease, instance) =>

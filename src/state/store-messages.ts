@@ -4,12 +4,9 @@ import type { OutboxMessage, Store } from './store.ts'
 import type { OutboxRow } from './tables.ts'
 import type { Write } from './write.ts'
 
-type MessageMethods = Pick<
-  Store,
-  'enqueue' | 'outbox' | 'saveMessage' | 'removeMessage' | 'fact' | 'saveFact'
->
+type MessageMethods = Pick<Store, 'enqueue' | 'outbox' | 'saveMessage' | 'removeMessage'>
 
-/** The outbox and the facts of a store. */
+/** The outbox of a store. */
 export function messageMethods(engine: Engine, write: Write): MessageMethods {
   return {
     enqueue: (message) =>
@@ -45,27 +42,6 @@ export function messageMethods(engine: Engine, write: Write): MessageMethods {
     removeMessage: (id) =>
       write(`remove message ${id}`, async (tx) => {
         await tx.deleteFrom('outbox').where('id', '=', id).execute()
-      }),
-
-    fact: (key) =>
-      reading(engine, `read the fact ${key}`, async (tx) => {
-        const row = await tx
-          .selectFrom('facts')
-          .select('value')
-          .where('key', '=', key)
-          .executeTakeFirst()
-        return row?.value ?? null
-      }),
-    saveFact: (key, value) =>
-      write(`save the fact ${key}`, async (tx) => {
-        if (value === null) await tx.deleteFrom('facts').where('key', '=', key).execute()
-        else {
-          await tx
-            .insertInto('facts')
-            .values({ key, value })
-            .onConflict((on) => on.column('key').doUpdateSet({ value }))
-            .execute()
-        }
       }),
   }
 }

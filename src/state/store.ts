@@ -54,6 +54,11 @@ export interface Store extends FleetStore {
   saveCopy(copy: Copy): Promise<void>
   copies(backup: BackupId): Promise<readonly Copy[]>
   /**
+   * Of each group on each target, how the verify that was made last went, of whichever complete
+   * copy; its cost goes with the number of complete copies.
+   */
+  verdicts(): Promise<readonly Verdict[]>
+  /**
    * A found manifest with its run and copies becomes history, all in one. Doing so twice changes
    * nothing. A slot that another attempt holds stays with that one: this backup is then kept without
    * its slot, and a warning says so.
@@ -97,6 +102,8 @@ export interface Store extends FleetStore {
   /** Small facts that outlive a process: `restore.once:<sha256>`, `notify.state:<job>`. */
   fact(key: string): Promise<string | null>
   saveFact(key: string, value: string | null): Promise<void>
+  /** Those whose keys begin so, by key. */
+  facts(prefix: string): Promise<ReadonlyMap<string, string>>
 
   /**
    * Forgets ended attempts and runs beyond the newest `keep` of each source and of each job. What has
@@ -120,6 +127,13 @@ export interface Pulse {
   readonly open: readonly OpenWork[]
   /** Runs that ended since, and restores of which something is still owed. */
   readonly ended: readonly { readonly id: string; readonly job: JobId }[]
+}
+
+export interface Verdict {
+  readonly group: GroupId
+  readonly target: TargetId
+  readonly isWell: boolean
+  readonly at: Instant
 }
 
 /** Something that somebody has begun and not ended. */

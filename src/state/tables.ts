@@ -94,6 +94,7 @@ export interface RestoreRow {
   readonly error: string | null
   /** 1 once its baseline is complete. */
   readonly released: number
+  readonly home: string | null
 }
 
 export interface PinRow {

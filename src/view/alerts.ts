@@ -109,7 +109,7 @@ const GRACE = 3600
 
 function jobRules(): readonly AlertRule[] {
   const newest = (name: MetricName) => `max by (job_id) (${m(name)})`
-  const since = `(${newest('job_last_success_timestamp_seconds')} or ${newest('job_declared_timestamp_seconds')})`
+  const since = newest('job_waiting_since_timestamp_seconds')
   const allowed = `(${newest('job_rpo_seconds')} or ${newest('job_expected_interval_seconds')} * 1.5 + ${GRACE})`
   const failing = `max by (job_id) (${latest('job_sources_failing', 'job_last_attempt_timestamp_seconds', ['job_id'])})`
   const unpaused = `unless on (job_id) ${newest('job_paused')} == 1`

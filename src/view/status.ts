@@ -111,12 +111,15 @@ function restoreLine({
   id,
   reference,
   status,
+  alive,
   to,
   startedAt,
   previous,
 }: Status['restores'][number]): string {
-  if (status === 'running')
-    return plain(`restoring: ${reference} into ${to} since ${when(startedAt)}`)
+  if (status === 'running') {
+    const gone = alive ? '' : ', but whoever began it is gone: its host has to put it in order'
+    return plain(`restoring: ${reference} into ${to} (${id}) since ${when(startedAt)}${gone}`)
+  }
   const kept = previous === null ? '' : `; the data from before is kept in ${previous}`
   return plain(`restored: ${reference} into ${to} (${id}), until its next backup succeeds${kept}`)
 }

@@ -116,14 +116,17 @@ function unrecorded({ attempts, archives }: Evidence): readonly string[] {
 }
 
 /** Of the successes of a job, each later one has the greater number. */
+/** Whoever takes a job over has a newer number. One instance may end two slots under one lease. */
 function falseFences({ attempts }: Evidence): readonly string[] {
   const byJob = Map.groupBy(attempts.filter(isSuccess), ({ job }) => job)
   return [...byJob].flatMap(([job, all]) => {
-    const fences = all
-      .toSorted((one, other) => one.started_at - other.started_at)
-      .map(({ fence }) => fence)
-    const grow = fences.every((fence, index) => index === 0 || fence > (fences[index - 1] ?? 0))
-    return grow ? [] : [`${job}: ${fences}`]
+    const inTime = all.toSorted((one, other) => one.started_at - other.started_at)
+    const grow = inTime.every(({ fence, instance }, index) => {
+      const before = inTime[index - 1]
+      if (!before || fence > before.fence) return true
+      return fence === before.fence && instance === before.instance
+    })
+    return grow ? [] : [`${job}: ${inTime.map(({ fence }) => fence)}`]
   })
 }
 

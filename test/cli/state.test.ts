@@ -2,6 +2,8 @@ import { readdir, stat } from 'node:fs/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { HASTY, type PostgresServer, startPostgres } from '../services/postgres.ts'
 import { type Document, filesConfig, makeWorkspace, type Workspace } from '../support/holdfast.ts'
+import type { KillOrder } from '../support/kill-at.ts'
+import { run } from '../support/processes.ts'
 
 let server: PostgresServer
 
@@ -59,6 +61,29 @@ describe('state export and state import', () => {
     })
     expect(refused.stdout + refused.stderr).not.toContain('hush-hush')
     expect(await readdir(work.root)).not.toContain('never.jsonl')
+  })
+
+  it('are refused while a restore is open, until what a crash cut short is put in order', async () => {
+    await using work = await makeWorkspace(filesConfig())
+    await work.write({ 'live/a': 'a' })
+    await work.ok(['backup', 'create'])
+    for (const match of ['holdfast-staging', 'holdfast-previous']) {
+      const how = { phase: 'cut', nth: 1, victim: 'self', delay: 0, log: work.at('log') } as const
+      const on = match === 'holdfast-staging' ? 'mkdir' : 'rename'
+      const killAt: KillOrder = { ...how, on, match, when: 'after' }
+      const killed = await run(['restore', 'files', '--yes'], { cwd: work.root, killAt })
+      expect(killed.hit).toBe(true)
+      const refused = await work.run(['state', 'export', 'open.jsonl', '--json'])
+      expect(refused.code).toBe(1)
+      expect(refused.document.error).toMatchObject({
+        code: 'refused',
+        message: expect.stringContaining('a restore goes on, or was cut short'),
+        hint: expect.stringContaining('start the daemon once'),
+      })
+      expect(await readdir(work.root)).not.toContain('open.jsonl')
+      await work.ok(['backup', 'create'])
+      await work.ok(['state', 'export', `${match}.jsonl`])
+    }
   })
 })
 

@@ -248,21 +248,19 @@ describe('a declaration of databases', () => {
       `jobs: { j: { ${job}source: { type: postgres, ${declared} } } }`,
     )
     return jobs[0]?.sources.map(({ name, options }) => {
-      const { database, databases, globals, prefix, role_passwords: passwords } = options
-      return Object.values({ name, database, databases, globals, prefix, passwords })
-        .filter(Boolean)
-        .join(' ')
+      const { database, databases, globals } = options
+      return Object.values({ name, database, databases, globals }).filter(Boolean).join(' ')
     })
   }
   const KEY = `encryption: { recipients: [age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p] }, targets: [t], `
 
   it.each([
-    ['databases: [a, "b c"]', ['a a', 'b-c-88593a34 b c']],
+    ['databases: [a, "b c"]', ['a a', 'b-c-9ed43fe3 b c']],
     ['databases: [a, b], name: main', ['main.a a', 'main.b b']],
     ['databases: a, name: main', ['main a']],
     ['globals: true', ['globals true', 'postgres']],
     ['databases: [a], globals: true, name: main', ['main.globals true', 'main a']],
-    ['databases: all, globals: true, name: main', ['main all true main']],
+    ['databases: all, globals: true, name: main', ['main all true']],
     ['databases: all', ['postgres all']],
   ])('%s is %j', async (declared, expected) => {
     expect(await sources(declared)).toEqual(expected)

@@ -87,6 +87,7 @@ export function restoreOf(id: string, more: Partial<Restore> = {}): Restore {
     status: 'running',
     by: 'command',
     instance: 'one' as Restore['instance'],
+    home: '1m7zj88s8kcbdexwh3',
     previous: null,
     startedAt: minute(0),
     finishedAt: null,

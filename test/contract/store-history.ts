@@ -84,6 +84,28 @@ export function historyLaws(name: string, open: OpenStore): void {
       },
     )
 
+    law('tells of each group and target the verify that was made last', async (store) => {
+      const verdicts = [
+        { at: 1, target: 'nas', verify: 'ok', verifiedAt: minute(50) },
+        { at: 2, target: 'nas', verify: 'failed', verifiedAt: minute(60) },
+        { at: 3, target: 'nas', verify: 'ok', verifiedAt: minute(40) },
+        { at: 4, target: 'nas', verify: 'never', verifiedAt: null },
+        { at: 5, target: 'nas', verify: 'failed', verifiedAt: minute(70), status: 'pruned' },
+        { at: 6, target: 'away', verify: 'failed', verifiedAt: minute(10) },
+        { at: 7, target: 'away', verify: 'ok', verifiedAt: minute(20) },
+      ] as const
+      for (const { at, target, ...more } of verdicts) {
+        const run = runOf(`r${at}`, 'shop', at)
+        await store.openRun(run)
+        await store.saveCopy(copyOf(await succeed(store, run), target, more))
+      }
+      const group = 'system/shop/data'
+      expect(await store.verdicts()).toEqual([
+        { group, target: 'away', isWell: true, at: minute(20) },
+        { group, target: 'nas', isWell: false, at: minute(60) },
+      ])
+    })
+
     law('holds restores that run, and those of which something is owed', async (store) => {
       const ended = { finishedAt: minute(9), error: null, previous: '/srv/.previous' } as const
       for (const id of ['running', 'owed', 'released', 'failed'])

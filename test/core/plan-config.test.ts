@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { appliedAfter, scheduleMark, withFirstRunTaken } from '../../src/core/applied.ts'
-import type { DesiredJob, Encryption, JobId } from '../../src/core/model.ts'
+import type { Applied, DesiredJob, Encryption, JobId } from '../../src/core/model.ts'
 import { plan, wantsExitCode2 } from '../../src/core/plan.ts'
 import { at, backup, copy, desired, job, nothing, target } from './plan-nouns.ts'
 
@@ -79,6 +79,24 @@ describe('what is applied already', () => {
       { kind: 'target.remove', subject: 'nas', because: { rule: 'not-declared', copies: 2 } },
       { kind: 'job.remove', subject: 'shop', because: { rule: 'not-declared', copies: 2 } },
     ])
+  })
+
+  it('remembers when each of its sources was first declared, under another name and schedule too', () => {
+    const early = at('2026-11-01T00:00:00Z')
+    const sourcesOf = (wanted: DesiredJob, applied: Applied) =>
+      appliedAfter(desired([nas], [wanted]), applied, NOW).jobs[0]?.sources
+    const applied = appliedAfter(desired([nas], [shop]), null, early)
+    const [one] = shop.sources
+    if (!one) throw new Error('a job without a source')
+    const grown = { ...shop, fingerprint: 'grown', sources: [one, { ...one, name: 'other' }] }
+    expect(sourcesOf(grown, applied)).toEqual({ [one.name]: early, other: NOW })
+    const moved = { ...job('store', {}, { renamedFrom: shop.id }), schedule: null }
+    expect(sourcesOf(moved, applied)).toEqual({ [one.name]: early })
+
+    // As a program that did not keep them saved it: what is unchanged was there all the time.
+    const bare = { ...applied, jobs: applied.jobs.map(({ sources: _, ...rest }) => rest) }
+    expect(sourcesOf(shop, bare)).toEqual({ [one.name]: early })
+    expect(sourcesOf(grown, bare)).toEqual({ [one.name]: NOW, other: NOW })
   })
 
   it('takes its new name along, and says so once', () => {

@@ -288,6 +288,7 @@ export function restore(
     status: 'success',
     by: 'command',
     instance: HERE,
+    home: null,
     previous: null,
     startedAt: finishedAt,
     finishedAt,

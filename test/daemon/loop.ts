@@ -177,8 +177,10 @@ function countTurns() {
       watch(session: Session, desired: Desired): World {
         const world = session.world(desired)
         const { leases } = world
+        // An inventory takes the leases of jobs that are declared no more: these are no turns.
+        const turns = new Set(['inventory', ...desired.jobs.map(({ id }) => `job:${id}`)])
         const acquire: typeof leases.acquire = (name) => {
-          if (name === 'inventory' || name.startsWith('job:')) begun++
+          if (turns.has(name)) begun++
           return leases.acquire(name)
         }
         return { ...world, leases: { ...leases, acquire } }

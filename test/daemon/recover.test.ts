@@ -41,6 +41,7 @@ async function halfSwapped(work: Workspace, world: World): Promise<void> {
     status: 'running',
     by: 'command',
     instance: newId(Date.now() as Instant) as Restore['instance'],
+    home: null,
     previous: null,
     startedAt: world.now(),
     finishedAt: null,

@@ -234,6 +234,18 @@ describe('an edit that is no good', () => {
     await mended()
   })
 
+  it.each([
+    ['state', { state: 'postgres://nobody@127.0.0.1:1/holdfast' }],
+    ['instance', { instance: { id: 'another' } }],
+  ])('is rejected when it moves %s, with the jobs that it has beside', async (key, change) => {
+    const from = plain.lines.length
+    const eager = job({ first_run: 'now' })
+    const moved = await rejected(plain, config('plain', { [`eager-${key}`]: eager }, change))
+    expect(moved.error.message).toContain(`${key} cannot change while the daemon runs`)
+    await mended()
+    expect(plain.events(from)).not.toContain('backup.started')
+  })
+
   it('is taken once the secret file that it names has come', async () => {
     const ops = { type: 'webhook', url_file: space.at('elsewhere/url') }
     const text = config('plain', {}, { notify: { ops } })

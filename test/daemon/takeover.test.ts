@@ -1,6 +1,6 @@
 import { rename, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { afterEach, beforeEach, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { Copy, Run } from '../../src/core/model.ts'
 import { backupOf, copyOf, runOf } from '../contract/history-fixtures.ts'
 import { type Loop, makeLoop } from './loop.ts'
@@ -101,6 +101,59 @@ it('asks no more than now and then about an attempt that its target tells nothin
   loop.setTime(LATER)
   await loop.quiet()
   expect((await loop.history()).backups.find(({ id }) => id === backup.id)?.status).toBe('running')
+})
+
+describe('an attempt of a job that is declared no more', () => {
+  const undeclared = { targets: config.targets, jobs: {} }
+  /** How often the lease of the recovery was taken so far. */
+  const recoveries = () => loop.world().store.fenceOf('recovery')
+
+  async function leaveAttempt(writing: 'here' | null): Promise<Run> {
+    const run = await left({ ...runOfSlot(), ...GONE })
+    const backup = backupOf(run, { source: 'docs' })
+    await loop.world().store.openBackup(backup)
+    const unfinished = { status: 'writing', bytes: null, sha256: null } as const
+    if (writing) await loop.world().store.saveCopy(copyOf(backup, writing, unfinished))
+    return run
+  }
+
+  it.each([
+    ['before its first byte', null],
+    ['over its archive', 'here'],
+  ] as const)('is abandoned once, and costs the passes nothing then: %s', async (_, writing) => {
+    await loop.configure(undeclared)
+    await loop.quiet()
+    const run = await leaveAttempt(writing)
+    loop.setTime(LATER)
+    await loop.quiet()
+    // What the look at it asked for: no test waits for the next hour.
+    await loop.quiet()
+    expect(loop.named('backup.abandoned')).toMatchObject([{ job: 'docs' }])
+    const { runs, backups } = await loop.history()
+    expect(runs.find(({ id }) => id === run.id)?.status).toBe('failed')
+    expect(backups.find((one) => one.run === run.id)?.status).toBe('failed')
+    const before = await recoveries()
+    await loop.quiet()
+    await loop.quiet()
+    expect(await recoveries()).toBe(before)
+    expect(loop.named('backup.abandoned')).toHaveLength(1)
+    expect(loop.named('pass.failed')).toEqual([])
+  })
+
+  it('is waited for without a recovery at each pass, while its target tells nothing', async () => {
+    await loop.configure(undeclared)
+    await loop.quiet()
+    const run = await leaveAttempt('here')
+    await hide(loop.at('target'))
+    loop.setTime(LATER)
+    const before = await recoveries()
+    for (let pass = 0; pass < 3; pass++) await loop.quiet()
+    expect(await recoveries()).toBe(before)
+    expect((await loop.history()).backups.find((one) => one.run === run.id)?.status).toBe('running')
+    const looked = await loop.world().store.fenceOf('inventory')
+    await loop.quiet()
+    expect(await loop.world().store.fenceOf('inventory')).toBe(looked)
+  })
 })
 
 /** A file where the folder was: it cannot be listed. */

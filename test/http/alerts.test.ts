@@ -135,9 +135,8 @@ const CASES: readonly Case[] = [
     // Every hour, last at 0, so that 1.5 h and an hour of grace are over at minute 150; then again.
     alert: 'HoldfastBackupOverdue',
     series: [
-      on(`${A},job_id="files"`, 'job_last_success_timestamp_seconds', '0x200 12000x100'),
-      on(`${B},job_id="files"`, 'job_last_success_timestamp_seconds', '0x300'),
-      on(`${A},job_id="files"`, 'job_declared_timestamp_seconds', '0x300'),
+      on(`${A},job_id="files"`, 'job_waiting_since_timestamp_seconds', '0x200 12000x100'),
+      on(`${B},job_id="files"`, 'job_waiting_since_timestamp_seconds', '0x300'),
       on(`${A},job_id="files"`, 'job_expected_interval_seconds', '3600x300'),
     ],
     fires: 160,
@@ -148,8 +147,7 @@ const CASES: readonly Case[] = [
     // Never a success since it was declared; its objective comes before its interval.
     alert: 'HoldfastBackupOverdue',
     series: [
-      on(`${A},job_id="new"`, 'job_declared_timestamp_seconds', '0x300'),
-      on(`${A},job_id="new"`, 'job_last_success_timestamp_seconds', '_x60 3600x20'),
+      on(`${A},job_id="new"`, 'job_waiting_since_timestamp_seconds', '0x60 3600x20'),
       on(`${A},job_id="new"`, 'job_expected_interval_seconds', '86400x300'),
       on(`${A},job_id="new"`, 'job_rpo_seconds', '1800x300'),
     ],
@@ -161,7 +159,7 @@ const CASES: readonly Case[] = [
     // Who pauses a job is not told that it rests.
     alert: 'HoldfastBackupOverdue',
     series: [
-      on(`${A},job_id="files"`, 'job_declared_timestamp_seconds', '0x600'),
+      on(`${A},job_id="files"`, 'job_waiting_since_timestamp_seconds', '0x600'),
       on(`${A},job_id="files"`, 'job_expected_interval_seconds', '3600x600'),
       on(`${A},job_id="files"`, 'job_paused', '_x300 1x300'),
     ],

@@ -123,6 +123,7 @@ describe('/metrics', () => {
       'job_last_success_bytes',
       'job_last_attempt_duration_seconds',
       'job_declared_timestamp_seconds',
+      'job_waiting_since_timestamp_seconds',
       'verify_last_successful',
     ]
     for (const name of lasting) {
@@ -139,6 +140,47 @@ describe('/metrics', () => {
     expect(samplesOf(text, 'job_last_success_timestamp_seconds')['job_id=bad']).toBeGreaterThan(
       began,
     )
+  })
+
+  it('tells how long a new source of an old job waits from when that was declared, also after a restart', async () => {
+    await using work = await makeWorkspace()
+    await work.write({ 'live/a': 'a' })
+    const source = (name: string) => ({ type: 'directory', name, path: 'live' })
+    const write = async (...names: readonly string[]) => {
+      const old = { first_run: 'now', schedule: '@yearly', sources: names.map(source) }
+      const targets = { here: { type: 'local', path: 'target' } }
+      const config = { data_dir: 'state', targets, jobs: { old } }
+      await work.write({ 'holdfast.yml': JSON.stringify(config) })
+    }
+    const told = async () => {
+      const text = await scrape(work)
+      const of = (name: string) => samplesOf(text, `${name}_timestamp_seconds`)['job_id=old'] ?? 0
+      return { declared: of('job_declared'), waiting: of('job_waiting_since') }
+    }
+    await write('one')
+    let edited: number
+    let before: number
+    {
+      await using daemon = startDaemon(work)
+      await daemon.until('backup.done')
+      await poll(async () => (await told()).waiting > (await told()).declared, 'the success')
+      const first = await told()
+      edited = Date.now() / 1000
+      await write('one', 'two')
+      await daemon.until('config.reloaded')
+      expect(await told()).toEqual(first)
+      const from = daemon.lines.length
+      await write('two')
+      await daemon.until('config.reloaded', { from })
+      const { declared, waiting } = await told()
+      expect(declared).toBe(first.declared)
+      expect(waiting).toBeGreaterThanOrEqual(edited)
+      before = waiting
+      await daemon.stop()
+    }
+    await using daemon = startDaemon(work)
+    await daemon.until('daemon.started')
+    expect((await told()).waiting).toBe(before)
   })
 
   it('speaks OpenMetrics to who asks for it, and the form of Prometheus to others', async () => {

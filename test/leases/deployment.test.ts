@@ -134,6 +134,19 @@ describe.concurrent('a lease in the database alone', () => {
     expect((await fleet.store.instances()).map(({ id }) => id)).toEqual(['two'])
   })
 
+  it('comes to life no more once they are closed, whoever tells of itself meanwhile', async () => {
+    await using fleet = await openFleet()
+    for (const id of ['one', 'two', 'three']) {
+      const { leases } = await fleet.open(id)
+      // One told before, one at the same time, and one by whom the end came first.
+      const told = leases.beat()
+      const closed = leases.close()
+      await Promise.all([told, closed, leases.beat()])
+      await leases.beat()
+    }
+    expect(await fleet.store.instances()).toEqual([])
+  })
+
   it('is not opened without the database', async () => {
     await using fleet = await openFleet()
     await fleet.store.close()

@@ -219,6 +219,7 @@ describe('the status', () => {
       restores: [
         restore('r1', strict, late, { previous: '/data/.old' }),
         restore('r0', strict, early, { released: true }),
+        restore('r2', strict, plus(late, '9h'), { status: 'running', instance: GONE }),
       ],
     },
     listings: new Map([['usb' as TargetId, { kind: 'unreachable', error: 'no route' }]]),
@@ -252,6 +253,9 @@ describe('the status', () => {
       'running: shop/db since 2026-11-20T11:00:00Z (1h), but whoever began it is gone',
     )
     expect(page).toContain('the data from before is kept in /data/.old')
+    expect(page).toMatch(
+      /^restoring: shop into \/data\/files \(r2\) since .*, but whoever began it is gone: its host/m,
+    )
   })
 
   it('reads as a document for a program', () => {
@@ -263,7 +267,10 @@ describe('the status', () => {
         { id: 'usb', state: 'unreachable' },
       ],
       running: [{ job: 'shop', source: 'db', alive: false, startedAt: '2026-11-20T11:00:00.000Z' }],
-      restores: [{ id: 'r1', previous: '/data/.old' }],
+      restores: [
+        { id: 'r1', previous: '/data/.old' },
+        { id: 'r2', status: 'running', alive: false },
+      ],
     })
   })
 })
