@@ -146,7 +146,8 @@ function hintOf(said: string): string | null {
   if (/permission denied/.test(said)) {
     return 'let the user read it: GRANT pg_read_all_data TO …; or name an owner of all tables in url'
   }
-  if (/lock timeout/.test(said)) return 'a table was being altered for longer than lock_timeout'
+  if (/(lock|statement) timeout/.test(said))
+    return 'a table was being altered for longer than lock_timeout'
   if (/terminating connection|server closed the connection/.test(said)) {
     return 'the database was dropped, or the server stopped, in the middle of the dump'
   }

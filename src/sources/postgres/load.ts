@@ -64,7 +64,7 @@ async function finish(program: Program, stdin: string | null, signal: AbortSigna
   signal.throwIfAborted()
   const failure = exit && failureOf(exit)
   if (!failure) return
-  const said = failure.tail || failure.message
+  const said = complaintOf(exit.stderr) || failure.message
   const hint = hintOf(said)
   throw new RestoreFailed(`the dump could not be loaded: ${said}`, {
     cause: failure,
@@ -72,9 +72,23 @@ async function finish(program: Program, stdin: string | null, signal: AbortSigna
   })
 }
 
+/** The first complaint with what belongs to it: the statement at fault may be pages long. */
+function complaintOf(stderr: readonly string[]): string {
+  const at = stderr.findIndex((line) => /error:|ERROR:|FATAL:/.test(line))
+  return stderr
+    .slice(Math.max(0, at), Math.max(0, at) + 3)
+    .join('; ')
+    .slice(0, 1000)
+}
+
+/** Owners and rights name roles, which are not a database's own. */
+export const ROLES_FIRST =
+  'restore the roles first, from the source of globals; --in-place leaves owners out'
+
 function hintOf(said: string): string | null {
-  if (/role "[^"]*" does not exist/.test(said)) {
-    return 'restore the roles first, from the source of globals; --in-place leaves owners out'
+  if (/role "[^"]*" does not exist/.test(said)) return ROLES_FIRST
+  if (/cannot drop inherited/.test(said)) {
+    return 'pg_restore cannot take partitioned tables away in place: leave --in-place out'
   }
   if (/must be (owner|superuser|able to SET ROLE|member)|permission denied/.test(said)) {
     return 'restore as a superuser, or as the owner of everything; --in-place leaves owners out'

@@ -5,6 +5,8 @@ import { formatBytes } from '../../lib/size.ts'
 import { freeBytes } from '../../platform/files.ts'
 import { stageFile, sweepFile } from '../../platform/staged-file.ts'
 import type { RestoreTask, SourceContext, Staged, Staging } from '../source.ts'
+import { applyArchived } from './archived-properties.ts'
+import { SqlFailed } from './ask.ts'
 import {
   askBeside,
   type Database,
@@ -15,7 +17,7 @@ import {
 } from './catalog.ts'
 import { type Arrived, inspect, refuseNewer } from './content.ts'
 import { goalOf, nameOf, sessionWords } from './describe.ts'
-import { loadFresh, loadOver } from './load.ts'
+import { loadFresh, loadOver, ROLES_FIRST } from './load.ts'
 import { loadGlobals } from './load-globals.ts'
 import { previousName, stagedName } from './names.ts'
 import { copyProperties, createDatabase, shapeOf } from './properties.ts'
@@ -47,6 +49,15 @@ export async function stageDump(
   context: SourceContext,
   signal: AbortSignal,
 ): Promise<Staging> {
+  return await asRestoreFailure(() => stage(settings, task, context, signal))
+}
+
+async function stage(
+  settings: PostgresSettings,
+  task: RestoreTask,
+  context: SourceContext,
+  signal: AbortSignal,
+): Promise<Staging> {
   const goal = goalOf(task.to)
   if (goal.kind === 'file') {
     if (task.only === null) return await stageFile(goal.path, context.token)
@@ -69,7 +80,7 @@ export async function stageDump(
   return {
     sink: { kind: 'file', path },
     immediate: isInto(order) || isOfGlobals(order),
-    finish: async (_exit, finishSignal) => await finish(order, finishSignal),
+    finish: (_exit, finishSignal) => asRestoreFailure(() => finish(order, finishSignal)),
     async discard() {
       await rm(path, { force: true })
       await rm(`${path}.d`, { recursive: true, force: true })
@@ -155,6 +166,17 @@ async function requireRight({ settings, facts }: Order, signal: AbortSignal): Pr
   })
 }
 
+/** What a server refuses of a restore is the failure of the restore. */
+async function asRestoreFailure<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } catch (error) {
+    if (!(error instanceof SqlFailed)) throw error
+    const hint = /role "[^"]*" does not exist/.test(error.message) ? ROLES_FIRST : error.hint
+    throw new RestoreFailed(error.message, { cause: error, ...(hint === null ? {} : { hint }) })
+  }
+}
+
 async function finish(order: Order, signal: AbortSignal): Promise<Staged> {
   const { client, facts, path, settings } = order
   const arrived = await inspect(path, client, signal)
@@ -189,6 +211,9 @@ async function finishBeside(order: Order, arrived: Arrived, signal: AbortSignal)
     warnings.push(...(await loadTable(arrived, task.only, order, signal)).warnings)
   }
   if (live) await copyProperties(server, live, staged, signal)
+  else if (task.to === null) {
+    warnings.push(...(await applyArchived({ server, client }, arrived, staged, signal)))
+  }
   // Looked at again, last: loading may have taken hours.
   const there = await findDatabase(server, goal, signal)
   if (task.to !== null && there) {

@@ -23,7 +23,8 @@ export interface About {
   readonly name: string
 }
 
-const NAME = '("(?:[^"]|"")*"|[^\\s;"]+)'
+/** A name in SQL, quoted or not, as a group. */
+export const NAME = '("(?:[^"]|"")*"|[^\\s;"]+)'
 
 const FORMS: readonly (readonly [RegExp, About['kind']])[] = [
   [new RegExp(`^CREATE ROLE ${NAME}`, 'i'), 'create-role'],

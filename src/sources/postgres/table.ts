@@ -1,7 +1,7 @@
 import { open, rm } from 'node:fs/promises'
 import { RestoreFailed } from '../../lib/errors.ts'
 import { failureOf, startChain } from '../../platform/program.ts'
-import { ask, tell } from './ask.ts'
+import { ask } from './ask.ts'
 import { type Arrived, listOf, reading } from './content.ts'
 import { loadSql, restoreArchive } from './load.ts'
 import { ident, literal } from './sql.ts'
@@ -39,18 +39,19 @@ export async function loadTable(
     await replaceRows({ order, table, which, path: arrived.path }, signal)
     return { summary: `the rows of ${summary}`, warnings: [] }
   }
-  await tell(order.settings.server, {
-    database,
-    sql: `create schema if not exists ${ident(table.schema)};`,
-    signal,
-  })
-  const args = [...which, '--no-owner', '--single-transaction', '--exit-on-error']
-  await restoreArchive(arrived.path, args, load, signal)
-  const warnings = [
-    `${only} has its columns and rows; its indexes, constraints, triggers and rights are not restored`,
-  ]
-  return { summary, warnings }
+  if (order.task.to === null) {
+    const args = [...which, '--no-owner', '--single-transaction', '--exit-on-error']
+    await restoreArchive(arrived.path, args, load, signal)
+    return { summary, warnings: [`${only} ${BARE}`] }
+  }
+  // Its columns may be of types that are declared anywhere: all definitions, then only its rows.
+  await restoreArchive(arrived.path, ['--section=pre-data', '--exit-on-error'], load, signal)
+  await restoreArchive(arrived.path, [...which, '--data-only', '--exit-on-error'], load, signal)
+  return { summary, warnings: [`${only} ${BARE}; all other tables are there, and empty`] }
 }
+
+const BARE =
+  'has its columns and rows; its indexes, constraints, triggers and rights are not restored'
 
 /** The table that is meant; its rows must be in the archive, or a restore would be a deletion. */
 function chosen(lines: readonly string[], only: string): Table {
