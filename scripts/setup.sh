@@ -27,7 +27,8 @@ if [ "${1:-}" = tests ]; then
     swift-proxy-server:swift-proxy swift-account-server:swift-account \
     swift-container-server:swift-container swift-object-server:swift-object \
     /usr/lib/postgresql/15/bin/postgres:postgresql-15 psql:postgresql-client pgbouncer:pgbouncer \
-    redis-server:redis-server promtool:prometheus; do
+    redis-server:redis-server promtool:prometheus \
+    dockerd:docker.io iptables:iptables busybox:busybox-static; do
     command -v "${pair%%:*}" >/dev/null 2>&1 || missing="$missing ${pair##*:}"
   done
   if [ -n "$missing" ]; then
@@ -38,6 +39,13 @@ if [ "${1:-}" = tests ]; then
     if [ ! -e /etc/postgresql-common/createcluster.conf ]; then
       mkdir -p /etc/postgresql-common
       echo 'create_main_cluster = false' >/etc/postgresql-common/createcluster.conf
+    fi
+    # Nor does any other server start at once, where a machine would let it.
+    policy=/usr/sbin/policy-rc.d
+    if [ ! -e "$policy" ]; then
+      trap 'rm -f "$policy"' EXIT
+      printf '#!/bin/sh\nexit 101\n' >"$policy"
+      chmod +x "$policy"
     fi
     # What cannot be fetched from one list may stand in another: the install decides.
     apt-get -q update >/dev/null || echo 'setup: apt-get update failed' >&2

@@ -110,6 +110,24 @@ export class SourceFailed extends Failure {
   }
 }
 
+/** The Docker engine does not answer, or was gone in the middle of its answer: asked again later. */
+export class EngineUnreachable extends Failure {
+  constructor(message: string, options: FailureOptions = {}) {
+    super('engine_unreachable', message, options)
+  }
+}
+
+/** The Docker engine answers that it will not: nothing of that name, a conflict, an error of its own. */
+export class EngineRefused extends Failure {
+  /** Of HTTP: 404 nothing of that name, 409 a conflict with what it is doing. */
+  readonly status: number
+
+  constructor(status: number, message: string, options: FailureOptions = {}) {
+    super('engine_refused', message, options)
+    this.status = status
+  }
+}
+
 /** How a program ended, in words and as told. */
 export interface BadEnd {
   /** `ended with code 2`, `printed more than 1 MiB`. */

@@ -6,7 +6,7 @@ import { startFailure } from './find-program.ts'
 import { type ChildStdio, type RunningProgram, startProgram } from './processes.ts'
 
 export { findProgram, programsOnPath } from './find-program.ts'
-export { STDERR_LINES } from './processes.ts'
+export { STDERR_LINES } from './line-tail.ts'
 
 /** A program to run: argv only, never a shell. */
 export interface Program {

@@ -10,7 +10,7 @@ const BIOME = join(ROOT, 'node_modules', '@biomejs', `cli-linux-${process.arch}`
 
 const BASE = ['lib', 'core', 'platform'] as const
 const PLUGINS = ['sources/source.ts', 'targets/target.ts'] as const
-const WORLD = [...BASE, 'stream', 'state', 'leases', 'notify', ...PLUGINS] as const
+const WORLD = [...BASE, 'stream', 'docker', 'state', 'leases', 'notify', ...PLUGINS] as const
 
 /** What each layer may import besides itself, as STYLE has it. */
 const LAYERS: Readonly<Record<string, readonly string[]>> = {
@@ -20,12 +20,13 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   view: ['core', 'lib'],
   config: [...BASE],
   stream: [...BASE],
+  docker: [...BASE],
   state: [...BASE],
   leases: [...BASE],
   notify: [...BASE, 'state'],
-  sources: [...BASE, 'stream', 'sources/source.ts'],
+  sources: [...BASE, 'stream', 'docker', 'sources/source.ts'],
   targets: [...BASE, 'stream', 'targets/target.ts'],
-  observe: [...BASE, 'stream', 'state', 'leases', ...PLUGINS],
+  observe: [...BASE, 'stream', 'docker', 'state', 'leases', ...PLUGINS],
   act: [...WORLD, 'observe'],
   daemon: [...WORLD, 'observe', 'act', 'config'],
   http: [...WORLD, 'observe', 'act', 'config', 'daemon', 'view'],

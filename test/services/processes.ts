@@ -21,6 +21,8 @@ export interface Daemon {
   readonly pid: number
   readonly log: string
   hasEnded(): boolean
+  /** Resolves once it has ended, by whomever. */
+  readonly ended: Promise<void>
   /** Kills it, or asks it to end by another signal; resolves once it has. */
   stop(signal?: NodeJS.Signals): Promise<void>
 }
@@ -41,13 +43,14 @@ export function startDaemon(
     ['--pdeathsig', 'KILL', ...as, '--', program, ...args],
     { stdio: ['ignore', out, out] },
   )
-  const ended = once(child, 'exit')
+  const ended = once(child, 'exit').then(() => {})
   ended.catch(() => {})
   const hasEnded = () => child.exitCode !== null || child.signalCode !== null
   return {
     pid: child.pid ?? 0,
     log,
     hasEnded,
+    ended,
     async stop(signal = 'SIGKILL') {
       if (hasEnded()) return
       child.kill(signal)

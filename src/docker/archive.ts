@@ -1,0 +1,48 @@
+import type { Readable } from 'node:stream'
+import { ask, type Engine } from './engine.ts'
+
+/** A stream that a caller reads or writes in its own time, so without a limit of ours. */
+const FIRST_ANSWER = 60_000
+
+/**
+ * What a container has at `path`, as a tar. `PATH/.` is a folder's contents. The engine's own tar has
+ * whole seconds, no xattrs, no sockets and no holes. The stream fails when the engine goes away;
+ * destroying it ends the reading there.
+ */
+export async function readArchive(
+  engine: Engine,
+  { container, path }: { readonly container: string; readonly path: string },
+  signal: AbortSignal,
+): Promise<Readable> {
+  const question = { what: `read ${path} of ${container}`, timeLimit: FIRST_ANSWER, signal }
+  const body = (await ask(engine, question, (client) =>
+    client.getContainer(container).getArchive({ path }),
+  )) as Readable
+  // Whoever reads hears of it; a stream that nobody reads any more must not end us.
+  body.on('error', () => {})
+  const stop = () => body.destroy(signal.reason)
+  signal.addEventListener('abort', stop, { once: true })
+  body.once('close', () => signal.removeEventListener('abort', stop))
+  if (signal.aborted) stop()
+  return body
+}
+
+/** Unpacks a tar into a container at `path`. When it throws, a part of it may be there. */
+export async function writeArchive(
+  engine: Engine,
+  {
+    container,
+    path,
+    tar,
+  }: {
+    readonly container: string
+    readonly path: string
+    readonly tar: Readable
+  },
+  options: { readonly timeLimit: number; readonly signal: AbortSignal },
+): Promise<void> {
+  const question = { what: `write ${path} of ${container}`, ...options }
+  await ask(engine, question, (client, abortSignal) =>
+    client.getContainer(container).putArchive(tar, { path, abortSignal }),
+  )
+}
