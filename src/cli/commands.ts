@@ -179,26 +179,7 @@ function addKeepingVerbs(backup: Command, run: Run): void {
 }
 
 function addOtherVerbs(program: Command, run: Run): void {
-  program
-    .command('restore')
-    .argument('[ref...]')
-    .description('put a backup back: all or nothing')
-    .option('--to <path>', 'elsewhere, not over the source')
-    .option('--to-database <name>', 'a new database of the same server')
-    .option('--only <path>', 'one file or folder of a directory, or one table of a database')
-    .option('--in-place', 'a database: change the live one in one transaction, keep nothing of it')
-    .option('--force', 'although the data is in use')
-    .option('-y, --yes', 'do not ask')
-    .option('--abandon <id>', 'give up one that was cut short on a host that is gone')
-    .option('--reason <text>', 'with --abandon: why')
-    .option('--author <name>', 'with --abandon: who; else $USER and the name of the host')
-    .addOption(
-      new Option(
-        '--boot',
-        'do what HQL_BACKUP_RESTORE asks for, then become the command behind --',
-      ),
-    )
-    .action(run(async () => (await import('./restore.ts')).restore))
+  addRestoreVerb(program, run)
   program
     .command('status')
     .description('jobs, targets, what runs, what deserves a look')
@@ -231,6 +212,29 @@ function addOtherVerbs(program: Command, run: Run): void {
     .argument('<file>')
     .description('what export wrote, into a state that is new: all or nothing')
     .action(run(async () => (await import('./state-import.ts')).stateImport))
+}
+
+function addRestoreVerb(program: Command, run: Run): void {
+  program
+    .command('restore')
+    .argument('[ref...]')
+    .description('put a backup back: all or nothing')
+    .option('--to <path>', 'elsewhere, not over the source')
+    .option('--to-database <name>', 'a new database of the same server')
+    .option('--only <path>', 'one file or folder of a directory, or one table of a database')
+    .option('--in-place', 'a database: change the live one in one transaction, keep nothing of it')
+    .option('--force', 'although the data is in use')
+    .option('-y, --yes', 'do not ask')
+    .option('--abandon <id>', 'give up one that was cut short on a host that is gone')
+    .option('--reason <text>', 'with --abandon: why')
+    .option('--author <name>', 'with --abandon: who; else $USER and the name of the host')
+    .addOption(
+      new Option(
+        '--boot',
+        'do what HQL_BACKUP_RESTORE asks for, then become the command behind --',
+      ),
+    )
+    .action(run(async () => (await import('./restore.ts')).restore))
 }
 
 function addPauseVerbs(job: Command, run: Run): void {

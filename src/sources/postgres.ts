@@ -1,8 +1,10 @@
 import process from 'node:process'
+import { type EngineAddress, parseEngineAddress, USUAL_ENGINE } from '../core/engine-address.ts'
 import type { Bytes, Millis } from '../core/model.ts'
 import type { Section } from '../core/section.ts'
 import { ConfigError, SourceFailed } from '../lib/errors.ts'
 import { parseAddress } from './postgres/address.ts'
+import { serverInContainer } from './postgres/container.ts'
 import { describeRestore, goalOf } from './postgres/describe.ts'
 import { asSourceFailure, dumpOne } from './postgres/dump.ts'
 import { dumpGlobals } from './postgres/dump-globals.ts'
@@ -82,8 +84,28 @@ function subjectOf(section: Section): Subject {
 }
 
 function serverOf(section: Section): Server {
-  const address = parseAddress(section.secret('url'), process.env)
+  const container = section.optional('container')
+  const url = section.secret('url')
+  if (container !== null && url !== null) throw fault(section, 'container', 'does not go with url')
+  if (container !== null) {
+    if (section.optional('format') === 'directory') {
+      throw fault(section, 'format', 'directory takes a server that is reached by url')
+    }
+    return serverInContainer(engineOf(section), container)
+  }
+  const address = parseAddress(url, process.env)
   if (address !== null) return serverByAddress(address, process.env)
-  const message = 'must be an address such as postgres://user:password@host/database'
-  throw new ConfigError([{ at: section.path, path: `${section.path}.url`, message, hint: null }])
+  throw fault(section, 'url', 'must be an address such as postgres://user:password@host/database')
+}
+
+function engineOf(section: Section): EngineAddress {
+  const text = section.optional('docker_host') ?? process.env.DOCKER_HOST ?? USUAL_ENGINE
+  const address = parseEngineAddress(text)
+  if (address.kind === 'bad') throw fault(section, 'container', `docker: ${address.why}`)
+  return address
+}
+
+function fault(section: Section, key: string, message: string): ConfigError {
+  const path = `${section.path}.${key}`
+  return new ConfigError([{ at: section.path, path, message, hint: null }])
 }

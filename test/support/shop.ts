@@ -1,4 +1,7 @@
-import type { PostgresServer } from '../services/postgres.ts'
+/** Whoever answers SQL in a database. */
+export interface Asked {
+  ask(url: string, sql: string): Promise<readonly string[]>
+}
 
 /** A database with some of everything that a dump has to carry. */
 export const SHOP = `
@@ -30,7 +33,7 @@ comment on table stock.item is 'What there is';
 `
 
 /** What of a database a restore has to bring back: every table's checksum, and what is around them. */
-export async function digestOf(server: PostgresServer, url: string): Promise<unknown> {
+export async function digestOf(server: Asked, url: string): Promise<unknown> {
   const tables = await server.ask(
     url,
     `select format('%I.%I', schemaname, tablename) from pg_tables

@@ -1,6 +1,4 @@
-import { basename } from 'node:path'
 import { SourceFailed } from '../../lib/errors.ts'
-import { type Program, run } from '../../platform/program.ts'
 import type { Server } from './server.ts'
 
 /** The server refused a statement, or could not be reached. */
@@ -24,8 +22,6 @@ export interface Question {
 }
 
 const ANSWER_LIMIT = 60_000
-/** Bytes of an answer: the catalog of a server with a great many databases. */
-const MAX_ANSWER = 64 * 1024 * 1024
 
 /** The rows of a SELECT, by their columns. Throws `SqlFailed`, `ProgramFailed`, `TimeLimit`. */
 export async function ask<Row>(server: Server, question: Question): Promise<readonly Row[]> {
@@ -40,14 +36,12 @@ export async function tell(
 ): Promise<string> {
   const client = await server.client(signal)
   const args = ['-XAtq', '-v', 'ON_ERROR_STOP=1', '-v', 'VERBOSITY=verbose', '-f', '-']
-  const program = client.program('psql', args, database)
-  const options = { input: sql, timeLimit, maxOutput: MAX_ANSWER, signal }
-  const { stdout, exit } = await run(program, options)
+  const { stdout, exit } = await client.psql(args, { database, input: sql, timeLimit, signal })
   if (exit.code === 0) return stdout
-  throw failureOfPsql(program, server, exit.stderr)
+  throw failureOfPsql(server, exit.stderr)
 }
 
-function failureOfPsql(program: Program, server: Server, stderr: readonly string[]): SqlFailed {
+function failureOfPsql(server: Server, stderr: readonly string[]): SqlFailed {
   const found = stderr.flatMap(
     (line) => /(?:ERROR|FATAL): {2}([0-9A-Z]{5}): (.*)$/.exec(line) ?? [],
   )
@@ -58,8 +52,7 @@ function failureOfPsql(program: Program, server: Server, stderr: readonly string
     return new SqlFailed(`${server.label}: ${said}`, state, null)
   }
   const said = stderr.join(' ').replace(/^psql: error: /, '')
-  const name = basename(program.command)
-  return new SqlFailed(`${server.label}: ${said || `${name} said nothing`}`, null, hintFor(said))
+  return new SqlFailed(`${server.label}: ${said || 'psql said nothing'}`, null, hintFor(said))
 }
 
 /** What is to be done about a connection that did not come about. */

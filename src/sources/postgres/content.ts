@@ -99,6 +99,11 @@ export function reading(client: Client, args: readonly string[], path: string) {
 const MEMBER = /^(toc\.dat|blobs(_\d+)?\.toc|(blob_)?\d+\.dat(\.(gz|zst|lz4))?)$/
 
 async function unpacked(path: string, client: Client, signal: AbortSignal): Promise<Arrived> {
+  if (!client.hasOurFiles) {
+    throw new RestoreFailed('a dump in the format directory cannot be loaded into a container', {
+      hint: 'reach the server by url, or write it to a file with --to FILE.tar',
+    })
+  }
   const folder = `${path}.d`
   await mkdir(folder, { mode: 0o700 })
   const args = ['--extract', `--file=${path}`, '--no-same-owner', '--no-same-permissions']

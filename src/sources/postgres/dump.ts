@@ -163,13 +163,17 @@ function requireSize({ settings, database }: Order, bytes: number): void {
   )
 }
 
+/** Failures of what stands between us and a server. */
+const OF_ITS_WAY = new Set(['program_failed', 'engine_refused', 'engine_unreachable'])
+
 /** The failure of a source that asks the server, by its own class whatever it was. */
 export async function asSourceFailure<T>(what: string, work: () => Promise<T>): Promise<T> {
   try {
     return await work()
   } catch (error) {
     if (!(error instanceof Failure) || error instanceof SourceFailed) throw error
-    if (error.code !== 'program_failed') throw error
-    throw new SourceFailed(`${what}: ${messageOf(error)}`, { cause: error })
+    if (!OF_ITS_WAY.has(error.code)) throw error
+    const hint = error.hint === null ? {} : { hint: error.hint }
+    throw new SourceFailed(`${what}: ${messageOf(error)}`, { cause: error, ...hint })
   }
 }

@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { SourceFailed } from '../../lib/errors.ts'
 import { findPostgresClient } from '../../platform/postgres-client.ts'
-import type { Program } from '../../platform/program.ts'
+import { type Output, type Program, run } from '../../platform/program.ts'
 import type { Address } from './address.ts'
 
 /** The client programs of PostgreSQL that are run. */
@@ -21,8 +21,21 @@ export interface Client {
   readonly hasOurFiles: boolean
   /** The program, told of the connection. A null database is the one that the address names. */
   program(name: ClientProgram, args: readonly string[], database?: string | null): Program
+  /** Runs psql to its end, whatever its exit code. */
+  psql(args: readonly string[], session: Session): Promise<Pick<Output, 'stdout' | 'exit'>>
 }
 
+export interface Session {
+  readonly database: string | null
+  /** SQL. */
+  readonly input: string
+  /** In milliseconds. */
+  readonly timeLimit: number
+  readonly signal: AbortSignal
+}
+
+/** Bytes of an answer: the catalog of a server with a great many databases. */
+const MAX_ANSWER = 64 * 1024 * 1024
 /** Seconds to wait for a connection, where nothing else is said. */
 const CONNECT_TIMEOUT = '15'
 
@@ -44,19 +57,22 @@ export function serverByAddress(
         const hint = 'apt-get install postgresql-client'
         throw new SourceFailed('the client programs of PostgreSQL are not installed', { hint })
       }
+      const program: Client['program'] = (name, args, database = null) => ({
+        command: join(found.folder, name),
+        args: [...args, '--no-password'],
+        env: {
+          ...shared,
+          // A dump is in the database's own encoding; answers to us are in ours.
+          PGCLIENTENCODING: name === 'psql' ? 'UTF8' : undefined,
+          ...(database === null ? {} : { PGDATABASE: database }),
+        },
+      })
       return {
         major: found.major,
         hasOurFiles: true,
-        program: (name, args, database = null) => ({
-          command: join(found.folder, name),
-          args: [...args, '--no-password'],
-          env: {
-            ...shared,
-            // A dump is in the database's own encoding; answers to us are in ours.
-            PGCLIENTENCODING: name === 'psql' ? 'UTF8' : undefined,
-            ...(database === null ? {} : { PGDATABASE: database }),
-          },
-        }),
+        program,
+        psql: (args, { database, ...session }) =>
+          run(program('psql', args, database), { ...session, maxOutput: MAX_ANSWER }),
       }
     },
   }
