@@ -44,7 +44,7 @@ function placedSources(block: Block, job: Block, owner: SourceOwner): readonly P
   const found =
     kind === 'postgres'
       ? databasesOf(block, job)
-      : [{ name: chosen ?? nameFor(kind, block), options: optionsOf(kind, block) }]
+      : [{ name: chosen ?? nameFor(kind, block), options: optionsOf(kind, block, job) }]
   const named = chosen === null ? {} : ({ isNamed: true } as const)
   return found.map(({ name, options: own }) => {
     const { organization, app, id } = owner
@@ -53,9 +53,14 @@ function placedSources(block: Block, job: Block, owner: SourceOwner): readonly P
   })
 }
 
+/** Servers whose dumps are text. */
+const SQL_KINDS = new Set(['mysql', 'mariadb', 'mongo'])
+
 /** A program that is named by a relative path lies beside the config, wherever the daemon was started. */
-function optionsOf(kind: string, block: Block): Options {
+function optionsOf(kind: string, block: Block, job: Block): Options {
   const own = options(block, ['type', 'name'])
+  // As Vardo writes and reads it: a dump, and not called so.
+  if (SQL_KINDS.has(kind) && text(job, 'format') === 'vardo') return { ...own, extension: '.dump' }
   if (kind !== 'command') return own
   if (block.tree.entries.has('collect') && block.tree.entries.has('extension')) {
     fault(block, 'extension', 'has no meaning beside "collect": a collected directory is a .tar')

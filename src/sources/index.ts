@@ -6,5 +6,8 @@ export const sourceKinds: ReadonlyMap<string, () => Promise<SourceKind>> = new M
   ['sqlite', async () => (await import('./sqlite.ts')).sqlite],
   ['hiqlite', async () => (await import('./hiqlite.ts')).hiqlite],
   ['command', async () => (await import('./command.ts')).command],
+  ['mysql', async () => (await import('./by-container.ts')).mysql],
+  ['mariadb', async () => (await import('./by-container.ts')).mariadb],
+  ['mongo', async () => (await import('./by-container.ts')).mongo],
   ['postgres', async () => (await import('./postgres.ts')).postgres],
 ])

@@ -39,39 +39,29 @@ export async function digestOf(server: Asked, url: string): Promise<unknown> {
     `select format('%I.%I', schemaname, tablename) from pg_tables
      where schemaname not in ('pg_catalog', 'information_schema') order by 1`,
   )
-  const rows: Record<string, string> = {}
-  for (const table of tables) {
-    const sql = `select count(*) || ' ' || coalesce(md5(string_agg(t::text, '|' order by t::text)), '') from ${table} t`
-    rows[table] = (await server.ask(url, sql)).join()
-  }
-  const list = (sql: string) => server.ask(url, sql)
-  return {
-    rows,
-    objects: await list(
-      `select loid || ' ' || md5(string_agg(data, '' order by pageno)) from pg_largeobject group by loid order by 1`,
-    ),
-    indexes: await list(
-      `select indexdef from pg_indexes where schemaname not in ('pg_catalog') order by 1`,
-    ),
-    constraints: await list(
-      `select conname || ' ' || pg_get_constraintdef(oid) from pg_constraint where connamespace >= 2200 order by 1`,
-    ),
-    functions: await list(
-      `select oid::regprocedure::text from pg_proc where pronamespace in (select oid from pg_namespace where nspname = 'stock') order by 1`,
-    ),
-    views: await list(`select viewname from pg_views where schemaname = 'stock' order by 1`),
-    extensions: await list('select extname from pg_extension order by 1'),
-    owners: await list(
-      `select relname || ' ' || relowner::regrole from pg_class where relnamespace >= 2200 and relkind in ('r', 'p', 'v') order by 1`,
-    ),
-    sequences: await list(
-      `select sequencename || ' ' || coalesce(last_value, 0) from pg_sequences order by 1`,
-    ),
-    properties: await list(
-      `select pg_get_userbyid(datdba), pg_encoding_to_char(encoding), datcollate, datctype, datconnlimit,
-         coalesce((select string_agg(a::text, ',' order by a::text) from unnest(datacl) a), ''), coalesce(shobj_description(oid, 'pg_database'), ''),
-         (select string_agg(coalesce(nullif(setrole, 0)::regrole::text, '*') || array_to_string(setconfig, ';'), ' ' order by setrole) from pg_db_role_setting s where s.setdatabase = d.oid)
-       from pg_database d where datname = current_database()`,
-    ),
-  }
+  const sums = tables.map((table) => {
+    const sum = `coalesce(md5(string_agg(t::text, '|' order by t::text)), '')`
+    return `select '${table.replaceAll("'", "''")} ' || count(*) || ' ' || ${sum} from ${table} t`
+  })
+  // All at once: each question costs the start of a program.
+  return await server.ask(url, [...sums, ...AROUND].join(';\n'))
 }
+
+const AROUND = [
+  `select loid || ' ' || md5(string_agg(data, '' order by pageno)) from pg_largeobject group by loid order by 1`,
+  `select indexdef from pg_indexes where schemaname <> 'pg_catalog' order by 1`,
+  `select conname || ' ' || pg_get_constraintdef(oid) from pg_constraint where connamespace >= 2200 order by 1`,
+  `select p.oid::regprocedure::text from pg_proc p join pg_namespace n on n.oid = pronamespace where nspname = 'stock' order by 1`,
+  `select viewname || definition from pg_views where schemaname = 'stock' order by 1`,
+  'select extname from pg_extension order by 1',
+  `select relname || ' ' || relowner::regrole from pg_class c join pg_namespace n on n.oid = relnamespace
+    where nspname in ('public', 'stock') and relkind in ('r', 'p', 'v') order by 1`,
+  `select sequencename || ' ' || coalesce(last_value, 0) from pg_sequences order by 1`,
+  `select obj_description('stock.item'::regclass)`,
+  `select pg_get_userbyid(datdba), pg_encoding_to_char(encoding), datcollate, datctype, datconnlimit,
+     coalesce((select string_agg(a::text, ',' order by a::text) from unnest(datacl) a), ''),
+     coalesce(shobj_description(oid, 'pg_database'), ''),
+     (select string_agg(coalesce(nullif(setrole, 0)::regrole::text, '*') || array_to_string(setconfig, ';'), ' ' order by setrole)
+       from pg_db_role_setting s where s.setdatabase = d.oid)
+   from pg_database d where datname = current_database()`,
+]

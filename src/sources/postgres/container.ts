@@ -14,32 +14,36 @@ const ANSWER_LIMIT = 30_000
  * and database are those that its environment names.
  */
 export function serverInContainer(address: EngineAddress, container: string): Server {
-  let found: Promise<Client> | null = null
+  // Asked of each container once: its programs stay what they are.
+  const majors = new Map<string, number>()
   return {
     label: `container ${container}`,
-    client(signal) {
-      found ??= clientIn(address, container, signal).catch((error: unknown) => {
-        found = null
-        throw error
-      })
-      return found
+    async client(signal) {
+      const engine = await openEngine(address)
+      const { id, env, state } = await lookAtContainer(engine, container, signal)
+      if (state !== 'running') throw notRunning(container, state)
+      const major = majors.get(id) ?? (await majorIn(engine, container, signal))
+      majors.set(id, major)
+      return clientIn({ engine, host: formatEngineAddress(address), container, env, major })
     },
   }
 }
 
-async function clientIn(
-  address: EngineAddress,
-  container: string,
-  signal: AbortSignal,
-): Promise<Client> {
-  const engine = await openEngine(address)
-  const { env, state } = await lookAtContainer(engine, container, signal)
-  if (state !== 'running') {
-    const hint = state === 'paused' ? `docker unpause ${container}` : `docker start ${container}`
-    throw new SourceFailed(`container ${container} is ${state}, so its database cannot be asked`, {
-      hint,
-    })
-  }
+function notRunning(container: string, state: string): SourceFailed {
+  const hint = state === 'paused' ? `docker unpause ${container}` : `docker start ${container}`
+  const message = `container ${container} is ${state}, so its database cannot be asked`
+  return new SourceFailed(message, { hint })
+}
+
+interface Inside {
+  readonly engine: Engine
+  readonly host: string
+  readonly container: string
+  readonly env: Readonly<Record<string, string>>
+  readonly major: number
+}
+
+function clientIn({ engine, host, container, env, major }: Inside): Client {
   const shared = environmentOf(env)
   const programOf = (name: ClientProgram, args: readonly string[], database: string | null) => ({
     container,
@@ -50,9 +54,8 @@ async function clientIn(
       ...(database === null ? {} : { PGDATABASE: database }),
     },
   })
-  const host = formatEngineAddress(address)
   return {
-    major: await majorIn(engine, container, signal),
+    major,
     hasOurFiles: false,
     program: (name, args, database = null) => {
       const hasInput = name === 'psql' || name === 'pg_restore'

@@ -1,9 +1,9 @@
 import type { Bytes } from '../../core/model.ts'
 import { SourceFailed } from '../../lib/errors.ts'
+import { counted } from '../../platform/counted.ts'
 import { failureOf } from '../../platform/program.ts'
 import type { Dump, SourceContext } from '../source.ts'
 import { askBeside, serverFacts } from './catalog.ts'
-import { counted } from './counted.ts'
 import { dumpFailed, requireRecent } from './dump.ts'
 import type { PostgresSettings } from './settings.ts'
 

@@ -1,7 +1,6 @@
 import { rm } from 'node:fs/promises'
-import { supervised } from '../../platform/account.ts'
-import type { Exit, Program } from '../../platform/program.ts'
-import type { SourceContext } from '../source.ts'
+import { supervised } from './account.ts'
+import type { Exit, Program } from './program.ts'
 
 /** A program whose output is counted on its way. */
 export interface Counted {
@@ -11,8 +10,12 @@ export interface Counted {
   remove(): Promise<void>
 }
 
-export function counted(program: Program, context: SourceContext): Counted {
-  const run = supervised(program, 'output', context)
+/** Describes the running of a program with what it prints counted. Starts nothing. */
+export function counted(
+  program: Program,
+  place: { readonly scratch: string; readonly token: string },
+): Counted {
+  const run = supervised(program, 'output', place)
   return {
     program: run.program,
     async account(exit) {
