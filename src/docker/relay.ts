@@ -1,4 +1,4 @@
-import { createReadStream, createWriteStream } from 'node:fs'
+import { createReadStream } from 'node:fs'
 import process from 'node:process'
 import { pipeline } from 'node:stream/promises'
 import { parseEngineAddress } from '../core/engine-address.ts'
@@ -32,7 +32,9 @@ async function main(): Promise<number> {
   // A program may end in peace with some of its input unread.
   if (stdin) pipeline(createReadStream('', { fd: 0, autoClose: false }), stdin).catch(() => {})
   try {
-    await pipeline(stdout, createWriteStream('', { fd: 1, highWaterMark: 1024 * 1024 }))
+    await pipeline(stdout, process.stdout, { end: false })
+    // An exit would cut off what is not written yet.
+    await new Promise((resolve) => process.stdout.write('', resolve))
     const { code, stderr, stderrTotal } = await exit
     if (stderrTotal === 0) for (const line of stderr) process.stderr.write(`${line}\n`)
     return code ?? NO_END
