@@ -1,4 +1,3 @@
-import { createReadStream } from 'node:fs'
 import process from 'node:process'
 import { pipeline } from 'node:stream/promises'
 import { parseEngineAddress } from '../core/engine-address.ts'
@@ -30,7 +29,7 @@ async function main(): Promise<number> {
   })
   const { stdin, stdout, exit, stop } = running
   // A program may end in peace with some of its input unread.
-  if (stdin) pipeline(createReadStream('', { fd: 0, autoClose: false }), stdin).catch(() => {})
+  if (stdin) pipeline(process.stdin, stdin).catch(() => {})
   try {
     await pipeline(stdout, process.stdout, { end: false })
     // An exit would cut off what is not written yet.

@@ -125,8 +125,8 @@ export interface Staging {
 export type Sink =
   /** The content goes to the program's standard input; its exit goes to `finish`. */
   | { readonly kind: 'program'; readonly program: Program }
-  /** The content is written to this new file. */
-  | { readonly kind: 'file'; readonly path: string }
+  /** The content is written to this new file; one in scratch need not outlive a power cut. */
+  | { readonly kind: 'file'; readonly path: string; readonly isScratch?: true }
 
 /** What is left to do: renames in this order, each within one file system. Data, so that it can be journaled. */
 export interface Staged {

@@ -62,7 +62,7 @@ export async function unseal(
   try {
     const exit =
       sink.kind === 'file'
-        ? await intoFile(sink.path, work)
+        ? await intoFile(sink, work)
         : await throughPrograms({ ...work, sink: sink.program, stdout: 'ignore' })
     return { stored: gauge.reading(), exit }
   } catch (cause) {
@@ -101,12 +101,16 @@ async function throughPrograms(piping: Piping): Promise<Exit | null> {
   }
 }
 
-async function intoFile(path: string, work: Work): Promise<null> {
+async function intoFile(
+  { path, isScratch = false }: Extract<Outlet, { kind: 'file' }>,
+  work: Work,
+): Promise<null> {
   const file = await create(path)
   try {
     if (work.decompressor) await throughPrograms({ ...work, sink: null, stdout: file.fd })
     else await pour(work.input, (batch) => writeAll(file, batch), work.signal)
-    await file.sync()
+    // Gigabytes that are read again at once, and then thrown away, cost seconds for nothing.
+    if (!isScratch) await file.sync()
     return null
   } finally {
     await file.close()

@@ -305,6 +305,46 @@ describe('a restore', () => {
     expect(await databases(nameOf(url))).toEqual([nameOf(url)])
   })
 
+  it('runs no program for a dump that asks psql for one', async () => {
+    const url = await shop()
+    const sign = join(root, 'sign')
+    const path = join(root, 'a')
+    const source = sourceOf(url, { format: 'plain' })
+    const { facts } = await archiveTo(path, source, place())
+    const text = await readFile(path, 'utf8')
+    await writeFile(
+      path,
+      text.replace('CREATE SCHEMA stock;', `select 1 \\! touch ${sign}\nCREATE SCHEMA stock;`),
+    )
+    const refused = restoreFrom(path, source, taskOf({ facts }), place())
+    await expect(refused).rejects.toThrow(/restricted|could not be loaded/)
+    await expect(stat(sign)).rejects.toThrow(/ENOENT/)
+    const roles = sourceOf(url, { globals: true })
+    const dumped = join(root, 'b')
+    const told = await archiveTo(dumped, roles, place())
+    const globals = await readFile(dumped, 'utf8')
+    for (const line of [
+      `\\! touch ${sign}`,
+      `CREATE ROLE x \\! touch ${sign}`,
+      `COMMENT ON ROLE app IS 'a\\'; \\! touch ${sign}\n--';`,
+      `COMMENT ON ROLE app IS $$'$$; \\! touch ${sign}\n--';`,
+      `/* ' */ \\! touch ${sign}\n--';`,
+    ]) {
+      await writeFile(
+        dumped,
+        globals.replace('CREATE ROLE', () => `${line}\nCREATE ROLE`),
+      )
+      const hostile = restoreFrom(
+        dumped,
+        roles,
+        taskOf({ facts: told.facts, force: true }),
+        place(),
+      )
+      await expect(hostile).rejects.toThrow(/where pg_dumpall writes none/)
+    }
+    await expect(stat(sign)).rejects.toThrow(/ENOENT/)
+  })
+
   it('in place is one transaction: all of it, or nothing', async () => {
     const url = await shop()
     const path = join(root, 'a')

@@ -50,7 +50,7 @@ export async function stageServer(
   const program = await inContainer(settings, true, signal, (env) => settings.dialect.load(env))
   const path = join(context.scratch, `restore-${context.token}.dump`)
   return {
-    sink: { kind: 'file', path },
+    sink: { kind: 'file', path, isScratch: true },
     immediate: true,
     async finish(_exit, finishSignal) {
       await using input = await open(path)

@@ -1,6 +1,7 @@
+import { randomBytes } from 'node:crypto'
 import { open } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
-import { RestoreFailed } from '../../lib/errors.ts'
+import { messageOf, RestoreFailed } from '../../lib/errors.ts'
 import { failureOf, type Program, startChain } from '../../platform/program.ts'
 import { hintFor } from './ask.ts'
 import { type Arrived, reading } from './content.ts'
@@ -46,14 +47,43 @@ export async function restoreArchive(
   await finish(program, stdin, signal)
 }
 
-/** Runs a file of SQL in one transaction; by its input, for a server in a container sees no file of ours. */
+/**
+ * Runs a file of SQL in one transaction; by its input, for a server in a container sees no file of ours.
+ * psql is told to take nothing but SQL from it: a dump of bad will could have it run a program here.
+ */
 export async function loadSql(
   path: string,
   { client, database }: Load,
   signal: AbortSignal,
 ): Promise<void> {
   const args = ['-Xq', '-v', 'ON_ERROR_STOP=1', '--single-transaction', '--output=/dev/null']
-  await finish(client.program('psql', [...args, '--file=-'], database), path, signal)
+  const psql = (more: readonly string[]) =>
+    client.program('psql', [...args, ...more, '--file=-'], database)
+  await unlock(path)
+  try {
+    const key = randomBytes(16).toString('hex')
+    await finish(psql([`--command=\\restrict ${key}`]), path, signal)
+  } catch (error) {
+    // A psql of before August 2025 has no such word, and has done nothing yet.
+    if (!/invalid command \\restrict/.test(messageOf(error))) throw error
+    await finish(psql([]), path, signal)
+  }
+}
+
+const EDGE = 4096
+
+/** Makes a comment of the lines by which a dump locks psql itself: it is locked already. */
+async function unlock(path: string): Promise<void> {
+  await using file = await open(path, 'r+')
+  const { size } = await file.stat()
+  for (const position of new Set([0, Math.max(0, size - EDGE)])) {
+    const edge = Buffer.alloc(EDGE)
+    const { bytesRead } = await file.read(edge, 0, EDGE, position)
+    const text = edge.toString('latin1', 0, bytesRead)
+    for (const { index, 0: line } of text.matchAll(/^\\(?:un)?restrict \w+$/gm)) {
+      await file.write(`--${' '.repeat(line.length - 2)}`, position + index)
+    }
+  }
 }
 
 async function finish(program: Program, stdin: string | null, signal: AbortSignal): Promise<void> {
@@ -74,7 +104,9 @@ async function finish(program: Program, stdin: string | null, signal: AbortSigna
 
 /** The first complaint with what belongs to it: the statement at fault may be pages long. */
 function complaintOf(stderr: readonly string[]): string {
-  const at = stderr.findIndex((line) => /error:|ERROR:|FATAL:/.test(line))
+  const at = stderr.findIndex((line) =>
+    /error:|ERROR:|FATAL:|invalid command|restricted/.test(line),
+  )
   return stderr
     .slice(Math.max(0, at), Math.max(0, at) + 3)
     .join('; ')

@@ -78,7 +78,7 @@ async function stage(
   await requireRoom(order, context)
   if (!isInto(order)) await requireRight(order, signal)
   return {
-    sink: { kind: 'file', path },
+    sink: { kind: 'file', path, isScratch: true },
     immediate: isInto(order) || isOfGlobals(order),
     finish: (_exit, finishSignal) => asRestoreFailure(() => finish(order, finishSignal)),
     async discard() {

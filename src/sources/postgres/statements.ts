@@ -1,15 +1,26 @@
+import { ArchiveDamaged } from '../../lib/errors.ts'
+
+/** A piece of SQL: a comment, a line for psql, a text, a name, or one character. */
+const PIECE =
+  /--[^\n]*|\\(?:un)?restrict [^\n]*|\\connect [^\n]*|(?<![\w$])[eE]'(?:[^'\\]|''|\\[\s\S])*'|'(?:[^']|'')*'|"(?:[^"]|"")*"|\/\*|\$\w*\$|[\s\S]/g
+
 /**
  * The statements of a dump of roles, without their semicolons and comments. It knows what pg_dumpall
- * writes: quoted names and texts, and no bodies of functions.
+ * writes, and nothing else is let through: psql would run a program for whoever knows to ask it, and
+ * what is quoted in another way could hide that. Throws `ArchiveDamaged`.
  */
 export function statementsOf(sql: string): readonly string[] {
   const statements: string[] = []
   let open = ''
-  const piece = /--[^\n]*|\\[a-z]+[^\n]*|[eE]?'(?:[^'\\]|''|\\[\s\S])*'|"(?:[^"]|"")*"|;|[\s\S]/g
-  for (const [text] of sql.matchAll(piece)) {
-    if (text.startsWith('--') || (text.startsWith('\\') && open.trim() === '')) continue
+  for (const [text] of sql.matchAll(PIECE)) {
+    const isBetween = open.trim() === ''
+    if (text.startsWith('--')) continue
+    if (text.startsWith('\\') && text.length > 1 && isBetween) continue
+    if (/^[\\'"]$|^\/\*$|^\$\w*\$$|^\\/.test(text)) {
+      throw new ArchiveDamaged(`the dump holds ${text.slice(0, 20)} where pg_dumpall writes none`)
+    }
     if (text !== ';') open += text
-    else if (open.trim() !== '') {
+    else if (!isBetween) {
       statements.push(open.trim())
       open = ''
     }
