@@ -102,7 +102,7 @@ async function throughPrograms(piping: Piping): Promise<Exit | null> {
 }
 
 async function intoFile(
-  { path, isScratch = false }: Extract<Outlet, { kind: 'file' }>,
+  { path, isScratch }: Extract<Outlet, { kind: 'file' }>,
   work: Work,
 ): Promise<null> {
   const file = await create(path)
