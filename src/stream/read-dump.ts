@@ -28,7 +28,7 @@ export async function readDump(
     const [exit] = await chain.exits
     signal.throwIfAborted()
     const failure = exit ? failureOf(exit) : null
-    if (failure && /unsupported version/.test(failure.tail)) {
+    if (failure && /unsupported version \(1\./.test(failure.tail)) {
       const hint = 'install the version of postgresql-client that made it'
       throw new NotAvailable(`reading this dump with pg_restore ${client.major}`, { hint })
     }

@@ -79,7 +79,7 @@ export async function listOf(
   })
   const failure = failureOf(exit)
   if (!failure) return stdout.split('\n')
-  if (/unsupported version/.test(failure.tail)) {
+  if (/unsupported version \(1\./.test(failure.tail)) {
     throw new RestoreFailed(`pg_restore ${client.major} cannot read the dump: ${failure.tail}`, {
       cause: failure,
       hint: 'it was made by a newer pg_dump: install that version of postgresql-client',
