@@ -26,7 +26,7 @@ if [ "${1:-}" = tests ]; then
     ceph:ceph-common ceph-mon:ceph-mon ceph-osd:ceph-osd radosgw:radosgw memcached:memcached \
     swift-proxy-server:swift-proxy swift-account-server:swift-account \
     swift-container-server:swift-container swift-object-server:swift-object \
-    /usr/lib/postgresql/15/bin/postgres:postgresql-15 psql:postgresql-client pgbouncer:pgbouncer \
+    /usr/lib/postgresql/15/bin/postgres:postgresql-15 psql:postgresql-client /usr/sbin/mariadbd:mariadb-server pgbouncer:pgbouncer \
     redis-server:redis-server promtool:prometheus \
     dockerd:docker.io iptables:iptables busybox:busybox-static; do
     command -v "${pair%%:*}" >/dev/null 2>&1 || missing="$missing ${pair##*:}"

@@ -1,7 +1,7 @@
 import { standsApart } from '../core/archive-key.ts'
 import { chooseBackup } from '../core/choose.ts'
 import type { Manifest } from '../core/manifest.ts'
-import type { Copy, DesiredJob, DesiredSource, JobId } from '../core/model.ts'
+import type { Copy, DesiredJob, DesiredSource, JobId, Options } from '../core/model.ts'
 import { knownJobs, parseReference } from '../core/reference.ts'
 import { restorePins } from '../core/restore-pins.ts'
 import { parseRestoreRequest } from '../core/restore-request.ts'
@@ -29,6 +29,7 @@ export interface RestoreOptions {
   readonly to: string | null
   readonly only: string | null
   readonly force: boolean
+  readonly direct: boolean
 }
 
 /** Resolves the value of the boot variable. Throws `RestoreFailed`, and whatever tells why, without touching anything. */
@@ -48,7 +49,7 @@ export async function resolveRequest(
       return placed(await orderOf(archive, value, world))
     }
     case 'reference': {
-      const options = { to: null, only: null, force: false }
+      const options = { to: null, only: null, force: false, direct: false }
       return placed(await resolveReference(request.text, options, world, signal), 'boot')
     }
     default:
@@ -85,6 +86,11 @@ export async function resolveReference(
     )
   }
   const source = await sourceFor(archive, place, options.to, world)
+  if (options.direct && place?.source.kind !== 'postgres') {
+    throw new RestoreFailed(`${text} cannot be restored in place: only a PostgreSQL database can`, {
+      hint: 'leave --in-place out: the data is replaced all or nothing',
+    })
+  }
   const pins = restorePins(choice.backup.id, onDeclared(history.copies, world))
   return {
     ...options,
@@ -161,6 +167,7 @@ async function orderOf(archive: Archive, reference: string, world: World): Promi
     to: null,
     only: null,
     force: false,
+    direct: false,
     pins: backup ? restorePins(backup, onDeclared(withOwn(copies, archive), world)) : [],
   }
 }
@@ -189,6 +196,8 @@ function placeOf(jobId: JobId, sourceName: string, world: World): Place | null {
 const KINDS_OF_LAYER: Readonly<Record<string, readonly [string, ...string[]]>> = {
   tar: ['directory'],
   sqlite: ['sqlite', 'hiqlite'],
+  pgdump: ['postgres'],
+  sql: ['postgres'],
   raw: ['command'],
 }
 
@@ -258,6 +267,12 @@ async function sourceOf(archive: Archive, world: World): Promise<Source> {
   const [kind] = KINDS_OF_LAYER[archive.layers[0] ?? ''] ?? ['command']
   const load = world.plugins.sources.get(kind)
   if (!load) throw new NotAvailable(`source type ${kind}`)
-  const options = kind === 'command' ? { backup: ['true'] } : { path: '/nonexistent/holdfast' }
-  return (await load()).configure(section(archive.name, options))
+  return (await load()).configure(section(archive.name, OPTIONS_FOR[kind] ?? { path: NOWHERE }))
+}
+
+const NOWHERE = '/nonexistent/holdfast'
+/** What kinds that have no path have to be told; the server of a database is the one of the environment. */
+const OPTIONS_FOR: Readonly<Record<string, Options>> = {
+  command: { backup: ['true'] },
+  postgres: {},
 }

@@ -17,6 +17,8 @@ export interface RestoreOrder {
   readonly to: string | null
   readonly only: string | null
   readonly force: boolean
+  /** Straight into the live data, with nothing kept of what it replaces. */
+  readonly direct: boolean
   /** Copies to keep until a new baseline is complete: this one and the newest before it. */
   readonly pins: readonly Copy[]
 }

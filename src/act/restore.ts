@@ -132,6 +132,7 @@ async function stageAndSwap(
     only: order.only,
     facts: order.archive.manifest?.source.facts ?? {},
     force: order.force,
+    direct: order.direct,
   }
   const { place } = order
   const about = place && { kind: place.source.kind, job: place.job.id, source: place.source.name }
@@ -140,7 +141,8 @@ async function stageAndSwap(
   const staging = await order.source.stage(task, context, signal)
   try {
     tell('restore.download', `reading ${order.archive.name}`, order, world)
-    if (staging.immediate) await prove(order, world, signal)
+    // A file can be thrown away again: then all of it is here, and proven, before anything is done with it.
+    if (staging.immediate && staging.sink.kind === 'program') await prove(order, world, signal)
     const staged = await fill(staging, order, world, signal)
     tellVerified(staged, order, world)
     const { moves, leftovers, previous } = staged

@@ -21,7 +21,9 @@ import { bootAndBecome } from './restore-boot.ts'
 export interface RestoreFlags extends AbandonFlags {
   readonly to?: string
   readonly toVolume?: string
+  readonly toDatabase?: string
   readonly only?: string
+  readonly inPlace?: boolean
   readonly force?: boolean
   readonly boot?: boolean
   readonly abandon?: string
@@ -50,6 +52,7 @@ export async function restore(
     to: destinationOf(flags, context),
     only: flags.only ?? null,
     force: flags.force ?? false,
+    direct: flags.inPlace ?? false,
   }
   const order = await resolveReference(reference, options, world, context.interrupted)
   await show(order, context, flags)
@@ -77,11 +80,13 @@ export async function restore(
 }
 
 /** Null: into the source itself. */
-function destinationOf({ to, toVolume }: RestoreFlags, { cwd }: Context): string | null {
-  if (to !== undefined && toVolume !== undefined) {
-    throw new Refused('--to and --to-volume do not go together')
+function destinationOf(flags: RestoreFlags, { cwd }: Context): string | null {
+  const { to, toVolume, toDatabase } = flags
+  if ([to, toVolume, toDatabase].filter((one) => one !== undefined).length > 1) {
+    throw new Refused('--to, --to-volume and --to-database exclude each other')
   }
   if (toVolume !== undefined) return `volume:${toVolume}`
+  if (toDatabase !== undefined) return `database:${toDatabase}`
   return to === undefined ? null : resolve(cwd, to)
 }
 
@@ -92,6 +97,7 @@ async function show(order: RestoreOrder, context: Context, flags: GlobalFlags): 
     only: order.only,
     facts: archive.manifest?.source.facts ?? {},
     force: order.force,
+    direct: order.direct,
   }
   const now = await source.describe(task, context.interrupted)
   if (flags.json || flags.quiet) return
@@ -126,7 +132,7 @@ async function underLease(
 async function exclusion({ place, to }: RestoreOrder): Promise<{ lease: string; what: string }> {
   if (to === null && place !== null)
     return { lease: `job:${place.job.id}`, what: `job ${place.job.id}` }
-  const path = to !== null && !to.startsWith('/') ? to : await realOf(to ?? '')
+  const path = to?.startsWith('/') ? await realOf(to) : (to ?? '')
   // A path is longer than the name of a lease may be.
   return { lease: `place:${createHash('sha256').update(path).digest('hex')}`, what: path }
 }
@@ -140,7 +146,7 @@ function tellDone(
   for (const warning of staged.warnings) context.out(`  ${warning}`)
   if (to !== null || place === null) return
   if (done.previous !== null)
-    context.out(`what was there is kept at ${done.previous} until the next successful backup`)
+    context.out(`what was there is kept as ${done.previous} until the next successful backup`)
   context.out(
     `a new baseline is owed: the daemon takes it, or: holdfast backup create ${place.job.id}/${place.source.name}`,
   )

@@ -75,6 +75,7 @@ export const ALIASES: Readonly<Record<string, Alias>> = {
   kmsKeyId: { means: 'kms_key_id' },
   knownHostsFile: { means: 'known_hosts_file' },
   maxDelete: { means: 'max_delete' },
+  lockTimeout: { means: 'lock_timeout' },
   maxDuration: { means: 'max_duration' },
   minSize: { means: 'min_size' },
   nodeId: { means: 'node_id' },

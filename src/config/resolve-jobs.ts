@@ -1,10 +1,12 @@
 import type {
   Channel,
   DesiredJob,
+  DesiredSource,
   DesiredTarget,
   Encryption,
   Instant,
   JobId,
+  JobTarget,
   Millis,
   Objectives,
   Retry,
@@ -75,7 +77,7 @@ function resolveJob(
     title: text(block, 'name') ?? name,
     enabled: flag(block, 'enabled') ?? true,
     schedule: resolveSchedule(block, timezone, surroundings.now),
-    sources: [...sources.map(({ source }) => source), ...ofApps],
+    sources: [...sources.map(({ source }) => withPasswords(source, targets)), ...ofApps],
     targets,
     noTarget,
     require: requireOf(block, targets),
@@ -97,6 +99,13 @@ function resolveJob(
   }
   const facts = jobFacts(declared)
   return { block, sources, job: { ...declared, facts, fingerprint: fingerprintOf(facts) } }
+}
+
+/** Passwords of roles are archived only where every copy is closed with a key. */
+function withPasswords(source: DesiredSource, targets: readonly JobTarget[]): DesiredSource {
+  if (source.kind !== 'postgres' || source.options.globals !== true) return source
+  const isClosed = targets.length > 0 && targets.every(({ encryption }) => encryption !== null)
+  return isClosed ? { ...source, options: { ...source.options, role_passwords: true } } : source
 }
 
 function jobId(organization: string | null, name: string): JobId {

@@ -3,6 +3,7 @@ import { groupOf } from '../core/group.ts'
 import type { DesiredSource, JobId, Options } from '../core/model.ts'
 import type { Block, Item } from './block.ts'
 import { blockOf, fault, item, items, options, read, strings, text } from './block.ts'
+import { databasesOf } from './resolve-databases.ts'
 
 /** The job that a source belongs to. */
 export interface SourceOwner {
@@ -30,31 +31,36 @@ export function resolveSources(job: Block, owner: SourceOwner): readonly PlacedS
   const found: readonly Item[] = short === null ? items(job, 'sources') : [short]
   const placed = found.flatMap((one) => {
     const block = blockOf(one, job.context)
-    return block === null ? [] : [placedSource(block, owner)]
+    return block === null ? [] : placedSources(block, job, owner)
   })
   checkNames(placed)
   return placed
 }
 
-function placedSource(block: Block, owner: SourceOwner): PlacedSource {
+function placedSources(block: Block, job: Block, owner: SourceOwner): readonly PlacedSource[] {
   const kind = text(block, 'type') ?? ''
   const chosen = text(block, 'name')
-  const name = chosen ?? nameFor(kind, block)
   if (kind === 'volume') checkVolume(block)
-  const group = groupOf({
-    organization: owner.organization,
-    app: owner.app,
-    job: owner.id,
-    source: name,
-  })
-  const own = optionsOf(kind, block)
+  const found =
+    kind === 'postgres'
+      ? databasesOf(block, job)
+      : [{ name: chosen ?? nameFor(kind, block), options: optionsOf(kind, block, job) }]
   const named = chosen === null ? {} : ({ isNamed: true } as const)
-  return { block, source: { kind, name, group, options: own, ...named } }
+  return found.map(({ name, options: own }) => {
+    const { organization, app, id } = owner
+    const group = groupOf({ organization, app, job: id, source: name })
+    return { block, source: { kind, name, group, options: own, ...named } }
+  })
 }
 
+/** Servers whose dumps are text. */
+const SQL_KINDS = new Set(['mysql', 'mariadb', 'mongo'])
+
 /** A program that is named by a relative path lies beside the config, wherever the daemon was started. */
-function optionsOf(kind: string, block: Block): Options {
+function optionsOf(kind: string, block: Block, job: Block): Options {
   const own = options(block, ['type', 'name'])
+  // As Vardo writes and reads it: a dump, and not called so.
+  if (SQL_KINDS.has(kind) && text(job, 'format') === 'vardo') return { ...own, extension: '.dump' }
   if (kind !== 'command') return own
   if (block.tree.entries.has('collect') && block.tree.entries.has('extension')) {
     fault(block, 'extension', 'has no meaning beside "collect": a collected directory is a .tar')
@@ -93,7 +99,6 @@ function usualName(kind: string, block: Block): string {
       return text(block, 'from') ?? ''
     case 'hiqlite':
       return kind
-    case 'postgres':
     case 'mysql':
     case 'mariadb':
     case 'mongo':

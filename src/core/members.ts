@@ -132,11 +132,14 @@ function freeName(source: DesiredSource, { name }: Member, taken: ReadonlySet<st
   return free
 }
 
-/** A database may be called anything, a source only what fits a key. */
 function nameOf({ name, isNamed }: DesiredSource, member: string): string {
+  return isNamed ? `${name}.${fitName(member)}` : fitName(member)
+}
+
+/** A database may be called anything, a source only what fits a key. */
+export function fitName(member: string): string {
   const isFit = /^[A-Za-z0-9._-]+$/.test(member) && !/^\.{1,2}$/.test(member)
-  const fit = isFit ? member : `${member.replaceAll(/[^A-Za-z0-9_-]+/g, '-')}-${markOf(member)}`
-  return isNamed ? `${name}.${fit}` : fit
+  return isFit ? member : `${member.replaceAll(/[^A-Za-z0-9_-]+/g, '-')}-${markOf(member)}`
 }
 
 /** Tells names apart that are the same once they fit. */

@@ -55,7 +55,7 @@ export interface RestoreRequest {
 }
 
 export interface Warning {
-  /** Stable word: `unencrypted-off-host`, `no-copy-off-host`, `same-device`, `program-missing`, … */
+  /** Stable word: `unencrypted-off-host`, `no-copy-off-host`, `same-device`, `program-missing`, `client-too-old`, `source-unreachable`, … */
   readonly rule: string
   /** Job, target or file. */
   readonly subject: string

@@ -1,21 +1,58 @@
 import { stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import type { Desired, DesiredJob, TargetId } from '../core/model.ts'
+import { livingSources } from '../core/members.ts'
+import type { Desired, DesiredJob, DesiredSource, TargetId } from '../core/model.ts'
 import type { History, Warning } from '../core/observed.ts'
+import { mayRun } from '../core/placement.ts'
+import { reportOf } from '../lib/errors.ts'
 import { programsOnPath } from '../platform/program.ts'
 import { unopenable } from './unopenable.ts'
-import type { World } from './world.ts'
+import { openSource, type World } from './world.ts'
 
 /** What this machine has to say about the config, beside what plan can tell by itself. */
-export async function observeWarnings(
-  { desired }: World,
-  history: History,
-): Promise<readonly Warning[]> {
+export async function observeWarnings(world: World, history: History): Promise<readonly Warning[]> {
+  const { desired } = world
   return [
     ...(await missingPrograms(desired)),
     ...(await sharedDevices(desired)),
     ...(await unopenable(desired, history)),
+    ...(await troubleOfSources(world)),
   ]
+}
+
+/** How long a source may look for trouble: plan must not wait for a server that hangs. */
+const LOOK_LIMIT = 20_000
+
+/** What sources find that would fail their next backup; of many on one server only the first is asked. */
+async function troubleOfSources(world: World): Promise<readonly Warning[]> {
+  const asked = new Set<unknown>()
+  const self = world.fleet?.self()
+  const places = world.desired.jobs.flatMap((job) =>
+    self && !mayRun(job, self) ? [] : livingSources(job).map((source) => ({ job, source })),
+  )
+  const first = places.filter(({ job, source: { kind, options } }) => {
+    const server = options.url ?? options.container ?? `${job.id} ${kind} ${options.path ?? ''}`
+    return !asked.has(server) && asked.add(server)
+  })
+  const found = await Promise.all(first.map(({ job, source }) => troubleOf(job, source, world)))
+  return found.flat()
+}
+
+async function troubleOf(
+  job: DesiredJob,
+  source: DesiredSource,
+  world: World,
+): Promise<readonly Warning[]> {
+  if (!world.plugins.sources.has(source.kind)) return []
+  const subject = `${job.id}/${source.name}`
+  try {
+    const opened = await openSource(world, job, source)
+    const findings = (await opened.inspect?.(AbortSignal.timeout(LOOK_LIMIT))) ?? []
+    return findings.map((one) => ({ ...one, subject }))
+  } catch (error) {
+    const { message, hint } = reportOf(error)
+    return [{ rule: 'source-unreachable', subject, message, hint }]
+  }
 }
 
 async function missingPrograms(desired: Desired): Promise<readonly Warning[]> {

@@ -30,7 +30,7 @@ export async function programsOnPath(
 
 interface Attempt {
   readonly command: string
-  readonly env?: Readonly<Record<string, string>>
+  readonly env?: Readonly<Record<string, string | undefined>>
   readonly cwd?: string
 }
 

@@ -12,8 +12,8 @@ export { STDERR_LINES } from './line-tail.ts'
 export interface Program {
   readonly command: string
   readonly args: readonly string[]
-  /** Added to the inherited environment. Secrets go here or to stdin, never into `args`. */
-  readonly env?: Readonly<Record<string, string>>
+  /** Added to the inherited environment, `undefined` taken out of it. Secrets go here or to stdin, never into `args`. */
+  readonly env?: Readonly<Record<string, string | undefined>>
   readonly cwd?: string
 }
 
@@ -58,6 +58,8 @@ export interface RunOptions {
   readonly timeLimit: number
   /** Written to its stdin, which is empty otherwise. */
   readonly input?: string | Uint8Array
+  /** A file descriptor to read instead, which stays the caller's to close. */
+  readonly stdin?: number
   /** Bytes of stdout, 1 MiB unless told; a program that prints more is ended. */
   readonly maxOutput?: number
   /** Added niceness, 0 to 19. */
@@ -90,7 +92,7 @@ export async function run(program: Program, options: RunOptions): Promise<Output
   const signal = AbortSignal.any([options.signal, limit.signal])
   try {
     const chain = await startChain([program], {
-      stdin: options.input === undefined ? null : 'pipe',
+      stdin: options.input === undefined ? (options.stdin ?? null) : 'pipe',
       nice: options.nice ?? 0,
       signal,
     })

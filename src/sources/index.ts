@@ -7,4 +7,8 @@ export const sourceKinds: ReadonlyMap<string, () => Promise<SourceKind>> = new M
   ['hiqlite', async () => (await import('./hiqlite.ts')).hiqlite],
   ['volume', async () => (await import('./volume.ts')).volume],
   ['command', async () => (await import('./command.ts')).command],
+  ['mysql', async () => (await import('./by-container.ts')).mysql],
+  ['mariadb', async () => (await import('./by-container.ts')).mariadb],
+  ['mongo', async () => (await import('./by-container.ts')).mongo],
+  ['postgres', async () => (await import('./postgres.ts')).postgres],
 ])

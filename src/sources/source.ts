@@ -12,7 +12,7 @@ import type { FarProgram } from '../stream/ends.ts'
  * compressor by a kernel pipe, so that no content passes through JavaScript.
  */
 export interface Source {
-  /** Innermost layer: `tar`, `sqlite`, or `raw`. */
+  /** Innermost layer: `tar`, `sqlite`, `pgdump`, `sql`, or `raw`. */
   readonly layer: string
   /** Extension of the content, with its dot, before compression: `.tar`, `.sqlite`, or ``. */
   readonly extension: string
@@ -35,10 +35,13 @@ export interface Source {
   stage(task: RestoreTask, context: SourceContext, signal: AbortSignal): Promise<Staging>
 
   /**
-   * Where the moves of a restore to there are made. Absent: in the file system of this host.
+   * Where the moves of a restore to there are made. Absent or null: in the file system of this host.
    * Does no I/O until it is asked something.
    */
-  realm?(to: string | null): Realm
+  realm?(to: string | null): Realm | null
+
+  /** What makes it plain today that a backup will fail or lack something. Absent: nothing can. */
+  inspect?(signal: AbortSignal): Promise<readonly Finding[]>
 
   /**
    * Removes what a restore whose process died had staged and never swapped in. The live data, and
@@ -102,6 +105,15 @@ export interface RestoreTask {
   readonly facts: SourceFacts
   /** Go on although the data is in use. */
   readonly force: boolean
+  /** Straight into the live data, with nothing staged beside it and nothing kept. */
+  readonly direct: boolean
+}
+
+/** Something that deserves a look before the next backup. */
+export interface Finding {
+  readonly rule: string
+  readonly message: string
+  readonly hint: string | null
 }
 
 export interface Replacement {
@@ -129,8 +141,8 @@ export interface Staging {
 export type Sink =
   /** The content goes to the program's standard input; its exit goes to `finish`. */
   | { readonly kind: 'program'; readonly program: Program }
-  /** The content is written to this new file. */
-  | { readonly kind: 'file'; readonly path: string }
+  /** The content is written to this new file; one in scratch need not outlive a power cut. */
+  | { readonly kind: 'file'; readonly path: string; readonly isScratch?: true }
   /** The content goes to the input of a program elsewhere; its exit goes to `finish`. */
   | { readonly kind: 'stream'; open(signal: AbortSignal): Promise<FarProgram> }
 

@@ -4,6 +4,8 @@ import type { Compression, Encryption } from '../core/model.ts'
 const EXTENSIONS: Readonly<Record<string, string>> = {
   tar: '.tar',
   sqlite: '.sqlite',
+  pgdump: '.dump',
+  sql: '.sql',
   raw: '',
   zstd: '.zst',
   gzip: '.gz',

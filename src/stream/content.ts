@@ -31,7 +31,7 @@ export type Scheme = Encryption['scheme']
 
 /** The layers of an archive, told apart. */
 export interface Layers {
-  /** `tar`, `sqlite`, `raw`. */
+  /** `tar`, `sqlite`, `pgdump`, `sql`, `raw`. */
   readonly content: string
   readonly compression: string | null
   readonly encryption: Scheme | null

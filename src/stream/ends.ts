@@ -22,6 +22,6 @@ export type Origin =
 /** Where content goes; what a staging's `Sink` is. */
 export type Outlet =
   | { readonly kind: 'program'; readonly program: Program }
-  /** A new file: never one that exists. */
-  | { readonly kind: 'file'; readonly path: string }
+  /** A new file: never one that exists. It is on the disk at the end, unless it is only scratch. */
+  | { readonly kind: 'file'; readonly path: string; readonly isScratch?: true }
   | { readonly kind: 'stream'; open(signal: AbortSignal): Promise<FarProgram> }

@@ -17,6 +17,7 @@ const CONTENTS: readonly (readonly [ending: string, layer: string])[] = [
   ['.sqlite', 'sqlite'],
   ['.sqlite3', 'sqlite'],
   ['.db', 'sqlite'],
+  ['.sql', 'sql'],
 ]
 
 /** Layers by a name's extensions, from the inside out: `tar zstd age` for `x.tar.zst.age`. */
@@ -111,6 +112,8 @@ function layerOf(head: Uint8Array): string | null {
   if (startsWith(bytes, '\x28\xb5\x2f\xfd')) return 'zstd'
   if (startsWith(bytes, '\x1f\x8b')) return 'gzip'
   if (startsWith(bytes, 'SQLite format 3\0')) return 'sqlite'
+  if (startsWith(bytes, 'PGDMP')) return 'pgdump'
+  if (startsWith(bytes, '--\n-- PostgreSQL database ')) return 'sql'
   if (isTarHeader(bytes)) return 'tar'
   // Last, for its magic is two bytes.
   return beginsAsCryptr(bytes) ? 'cryptr' : null

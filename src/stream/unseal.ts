@@ -15,6 +15,7 @@ import {
 import type { FarProgram, Outlet } from './ends.ts'
 import { type Meter, meter, type Reading } from './meter.ts'
 import { metered, SILENCE } from './metered.ts'
+import { readDump, readSql } from './read-dump.ts'
 import { countMembers } from './tar-list.ts'
 
 export type { Opening } from './content.ts'
@@ -66,7 +67,7 @@ export async function unseal(
   try {
     const exit =
       sink.kind === 'file'
-        ? await intoFile(sink.path, work)
+        ? await intoFile(sink, work)
         : await throughPrograms({ ...work, sink: sink.program, stdout: 'ignore' })
     return { stored: gauge.reading(), exit }
   } catch (cause) {
@@ -135,12 +136,16 @@ async function intoFar(far: FarProgram, content: AsyncIterable<Uint8Array>): Pro
   }
 }
 
-async function intoFile(path: string, work: Work): Promise<null> {
+async function intoFile(
+  { path, isScratch }: Extract<Outlet, { kind: 'file' }>,
+  work: Work,
+): Promise<null> {
   const file = await create(path)
   try {
     if (work.decompressor) await throughPrograms({ ...work, sink: null, stdout: file.fd })
     else await pour(work.input, (batch) => writeAll(file, batch), work.signal)
-    await file.sync()
+    // Gigabytes that are read again at once, and then thrown away, cost seconds for nothing.
+    if (!isScratch) await file.sync()
     return null
   } finally {
     await file.close()
@@ -164,11 +169,28 @@ export async function readThrough(
 ): Promise<ReadThrough> {
   const stored = meter()
   const content = meter()
-  const walked = { gauge: content, onBytes: () => {}, throttle: null, patience: null }
-  const chunks = metered(contentOf(body, opening, signal, stored), walked, signal)
-  const isTar = tellApart(opening.layers).content === 'tar'
-  const entries = isTar ? await countMembers(chunks, signal) : await drained(chunks)
+  const aside = { gauge: content, onBytes: () => {}, throttle: null, patience: null }
+  const chunks = metered(contentOf(body, opening, signal, stored), aside, signal)
+  const entries = await walked(tellApart(opening.layers).content, chunks, signal)
   return { stored: stored.reading(), content: content.reading(), entries }
+}
+
+/** Reads content to its end as what it is; the members of a tar. */
+async function walked(
+  content: string,
+  chunks: AsyncIterable<Uint8Array>,
+  signal: AbortSignal,
+): Promise<number | null> {
+  switch (content) {
+    case 'tar':
+      return await countMembers(chunks, signal)
+    case 'pgdump':
+      return await readDump(chunks, signal)
+    case 'sql':
+      return await readSql(chunks)
+    default:
+      return await drained(chunks)
+  }
 }
 
 async function drained(chunks: AsyncIterable<Uint8Array>): Promise<null> {

@@ -91,7 +91,7 @@ describe('a source without a name', () => {
     ['{ type: command, backup: [/usr/bin/pg_dump, x] }', 'pg_dump'],
     ['{ type: volume, volume: shop_data }', 'shop_data'],
     ['{ type: postgres, databases: [orders] }', 'orders'],
-    ['{ type: postgres, databases: [a, b], container: pg }', 'pg'],
+    ['{ type: postgres, container: pg }', 'pg'],
     ['{ type: postgres, databases: all }', 'postgres'],
     ['{ type: directory, path: /x, name: own }', 'own'],
   ])('%s is called %s', async (source, name) => {
@@ -239,6 +239,39 @@ describe('an organization', () => {
       'birch/one/data',
     ])
     expect(jobs[2]?.renamedFrom).toBe('birch/old')
+  })
+})
+
+describe('a declaration of databases', () => {
+  const sources = async (declared: string, job = '') => {
+    const { jobs } = await loadText(
+      `jobs: { j: { ${job}source: { type: postgres, ${declared} } } }`,
+    )
+    return jobs[0]?.sources.map(({ name, options }) => {
+      const { database, databases, globals } = options
+      return Object.values({ name, database, databases, globals }).filter(Boolean).join(' ')
+    })
+  }
+  const KEY = `encryption: { recipients: [age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p] }, targets: [t], `
+
+  it.each([
+    ['databases: [a, "b c"]', ['a a', 'b-c-9ed43fe3 b c']],
+    ['databases: [a, b], name: main', ['main.a a', 'main.b b']],
+    ['databases: a, name: main', ['main a']],
+    ['globals: true', ['globals true', 'postgres']],
+    ['databases: [a], globals: true, name: main', ['main.globals true', 'main a']],
+    ['databases: all, globals: true, name: main', ['main all true']],
+    ['databases: all', ['postgres all']],
+  ])('%s is %j', async (declared, expected) => {
+    expect(await sources(declared)).toEqual(expected)
+  })
+
+  it('writes SQL that Vardo reads for a job of its format, and passwords of roles only under a key', async () => {
+    const { jobs } = await loadText(
+      `targets: { t: { type: local, path: /t } }\njobs: { v: { format: vardo, source: { type: postgres } }, c: { ${KEY}source: { type: postgres, globals: true, databases: [a] } } }`,
+    )
+    expect(jobs[0]?.sources[0]?.options).toMatchObject({ format: 'plain', extension: '.dump' })
+    expect(jobs[1]?.sources.map(({ options }) => options.role_passwords)).toEqual([true, undefined])
   })
 })
 

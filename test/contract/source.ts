@@ -1,15 +1,16 @@
 import { type SpawnOptions, spawn } from 'node:child_process'
 import { createReadStream, createWriteStream } from 'node:fs'
-import { copyFile, mkdtemp, open, rename, rm, stat } from 'node:fs/promises'
+import { copyFile, mkdtemp, open, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { describe, expect, it } from 'vitest'
 import { SourceFailed } from '../../src/lib/errors.ts'
-import { exists } from '../../src/platform/files.ts'
+import { fileRealm } from '../../src/platform/file-realm.ts'
 import type { Exit, Program } from '../../src/platform/program.ts'
 import type {
   Dump,
+  Realm,
   RestoreTask,
   Source,
   SourceContext,
@@ -63,9 +64,9 @@ export function sourceContract(name: string, open: () => Promise<SourceFixture>)
       expect(await fixture.contents(null)).not.toEqual(before)
       const staged = await restore(path, { to: null, facts: report.facts })
       expect(await fixture.contents(null)).toEqual(before)
-      const { previous } = staged
-      const realm = fixture.source.realm?.(null)
-      if (previous !== null) expect(await (realm?.exists ?? exists)(previous)).toBe(true)
+      if (staged.previous !== null) {
+        expect(await realmOf(fixture.source, null).exists(staged.previous)).toBe(true)
+      }
     })
 
     law('brings back elsewhere what was there', async ({ archive, restore, fixture }) => {
@@ -133,7 +134,7 @@ function benchOf(fixture: SourceFixture, root: string): Bench {
 
 /** A restore of everything, in place, of an archive without a manifest, unless `task` says otherwise. */
 export function taskOf(task: Partial<RestoreTask>): RestoreTask {
-  return { to: null, only: null, facts: {}, force: false, ...task }
+  return { to: null, only: null, facts: {}, force: false, direct: false, ...task }
 }
 
 /** Writes one plain archive of `source` to the new file `path`, as `stream/` would, uncompressed. */
@@ -156,16 +157,21 @@ export async function restoreFrom(
   const staging = await source.stage(task, context, NEVER)
   try {
     const staged = await staging.finish(await fill(staging, path), NEVER)
-    const realm = source.realm?.(task.to)
-    for (const move of staged.moves) {
-      if (realm) await realm.rename(move)
-      else await rename(move.from, move.to)
-    }
+    await moveAll(staged, realmOf(source, task.to))
     await staging.swapped?.()
     return staged
   } finally {
     await staging.discard()
   }
+}
+
+function realmOf(source: Source, to: string | null): Realm {
+  return source.realm?.(to) ?? fileRealm
+}
+
+async function moveAll({ moves }: Staged, realm: Realm): Promise<void> {
+  if (realm.renameAll) await realm.renameAll(moves)
+  else for (const move of moves) await realm.rename(move)
 }
 
 /** Copies a dump's content to `path`; the exit of its program, or null for a file. */
@@ -208,7 +214,7 @@ export async function runProgram(
   const { command, args, env, cwd } = program
   const child = spawn(command, args, {
     stdio,
-    env: { ...process.env, ...env },
+    env: { ...process.env, LC_ALL: 'C', ...env },
     ...(cwd === undefined ? {} : { cwd }),
   })
   let text = ''

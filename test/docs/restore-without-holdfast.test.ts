@@ -4,6 +4,7 @@ import { copyFile, mkdir, open, readdir, readFile, stat, writeFile } from 'node:
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { HASTY, startPostgres } from '../services/postgres.ts'
 import { makeRichTree, snapshotTree } from '../support/trees.ts'
 import { type Block, bash, blocksOf, makeFolder, succeed, typeAtTerminal } from './support.ts'
 
@@ -11,7 +12,7 @@ const PAGE = 'docs/restore-without-holdfast.md'
 const PASSPHRASE = 'correct horse battery staple'
 
 /** One job for each way of packing that the page has a command for. */
-const config = (recipient: string) => `
+const config = (recipient: string, database: string) => `
 encryption: { recipients: [${recipient}] }
 targets:
   disk: { type: local, path: ./backups }
@@ -23,6 +24,9 @@ jobs:
       - { type: sqlite, path: ./shop.db }
       - { type: command, name: dump, backup: [cat, dump.sql], extension: .sql }
       - { type: command, name: files, backup: [./leave-files], collect: left }
+  postgres:
+    schedule: "0 2 * * *"
+    source: { type: postgres, url: "${database}", databases: [shop], globals: true }
   plain: { schedule: "0 2 * * *", source: { type: directory, path: ./live }, encryption: none }
   gzip: { schedule: "0 2 * * *", source: { type: directory, path: ./live }, format: vardo }
   bare:
@@ -41,6 +45,8 @@ jobs:
 `
 
 const started = await makeFolder()
+const server = await startPostgres(HASTY)
+const named = (name: string) => `postgres://app@127.0.0.1:${server.port}/${name}`
 const at = (...parts: readonly string[]) => join(started.path, ...parts)
 let blocks: readonly Block[] = []
 let scripts: readonly Block[] = []
@@ -60,11 +66,15 @@ beforeAll(async () => {
   await writeFile(at('passphrase'), PASSPHRASE, { mode: 0o600 })
   await writeFile(at('enc-keys'), ['k1', 'k2'].map(keyLine).join('\n'), { mode: 0o600 })
   makeShop(at('shop.db'))
-  await writeFile(at('holdfast.yml'), config(recipient))
+  const url = await server.database()
+  await server.ask(url, 'create database shop')
+  await server.ask(named('shop'), 'create table item as select 7 as id; create role clerk')
+  await writeFile(at('holdfast.yml'), config(recipient, url))
   await succeed(['backup', 'create'], { cwd: started.path })
 })
 
 afterAll(async () => {
+  await server[Symbol.asyncDispose]()
   await started[Symbol.asyncDispose]()
 })
 
@@ -126,10 +136,30 @@ describe('the page on restoring without Holdfast', () => {
       'list .tar.zst.age',
       'one .tar.zst.age',
       'passphrase .tar.zst.age',
+      'postgres .dump.zst.age',
+      'postgres .sql.zst.age',
       'setup',
       'sqlite .sqlite.zst.age',
       'swap-sqlite',
     ])
+  })
+
+  it('brings back a PostgreSQL database, and the roles of its server', async () => {
+    const there = `export PGHOST=127.0.0.1 PGPORT=${server.port} PGUSER=app\n`
+    const run = async (source: string, words: string) => {
+      const archive = await archiveOf('postgres', source)
+      const names = setup({ archive, key: at('age.key'), to: at(`restored-${source}`) })
+      await bash(there + names + block('check') + block('postgres', words), started.path)
+    }
+    await run('shop', '.dump.zst.age')
+    expect(await server.ask(named('restored'), 'select id from item')).toEqual(['7'])
+    await server.ask(named('shop'), 'drop role clerk')
+    await run('globals', '.sql.zst.age')
+    const found = await server.ask(
+      named('shop'),
+      `select rolname from pg_roles where rolname = 'clerk'`,
+    )
+    expect(found).toEqual(['clerk'])
   })
 
   it.each([

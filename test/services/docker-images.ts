@@ -12,8 +12,9 @@ const exec = promisify(execFile)
  * - `debian`: `debian:12`, a shell, coreutils, GNU tar and the like, as in `debian:bookworm-slim`.
  * - `busybox`: `busybox:1`, its tar among it.
  * - `postgres`: `postgres:15`, a real server with the entrypoint's words that matter.
+ * - `mariadb`: `mariadb:10`, the same for MariaDB.
  */
-export type ImageName = 'debian' | 'busybox' | 'postgres'
+export type ImageName = 'debian' | 'busybox' | 'postgres' | 'mariadb'
 
 /** The part of an engine that is needed to fill it. */
 interface Filled {
@@ -117,6 +118,19 @@ const MAKERS: Readonly<Record<ImageName, (engine: Filled, folder: string) => Pro
     await writeFile(dockerfile, 'FROM postgres:15\nSTOPSIGNAL SIGINT\n')
     await rm(join(folder, 'usr'), { recursive: true })
     await engine.docker('build', '--quiet', '--tag=postgres:15', folder)
+  },
+
+  async mariadb(engine, folder) {
+    await addAccounts(folder)
+    await mkdir(join(folder, 'usr/local/bin'), { recursive: true })
+    const entrypoint = join(import.meta.dirname, 'mariadb-entrypoint.sh')
+    await cp(entrypoint, join(folder, 'usr/local/bin/docker-entrypoint.sh'))
+    const own = ['mariadb', 'mariadb-dump', 'mariadb-install-db', 'my_print_defaults', 'resolveip']
+    const more = ['hostname', 'dirname', 'basename', 'tty', 'stty', 'touch']
+    const programs = ['/usr/sbin/mariadbd', ...(await found([...PROGRAMS, ...own, ...more]))]
+    const files = [...(await withLibraries(programs)), '/usr/share/mysql', '/usr/share/zoneinfo']
+    const settings = ['VOLUME /var/lib/mysql', 'ENTRYPOINT ["docker-entrypoint.sh"]']
+    await importTar(engine, { folder, files, tag: 'mariadb:10', settings })
   },
 }
 

@@ -2,11 +2,11 @@ import { rm } from 'node:fs/promises'
 import type { Bytes } from '../../core/model.ts'
 import { SourceFailed } from '../../lib/errors.ts'
 import { formatBytes } from '../../lib/size.ts'
+import { faultOf, type Supervised, supervised } from '../../platform/account.ts'
 import type { Exit } from '../../platform/program.ts'
 import type { Dump, SourceContext, SourceReport } from '../source.ts'
-import { faultOf, type Supervised, supervised } from './account.ts'
 import { requireProgram } from './installed.ts'
-import { type CommandSettings, masked, nameOf } from './settings.ts'
+import { type CommandSettings, masked, nameOf, programOf } from './settings.ts'
 
 const BY_HAND = 'run it by hand as the same user, with the same environment'
 
@@ -18,7 +18,7 @@ export async function dumpOutput(
 ): Promise<Dump> {
   signal.throwIfAborted()
   await requireProgram(settings.backup, settings)
-  const run = supervised(settings.backup, 'output', settings, context)
+  const run = supervised(programOf(settings.backup, settings), 'output', context)
   return {
     content: { kind: 'program', program: run.program },
     finish: (exit) => judge(settings, run, exit),

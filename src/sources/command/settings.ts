@@ -1,6 +1,7 @@
 import { basename } from 'node:path'
 import type { Bytes } from '../../core/model.ts'
 import type { Secret } from '../../lib/secret.ts'
+import type { Program } from '../../platform/program.ts'
 
 /** A program and its arguments. The arguments may be anybody's business, so only the name is told. */
 export type Argv = readonly [string, ...string[]]
@@ -28,6 +29,14 @@ export function nameOf([command]: Argv): string {
 /** The environment as the program gets it. */
 export function revealed(env: ReadonlyMap<string, Secret>): Readonly<Record<string, string>> {
   return Object.fromEntries([...env].map(([name, value]) => [name, value.reveal()]))
+}
+
+/** A program of the config as it is run. */
+export function programOf(
+  [command, ...args]: Argv,
+  { env, cwd }: Pick<CommandSettings, 'env' | 'cwd'>,
+): Program {
+  return { command, args, env: revealed(env), ...(cwd === null ? {} : { cwd }) }
 }
 
 /** Too short to be a secret: masking it would only garble the message. */

@@ -1,15 +1,15 @@
-import { chmod, lstat, mkdir, opendir, readlink, rm } from 'node:fs/promises'
-import { basename, dirname, join, relative, resolve } from 'node:path'
+import { mkdir, opendir, readlink, rm } from 'node:fs/promises'
+import { join, relative, resolve } from 'node:path'
 import { messageOf, RestoreFailed } from '../../lib/errors.ts'
 import { formatBytes } from '../../lib/size.ts'
-import { exists, makeFolders, syncFile } from '../../platform/files.ts'
+import { faultOf, supervised } from '../../platform/account.ts'
 import { type Exit, failureOf } from '../../platform/program.ts'
+import { stageFile, sweepFile } from '../../platform/staged-file.ts'
 import type { RestoreTask, SourceContext, Staged, Staging } from '../source.ts'
-import { faultOf, supervised } from './account.ts'
 import { runOver } from './collect.ts'
 import { cannotRestore } from './describe.ts'
 import { requireProgram } from './installed.ts'
-import { type Argv, type CommandSettings, masked, nameOf } from './settings.ts'
+import { type Argv, type CommandSettings, masked, nameOf, programOf } from './settings.ts'
 
 /** Gives the content to the restoring program, or writes it to a new file. */
 export async function stageCommand(
@@ -24,7 +24,7 @@ export async function stageCommand(
       hint: 'write it to a file with --to FILE and take out what you need',
     })
   }
-  if (task.to !== null) return await stageFile(task.to, context)
+  if (task.to !== null) return await stageFile(task.to, context.token)
   const { restore } = settings
   if (restore === null) throw cannotRestore()
   await requireProgram(restore, settings).catch((cause: unknown) => {
@@ -41,30 +41,6 @@ export async function stageCommand(
     : stageInput(settings, restore, context)
 }
 
-async function stageFile(to: string, { token }: SourceContext): Promise<Staging> {
-  if (await exists(to)) {
-    throw new RestoreFailed(`${to} exists already and is not overwritten`, {
-      at: to,
-      hint: 'name a file that does not exist yet',
-    })
-  }
-  await makeFolders(dirname(to), 0o755)
-  const staged = stagedPath(to, token)
-  return {
-    sink: { kind: 'file', path: staged },
-    immediate: false,
-    async finish() {
-      await chmod(staged, 0o600)
-      await syncFile(staged)
-      if (await exists(to)) throw new RestoreFailed(`${to} came to exist meanwhile`, { at: to })
-      const { size } = await lstat(staged)
-      const summary = `content of ${formatBytes(size)}`
-      return { moves: [{ from: staged, to }], previous: null, leftovers: [], summary, warnings: [] }
-    },
-    discard: () => rm(staged, { force: true }),
-  }
-}
-
 /** Removes the file that the restore of `token` filled, as `Source.sweep` promises. */
 export async function sweepStaged({
   to,
@@ -73,16 +49,12 @@ export async function sweepStaged({
   readonly to: string | null
   readonly token: string
 }): Promise<void> {
-  if (to !== null) await rm(stagedPath(to, token), { force: true })
-}
-
-function stagedPath(to: string, token: string): string {
-  return join(dirname(to), `.${basename(to)}.holdfast-staging-${token}`)
+  if (to !== null) await sweepFile(to, token)
 }
 
 function stageInput(settings: CommandSettings, restore: Argv, context: SourceContext): Staging {
   const name = nameOf(restore)
-  const run = supervised(restore, 'input', settings, context)
+  const run = supervised(programOf(restore, settings), 'input', context)
   return {
     sink: { kind: 'program', program: run.program },
     immediate: true,

@@ -2,13 +2,12 @@ import { readFile } from 'node:fs/promises'
 import { extname, join } from 'node:path'
 import { execPath } from 'node:process'
 import { fileURLToPath } from 'node:url'
-import type { Exit, Program } from '../../platform/program.ts'
-import { type Argv, type CommandSettings, revealed } from './settings.ts'
+import type { Exit, Program } from './program.ts'
 
 /** What `supervise.ts` is told, in its environment: the program's own may hold secrets. */
 export interface SuperviseTask {
-  readonly argv: Argv
-  readonly env: Readonly<Record<string, string>>
+  readonly argv: readonly [string, ...string[]]
+  readonly env: Readonly<Record<string, string | undefined>>
   readonly direction: 'output' | 'input'
   /** Name for a pipe; free. */
   readonly fifo: string
@@ -41,27 +40,28 @@ export interface Supervised {
   readonly files: readonly string[]
 }
 
-/** Describes the running of `argv` with its bytes counted. Starts nothing. */
+/** Describes the running of a program with its bytes counted. Starts nothing. */
 export function supervised(
-  argv: Argv,
+  { command, args, env = {}, cwd }: Program,
   direction: SuperviseTask['direction'],
-  settings: Pick<CommandSettings, 'env' | 'cwd'>,
   place: { readonly scratch: string; readonly token: string },
 ): Supervised {
   const path = (suffix: string) => join(place.scratch, `${direction}-${place.token}.${suffix}`)
   const task: SuperviseTask = {
-    argv,
-    env: revealed(settings.env),
+    argv: [command, ...args],
+    env,
     direction,
     fifo: path('fifo'),
     account: path('json'),
   }
+  // What is to be taken out of the environment has no word in JSON: it never reaches the supervisor.
+  const without = Object.fromEntries(Object.entries(env).filter(([, value]) => value === undefined))
   return {
     program: {
       command: execPath,
       args: [SUPERVISE],
-      env: { HOLDFAST_SUPERVISE: JSON.stringify(task) },
-      ...(settings.cwd === null ? {} : { cwd: settings.cwd }),
+      env: { ...without, HOLDFAST_SUPERVISE: JSON.stringify(task) },
+      ...(cwd === undefined ? {} : { cwd }),
     },
     account: async () => {
       const text = await readFile(task.account, 'utf8').catch(() => null)

@@ -1,0 +1,61 @@
+import type { Dialect, Environment, InContainer } from './settings.ts'
+
+/** One snapshot of all tables that have transactions; nobody is locked out. */
+const SNAPSHOT = ['--single-transaction', '--routines', '--events']
+
+export const MYSQL: Dialect = sqlDialect('mysql', { dump: 'mysqldump', load: 'mysql' })
+export const MARIADB: Dialect = sqlDialect('mariadb', { dump: 'mariadb-dump', load: 'mariadb' })
+
+interface Programs {
+  readonly dump: string
+  readonly load: string
+}
+
+function sqlDialect(kind: string, programs: Programs): Dialect {
+  return {
+    kind,
+    layer: 'sql',
+    extension: '.sql',
+    dump(env, databases) {
+      const which = databases.length === 0 ? ['--all-databases'] : ['--databases', ...databases]
+      return { argv: [programs.dump, '--user=root', ...SNAPSHOT, ...which], env: passwordOf(env) }
+    },
+    load: (env) => ({ argv: [programs.load, '--user=root'], env: passwordOf(env) }),
+  }
+}
+
+/** By the environment, where both clients look for it. */
+function passwordOf(env: Environment): Environment {
+  const password = env.MYSQL_ROOT_PASSWORD || env.MARIADB_ROOT_PASSWORD
+  return password ? { MYSQL_PWD: password, LC_ALL: 'C' } : { LC_ALL: 'C' }
+}
+
+export const MONGO: Dialect = {
+  kind: 'mongo',
+  layer: 'raw',
+  extension: '.archive',
+  dump: (env, databases) =>
+    mongoProgram(env, ['mongodump', '--archive', ...databases.map((name) => `--db=${name}`)]),
+  load: (env) => mongoProgram(env, ['mongorestore', '--archive', '--drop']),
+}
+
+/**
+ * Its programs take a password by argument, by terminal or by a file: so by a file, which is gone when
+ * the program is. The script's words are ours alone.
+ */
+const WITH_PASSWORD = `umask 077
+file=$(mktemp) || exit 1
+trap 'rm -f "$file"' EXIT
+printf 'password: %s\\n' "$HOLDFAST_PASSWORD" >"$file"
+"$@" --config="$file"`
+
+function mongoProgram(env: Environment, argv: readonly string[]): InContainer {
+  const { MONGO_INITDB_ROOT_USERNAME: user, MONGO_INITDB_ROOT_PASSWORD: password } = env
+  if (!user || !password) return { argv, env: {} }
+  const who = [`--username=${user}`, '--authenticationDatabase=admin']
+  return {
+    argv: ['sh', '-c', WITH_PASSWORD, 'sh', ...argv, ...who],
+    // As YAML has it, whatever is in it.
+    env: { HOLDFAST_PASSWORD: JSON.stringify(password) },
+  }
+}

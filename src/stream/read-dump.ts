@@ -1,0 +1,59 @@
+import { join } from 'node:path'
+import { ArchiveDamaged, NotAvailable } from '../lib/errors.ts'
+import { findPostgresClient } from '../platform/postgres-client.ts'
+import { failureOf, startChain } from '../platform/program.ts'
+import { feed } from './content.ts'
+
+/** Bytes in which the last line of a dump as SQL stands. */
+const END = 512
+
+/**
+ * Reads a dump of pg_dump to its end, as pg_restore does: a list of its contents alone would not tell
+ * that its data is cut off. Throws `ArchiveDamaged`, and whatever `content` throws; `NotAvailable`
+ * for one that a newer pg_dump made. Without pg_restore on this machine it is only read.
+ */
+export async function readDump(
+  content: AsyncIterable<Uint8Array>,
+  signal: AbortSignal,
+): Promise<null> {
+  const client = await findPostgresClient(signal)
+  if (client === null) {
+    for await (const _ of content);
+    return null
+  }
+  const program = { command: join(client.folder, 'pg_restore'), args: ['--file=/dev/null'] }
+  const chain = await startChain([program], { stdin: 'pipe', stdout: 'ignore', signal })
+  try {
+    await feed(chain, content)
+    const [exit] = await chain.exits
+    signal.throwIfAborted()
+    const failure = exit ? failureOf(exit) : null
+    if (failure && /unsupported version \(1\./.test(failure.tail)) {
+      const hint = 'install the version of postgresql-client that made it'
+      throw new NotAvailable(`reading this dump with pg_restore ${client.major}`, { hint })
+    }
+    if (failure) throw damaged(failure.tail, failure)
+    return null
+  } catch (cause) {
+    signal.throwIfAborted()
+    throw cause
+  } finally {
+    await chain.stop()
+  }
+}
+
+/** Reads a dump as SQL to its end, which says of itself that it is the end. Throws `ArchiveDamaged`. */
+export async function readSql(content: AsyncIterable<Uint8Array>): Promise<null> {
+  let tail: Buffer = Buffer.alloc(0)
+  for await (const chunk of content) {
+    tail = Buffer.concat(chunk.length >= END ? [chunk.subarray(-END)] : [tail, chunk]).subarray(
+      -END,
+    )
+  }
+  if (/^-- .* complete\b|^-- Dump completed/m.test(tail.toString('latin1'))) return null
+  throw damaged('its last line is missing')
+}
+
+function damaged(how: string, cause?: unknown): ArchiveDamaged {
+  return new ArchiveDamaged(`the dump in the archive cannot be read to its end: ${how}`, { cause })
+}

@@ -1,0 +1,173 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { HASTY, type PostgresServer, startPostgres } from '../services/postgres.ts'
+import { makeWorkspace, type Workspace } from '../support/holdfast.ts'
+import { digestOf, SHOP } from '../support/shop.ts'
+
+let server: PostgresServer
+
+beforeAll(async () => {
+  server = await startPostgres(HASTY)
+}, 60_000)
+
+afterAll(async () => {
+  await server[Symbol.asyncDispose]()
+})
+
+const named = (url: string, name: string) => url.replace(/[^/]*$/, name)
+const nameOf = (url: string) => url.slice(url.lastIndexOf('/') + 1)
+
+async function shopAt(): Promise<string> {
+  const url = await server.database()
+  await server.ask(url, SHOP)
+  const name = nameOf(url)
+  await server.ask(
+    url,
+    `alter database ${name} set search_path to stock, "$user", public; alter database ${name} set work_mem to '7MB';
+     alter database ${name} connection limit 42; comment on database ${name} is 'It''s the shop';
+     revoke connect on database ${name} from public; grant connect on database ${name} to app`,
+  )
+  return url
+}
+
+const config = (url: string, source = '', job = '') => `
+data_dir: ./state
+targets: { shelf: { type: local, path: ./shelf } }
+jobs: { db: { sources: [{ type: postgres, url: "${url}"${source} }]${job} } }
+`
+
+async function databases(): Promise<readonly string[]> {
+  return await server.ask(
+    named(await server.database(), 'postgres'),
+    'select datname from pg_database order by 1',
+  )
+}
+
+async function made(url: string, source = '', job = ''): Promise<Workspace> {
+  return await makeWorkspace(config(url, source, job))
+}
+
+describe.each(['custom', 'directory', 'plain'])('a database in the format %s', (format) => {
+  it('is brought back whole, with its properties, and the old one is kept until the next success', async () => {
+    const url = await shopAt()
+    const name = nameOf(url)
+    await using work = await made(url, `, format: ${format}`)
+    const before = await digestOf(server, url)
+    await work.ok(['backup', 'create'])
+    await server.ask(
+      url,
+      `drop table public.letters; delete from "order list"; create table since (id int)`,
+    )
+    const restored = await work.run(['restore', 'db', '--yes'])
+    expect(restored.stderr + restored.stdout).toMatch(/kept as/)
+    expect(restored.code).toBe(0)
+    expect(await digestOf(server, url)).toEqual(before)
+    const kept = (await databases()).filter((one) => one.startsWith(name))
+    expect(kept).toEqual([name, expect.stringMatching(/__before_\d{8}t\d{6}z$/)])
+    expect((await work.ok(['backup', 'verify', '--all'])).code).toBe(0)
+    await work.ok(['backup', 'create'])
+    expect((await databases()).filter((one) => one.startsWith(name))).toEqual([name])
+  })
+})
+
+describe('a restore of a database', () => {
+  it('goes where it is told to, and says what it replaces', async () => {
+    const url = await shopAt()
+    const name = nameOf(url)
+    await using work = await made(url)
+    await work.ok(['backup', 'create'])
+    const before = await digestOf(server, url)
+    await work.ok(['restore', 'db', '--to-database', `${name}_copy`])
+    expect(await server.ask(named(url, `${name}_copy`), 'select count(*) from stock.item')).toEqual(
+      ['1000'],
+    )
+    const again = await work.run(['restore', 'db', '--to-database', `${name}_copy`])
+    expect([again.code, again.stderr]).toEqual([1, expect.stringContaining('is not overwritten')])
+    await work.ok(['restore', 'db', '--to', 'shop.dump'])
+    expect((await work.read('shop.dump')).startsWith('PGDMP')).toBe(true)
+    const both = await work.run(['restore', 'db', '--to', 'x', '--to-database', 'y'])
+    expect(both.stderr).toContain('--to and --to-database exclude each other')
+    await server.ask(url, 'drop table public."order list"; drop view stock.cheap')
+    const one = await work.ok([
+      'restore',
+      'db',
+      '--only',
+      'stock.item',
+      '--to-database',
+      `${name}_one`,
+    ])
+    expect(one.stdout).toContain('stock.item has its columns and rows')
+    await server.ask(url, 'delete from public.letters')
+    const rows = await work.ok(['restore', 'db', '--only', 'letters', '--yes'])
+    expect(rows.stderr).toMatch(/only the rows of letters are replaced, in one transaction/)
+    expect(await server.ask(url, 'select count(*) from public.letters')).toEqual(['300'])
+    const whole = await work.ok(['restore', 'db', '--yes'])
+    expect(whole.stderr).toMatch(
+      new RegExp(`to database ${name} on .*, where there is now: database of `),
+    )
+    expect(await digestOf(server, url)).toEqual(before)
+  })
+
+  it('in place changes the live database, keeps nothing, and is for databases alone', async () => {
+    const url = await server.database()
+    await server.ask(url, 'create table t as select 1 as id')
+    await using work = await makeWorkspace(`
+data_dir: ./state
+targets: { shelf: { type: local, path: ./shelf } }
+jobs:
+  db: { sources: [{ type: postgres, url: "${url}" }] }
+  files: { sources: [{ type: directory, path: ./live }] }
+`)
+    await work.write({ 'live/a': 'a' })
+    await work.ok(['backup', 'create'])
+    await server.ask(url, 'delete from t; create table since (id int)')
+    const shown = await work.ok(['restore', 'db', '--in-place', '--yes'])
+    expect(shown.stderr).toMatch(/nothing is kept of what it replaces/)
+    expect(await server.ask(url, 'select * from t')).toEqual(['1'])
+    expect(await server.ask(url, `select to_regclass('since')`)).toEqual(['since'])
+    const refused = await work.run(['restore', 'files', '--in-place', '--yes'])
+    expect([refused.code, refused.stderr]).toEqual([
+      1,
+      expect.stringContaining('only a PostgreSQL database can'),
+    ])
+  })
+})
+
+describe('databases: all', () => {
+  it('is each database by itself, found anew at each run, the roles first', async () => {
+    await using own = await startPostgres(HASTY)
+    const url = await own.database()
+    await own.ask(url, `create database "it's odd"`)
+    await using work = await made(named(url, 'postgres'), ', databases: all, globals: true')
+    const sources = async () => {
+      await work.ok(['backup', 'create'])
+      const { document } = await work.ok(['backup', 'list', '--json'])
+      return document.backups.map(
+        (one: { source: string; status: string }) => `${one.source} ${one.status}`,
+      )
+    }
+    const first = await sources()
+    expect(first.sort()).toEqual([
+      'globals success',
+      expect.stringMatching(/^it-s-odd-[0-9a-f]{8} success$/),
+      'postgres success',
+      `${nameOf(url)} success`,
+    ])
+    await own.ask(url, 'create database later')
+    expect((await sources()).filter((one: string) => one.startsWith('later'))).toEqual([
+      'later success',
+    ])
+    expect((await work.ok(['restore', 'db/globals', '--yes'])).stdout).toMatch(/roles: 0 made/)
+    const plan = await work.run(['plan', '--json'])
+    expect(
+      plan.document.warnings.filter((one: { rule: string }) => one.rule === 'source-unreachable'),
+    ).toEqual([])
+    await own.stop()
+    const blind = await work.run(['plan', '--json'])
+    expect(blind.document.warnings).toContainEqual(
+      expect.objectContaining({
+        rule: 'source-unreachable',
+        message: expect.stringContaining('Connection refused'),
+      }),
+    )
+  })
+})

@@ -1,0 +1,90 @@
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { section } from '../../src/core/section.ts'
+import { RestoreFailed, SourceFailed } from '../../src/lib/errors.ts'
+import { MONGO } from '../../src/sources/by-container/dialects.ts'
+import { mariadb } from '../../src/sources/by-container.ts'
+import { archiveTo, restoreFrom, sourceContract, taskOf } from '../contract/source.ts'
+import { type DockerEngine, startDocker } from '../services/docker.ts'
+
+const PASSWORD = 'hunter22 words'
+let docker: DockerEngine
+let count = 0
+
+beforeAll(async () => {
+  docker = await startDocker(['mariadb'])
+  await docker.run('--name=db', '-e', `MARIADB_ROOT_PASSWORD=${PASSWORD}`, 'mariadb:10')
+  while (!(await ask('select 1').catch(() => ''))) await sleep(100)
+}, 120_000)
+afterAll(() => docker[Symbol.asyncDispose]())
+
+const ask = (sql: string) =>
+  docker.exec(
+    'db',
+    'mariadb',
+    '-uroot',
+    `-p${PASSWORD}`,
+    '--batch',
+    '--skip-column-names',
+    '-e',
+    sql,
+  )
+
+const sourceOf = (container = 'db', options = {}) =>
+  mariadb.configure(section('source', { container, docker_host: docker.host, ...options }))
+
+sourceContract('mariadb in a container', async () => {
+  const name = `shop_${++count}`
+  await ask(
+    `create database ${name}; use ${name}; create table item (id int primary key, name text);
+     insert into item select seq, concat('item ', seq, char(10), '\\'"\\\\') from seq_1_to_500;
+     create procedure total() select count(*) from item; create view cheap as select * from item where id < 5`,
+  )
+  const tables = ['item', 'cheap'].map((table) => `${name}.${table}`).join(', ')
+  return {
+    source: sourceOf('db', { databases: [name] }),
+    broken: sourceOf('db', { databases: ['missing'] }),
+    contents: async () =>
+      await ask(
+        `checksum table ${tables}; show create view ${name}.cheap; select name from mysql.proc where db = '${name}'`,
+      ),
+    change: async () =>
+      void (await ask(`delete from ${name}.item where id > 10; drop procedure ${name}.total`)),
+    elsewhere: null,
+    dispose: async () => void (await ask(`drop database ${name}`)),
+  }
+})
+
+describe('a MariaDB container', () => {
+  it('is dumped with all that it has, its end there, and no password anywhere', async () => {
+    const root = await mkdtemp(join(tmpdir(), 'holdfast-mariadb-'))
+    const place = { scratch: root, leaveOut: [], token: 'aaaaaaaaaaaaaaaaaa' }
+    const report = await archiveTo(join(root, 'a'), sourceOf(), place)
+    const text = await readFile(join(root, 'a'), 'utf8')
+    expect(text).toMatch(/-- Dump completed on [^\n]*\n$/)
+    expect(text).toMatch(/CREATE DATABASE .*`mysql`/)
+    expect(JSON.stringify(report)).not.toContain(PASSWORD)
+    const small = archiveTo(join(root, 'b'), sourceOf('db', { min_size: 10 ** 9 }), place)
+    await expect(small).rejects.toThrow(/less than min_size/)
+    await expect(archiveTo(join(root, 'c'), sourceOf('none'), place)).rejects.toBeInstanceOf(
+      SourceFailed,
+    )
+    const elsewhere = restoreFrom(join(root, 'a'), sourceOf(), taskOf({ to: 'database:x' }), place)
+    await expect(elsewhere).rejects.toBeInstanceOf(RestoreFailed)
+    await rm(root, { recursive: true })
+  })
+})
+
+describe('a MongoDB container', () => {
+  it('is given its password by neither argument nor shell', () => {
+    const env = { MONGO_INITDB_ROOT_USERNAME: 'root', MONGO_INITDB_ROOT_PASSWORD: 'a "b" $c' }
+    for (const { argv, env: own } of [MONGO.dump(env, []), MONGO.load(env)]) {
+      expect(argv.join(' ')).not.toContain('$c')
+      expect(own.HOLDFAST_PASSWORD).toBe('"a \\"b\\" $c"')
+      expect(argv).toContain('--authenticationDatabase=admin')
+    }
+  })
+})

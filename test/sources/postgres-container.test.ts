@@ -1,0 +1,140 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { section } from '../../src/core/section.ts'
+import { ConfigError, SourceFailed } from '../../src/lib/errors.ts'
+import { postgres } from '../../src/sources/postgres.ts'
+import type { Source } from '../../src/sources/source.ts'
+import { archiveTo, restoreFrom, sourceContract, taskOf } from '../contract/source.ts'
+import { type DockerEngine, startDocker } from '../services/docker.ts'
+import { digestOf, SHOP } from '../support/shop.ts'
+
+let docker: DockerEngine
+let count = 0
+
+beforeAll(async () => {
+  docker = await startDocker(['postgres'])
+  await docker.run(
+    '--name=db',
+    '-e',
+    'POSTGRES_USER=shop',
+    '-e',
+    'POSTGRES_PASSWORD=hunter22',
+    'postgres:15',
+  )
+  await untilReady('db')
+}, 120_000)
+afterAll(() => docker[Symbol.asyncDispose]())
+
+async function untilReady(container: string): Promise<void> {
+  const ready = ['psql', '-U', 'shop', '-h', '127.0.0.1', '-c', 'select 1']
+  while (!(await docker.exec(container, ...ready).catch(() => ''))) await sleep(50)
+}
+
+/** Asks in the container; of an address only the last part counts: the database. */
+const inside = {
+  async ask(url: string, sql: string): Promise<readonly string[]> {
+    const database = url.slice(url.lastIndexOf('/') + 1)
+    const said = await docker.exec('db', 'psql', '-U', 'shop', '-d', database, '-XAtqc', sql)
+    return said.split('\n').filter((line) => line !== '')
+  },
+}
+
+function sourceOf(database: string, options: Record<string, string> = {}): Source {
+  const all = { container: 'db', docker_host: docker.host, database, ...options }
+  return postgres.configure(section('source', all))
+}
+
+async function shop(): Promise<string> {
+  const name = `shop_${++count}`
+  await inside.ask('postgres', `create database ${name}`)
+  await inside.ask(name, SHOP.replace(/create extension.*/, ''))
+  return name
+}
+
+for (const format of ['custom', 'plain']) {
+  sourceContract(`postgres in a container, in the format ${format}`, async () => {
+    const name = await shop()
+    const elsewhere = `${name}_copy`
+    return {
+      source: sourceOf(name, { format }),
+      broken: sourceOf('missing', { format }),
+      contents: (to) => digestOf(inside, to === null ? name : elsewhere),
+      change: async () =>
+        void (await inside.ask(name, 'delete from letters; drop view stock.cheap')),
+      elsewhere: `database:${elsewhere}`,
+      dispose: async () => {},
+    }
+  })
+}
+
+describe('a PostgreSQL container', () => {
+  const NEVER = new AbortController().signal
+
+  it('gives the database that its environment names, and has the roles of its server', async () => {
+    const root = await mkdtemp(join(tmpdir(), 'holdfast-container-'))
+    const place = { scratch: root, leaveOut: [], token: 'aaaaaaaaaaaaaaaaaa' }
+    const bare = { container: 'db', docker_host: docker.host }
+    const { facts } = await archiveTo(
+      join(root, 'a'),
+      postgres.configure(section('s', bare)),
+      place,
+    )
+    expect(facts).toMatchObject({ database: 'shop', owner: 'shop' })
+    const roles = postgres.configure(section('s', { ...bare, globals: true, role_passwords: true }))
+    await inside.ask('shop', `create role clerk`)
+    const told = await archiveTo(join(root, 'b'), roles, place)
+    await inside.ask('shop', `drop role clerk`)
+    const made = await restoreFrom(join(root, 'b'), roles, taskOf({ facts: told.facts }), place)
+    expect(made.summary).toBe('roles: 1 made')
+    const all = { ...bare, databases: 'all' }
+    const members = (await postgres.members?.(section('s', all), NEVER)) ?? []
+    expect(members.map(({ name }) => name)).toContain('shop')
+    await rm(root, { recursive: true })
+  })
+
+  it('that is killed in the middle of a dump fails it, however cleanly the stream ends', async () => {
+    const root = await mkdtemp(join(tmpdir(), 'holdfast-container-'))
+    const place = { scratch: root, leaveOut: [], token: 'aaaaaaaaaaaaaaaaaa' }
+    await docker.run(
+      '--name=victim',
+      '-e',
+      'POSTGRES_USER=shop',
+      '-e',
+      'POSTGRES_PASSWORD=x',
+      'postgres:15',
+    )
+    await untilReady('victim')
+    const psql = (sql: string) => docker.exec('victim', 'psql', '-U', 'shop', '-XAtqc', sql)
+    await psql('create table t as select 1 as id')
+    const holder = psql('begin; lock table t; select pg_sleep(600)').catch(() => {})
+    const locked = `select count(*) from pg_locks where mode = 'AccessExclusiveLock' and relation = 't'::regclass and granted`
+    while ((await psql(locked)) !== '1') await sleep(50)
+    const source = postgres.configure(
+      section('s', { container: 'victim', docker_host: docker.host }),
+    )
+    const dumping = archiveTo(join(root, 'a'), source, place).catch((error) => error)
+    const waits = `select count(*) from pg_stat_activity where application_name = 'holdfast' and wait_event_type = 'Lock'`
+    while ((await psql(waits)) !== '1') await sleep(50)
+    await docker.docker('kill', 'victim')
+    expect(await dumping).toBeInstanceOf(SourceFailed)
+    await holder
+    const down = await archiveTo(join(root, 'b'), source, place).catch((error) => error)
+    expect([down.code, down.message, down.hint]).toEqual([
+      'source_failed',
+      expect.stringMatching(/container victim is exited/),
+      'docker start victim',
+    ])
+    await docker.docker('rm', 'victim')
+    const gone = await archiveTo(join(root, 'c'), source, place).catch((error) => error)
+    expect([gone.code, gone.message]).toEqual(['source_failed', expect.stringMatching(/victim/)])
+    await rm(root, { recursive: true })
+  }, 60_000)
+
+  it('is not asked for what it cannot do', () => {
+    expect(() => sourceOf('x', { format: 'directory' })).toThrow(ConfigError)
+    expect(() => sourceOf('x', { docker_host: 'ssh://host' })).toThrow(/SSH/)
+  })
+})
