@@ -59,6 +59,7 @@ function commands(run: Run, context: Context): Command {
     .showSuggestionAfterError()
     .configureHelp({ showGlobalOptions: true })
   addConfigVerbs(program, run, context)
+  addFileVerbs(program, run)
   addBackupVerbs(program, run)
   addOtherVerbs(program, run)
   addTargetVerbs(program, run)
@@ -81,6 +82,7 @@ function addConfigVerbs(program: Command, run: Run, context: Context): void {
     .option('--against <file>', 'with --offline: what changes from that file to this one')
     .option('--markdown', 'for a pull request')
     .option('--exit-code', '2 when the config, drift or deletions change something')
+    .option('--fail-on-unprotected', '4 when something is neither protected nor ignored')
     .action(run(async () => (await import('./plan.ts')).plan))
   program
     .command('apply')
@@ -92,6 +94,17 @@ function addConfigVerbs(program: Command, run: Run, context: Context): void {
     .command('daemon')
     .description('keep the world as the file says, until told to stop')
     .action(run(async () => (await import('./daemon.ts')).daemon))
+  program
+    .command('completion')
+    .argument('<shell>', 'bash, zsh or fish')
+    .description('print a completion script')
+    .action((shell: string) => {
+      const script = completionScript(shell, program)
+      context.out(program.opts().json ? JSON.stringify({ shell, script }) : script)
+    })
+}
+
+function addFileVerbs(program: Command, run: Run): void {
   const config = program.command('config').description('the config itself')
   config
     .command('show')
@@ -110,14 +123,6 @@ function addConfigVerbs(program: Command, run: Run, context: Context): void {
     .command('alerts')
     .description('alerting rules for Prometheus')
     .action(run(async () => (await import('./config.ts')).configAlerts))
-  program
-    .command('completion')
-    .argument('<shell>', 'bash, zsh or fish')
-    .description('print a completion script')
-    .action((shell: string) => {
-      const script = completionScript(shell, program)
-      context.out(program.opts().json ? JSON.stringify({ shell, script }) : script)
-    })
 }
 
 function addBackupVerbs(program: Command, run: Run): void {

@@ -20,7 +20,10 @@ export interface PlanFlags {
   readonly against?: string
   readonly markdown?: boolean
   readonly exitCode?: boolean
+  readonly failOnUnprotected?: boolean
 }
+
+const UNPROTECTED = 4
 
 /** `plan`: what would be done, and why. Looks at everything and changes nothing. */
 export async function plan(
@@ -33,11 +36,26 @@ export async function plan(
       hint: `holdfast plan --offline --against ${flags.against}`,
     })
   }
+  if (flags.failOnUnprotected && flags.offline) {
+    throw new Refused('--fail-on-unprotected looks at engines, and --offline at nothing')
+  }
   const { plan: made, desired } = flags.offline
     ? await planOffline(flags, context)
     : await planOnline(words, flags, context)
   context.out(render(made, desired, flags, context))
+  if (flags.failOnUnprotected && isOpen(made)) return UNPROTECTED
   return flags.exitCode && wantsExitCode2(made) ? 2 : 0
+}
+
+/** Whether something lies open, or nobody could tell. */
+function isOpen({ coverage }: Plan): boolean {
+  if (coverage === undefined) {
+    throw new Refused('--fail-on-unprotected needs somebody who looks for apps', {
+      hint: 'write docker: { discover: true }',
+    })
+  }
+  const { unprotected, unseen, engines } = coverage
+  return unprotected.length > 0 || unseen.length > 0 || engines === 0
 }
 
 async function planOnline(words: readonly string[], flags: GlobalFlags, context: Context) {

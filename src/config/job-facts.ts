@@ -22,6 +22,7 @@ export function jobFacts(job: Declared): Facts {
     ['retry', retryWords(job)],
     ...objectiveFacts(job),
     ['notify', job.notify.map(notifyWords).join('; ') || null],
+    ['format', job.format ?? null],
     ['compression', compressionWords(job)],
     ['encryption', job.encryption === null ? null : encryptionWords(job.encryption)],
     ['first run', job.firstRun === 'now' ? 'now' : null],
@@ -40,8 +41,12 @@ function scheduleWords({ schedule }: Declared): string {
   return schedule.timezone === 'UTC' ? schedule.cron : `${schedule.cron} (${schedule.timezone})`
 }
 
+/** Where each instance finds its own engine: no change of the job. */
+const OF_MACHINE = ['docker']
+
 function sourceFact({ name, kind, options }: Declared['sources'][number]): Fact {
   const words = Object.entries(options)
+    .filter(([key]) => kind !== 'volume' || !OF_MACHINE.includes(key))
     .filter(([, value]) => value !== false && value !== '' && !isEmptyList(value))
     .map(([key, value]) => `${key}=${isArgv(kind, key) ? argvWords(value) : optionWords(value)}`)
   return [`source ${name}`, [kind, ...words].join(' ')]

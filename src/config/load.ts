@@ -105,6 +105,7 @@ async function load(request: Loading): Promise<Desired> {
     notice,
     origin: { path, sha256, commit, files },
     now: request.now ?? (Date.now() as Instant),
+    dockerHost: env.DOCKER_HOST || null,
     hiqlite: hosted.machine,
   })
   faults.raise()

@@ -16,6 +16,7 @@ import { scheduleFault } from '../core/schedule.ts'
 import { zoneFault } from '../core/zone.ts'
 import type { Block } from './block.ts'
 import { child, fault, flag, millis, named, number, oneOrMore, read, text } from './block.ts'
+import { onlyApp, resolveJobApps } from './job-apps.ts'
 import { jobFacts } from './job-facts.ts'
 import { requireOf, resolveJobTargets } from './job-targets.ts'
 import { resolveSubscriptions } from './resolve-channels.ts'
@@ -62,8 +63,9 @@ function resolveJob(
   surroundings: Surroundings,
 ): PlacedJob {
   const id = jobId(organization, name)
-  const app = text(block, 'app')
+  const app = text(block, 'app') ?? onlyApp(block)
   const sources = resolveSources(block, { id, organization, app })
+  const ofApps = resolveJobApps(block, { id, organization, app })
   const timezone = timezoneOf(block)
   const encryption = encryptionOf(block, surroundings.encryption)
   const around = { organization, timezone, targets: surroundings.targets, encryption }
@@ -75,7 +77,7 @@ function resolveJob(
     title: text(block, 'name') ?? name,
     enabled: flag(block, 'enabled') ?? true,
     schedule: resolveSchedule(block, timezone, surroundings.now),
-    sources: sources.map(({ source }) => withPasswords(source, targets)),
+    sources: [...sources.map(({ source }) => withPasswords(source, targets)), ...ofApps],
     targets,
     noTarget,
     require: requireOf(block, targets),
@@ -93,6 +95,7 @@ function resolveJob(
     maxDelete: number(block, 'max_delete') ?? 0.5,
     on: oneOrMore(block, 'on'),
     vardoJobId: text(block, 'vardo_job_id'),
+    ...(text(block, 'format') === 'vardo' ? { format: 'vardo' as const } : {}),
   }
   const facts = jobFacts(declared)
   return { block, sources, job: { ...declared, facts, fingerprint: fingerprintOf(facts) } }

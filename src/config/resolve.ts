@@ -6,6 +6,7 @@ import { checkConflicts } from './conflicts.ts'
 import type { Faults } from './faults.ts'
 import type { HiqliteMachine } from './hiqlite-settings.ts'
 import { resolveChannels } from './resolve-channels.ts'
+import { resolveDocker } from './resolve-docker.ts'
 import { resolveFleet } from './resolve-fleet.ts'
 import { resolveHiqlite } from './resolve-hiqlite.ts'
 import { resolveJobs } from './resolve-jobs.ts'
@@ -27,6 +28,8 @@ export interface ResolveContext {
   readonly origin: Origin
   /** Schedules must fire after this. */
   readonly now: Instant
+  /** `DOCKER_HOST` of the environment, or null. */
+  readonly dockerHost: string | null
   /** What Hiqlite's table is read with. */
   readonly hiqlite: HiqliteMachine
 }
@@ -61,6 +64,15 @@ export function resolveConfig(tree: MapTree, context: ResolveContext): Desired {
   const jobs = [...own, ...hiqlite.jobs]
   const dataDir = text(root, 'data_dir') ?? folder
   checkConflicts(jobs, targets, dataDir)
+  const usualHost = context.dockerHost
+  const docker = resolveDocker(root, {
+    levels,
+    targets: declared,
+    channels,
+    encryption,
+    jobs,
+    usualHost,
+  })
 
   return {
     deployment: text(root, 'deployment') ?? 'default',
@@ -75,8 +87,9 @@ export function resolveConfig(tree: MapTree, context: ResolveContext): Desired {
     targets,
     jobs: jobs.map(({ job }) => job),
     channels,
+    ...docker,
     unavailable: findUnavailable(tree, readSchema()),
-    notices: noticesOf(tree, context.notices),
+    notices: noticesOf(tree, docker.auto !== null, context.notices),
     origin: context.origin,
   }
 }
@@ -108,8 +121,8 @@ function onceIn(root: Block): boolean {
   return block !== null && flag(block, 'once') === true
 }
 
-function noticesOf(tree: MapTree, notices: readonly string[]): readonly string[] {
-  const blocks = ['jobs', 'organizations', 'hiqlite', 'cluster', 'auto']
-  if (blocks.some((key) => tree.entries.has(key))) return notices
+function noticesOf(tree: MapTree, hasAuto: boolean, notices: readonly string[]): readonly string[] {
+  const blocks = ['jobs', 'organizations', 'hiqlite', 'cluster']
+  if (hasAuto || blocks.some((key) => tree.entries.has(key))) return notices
   return [...notices, 'no job is declared: nothing is backed up']
 }

@@ -38,5 +38,7 @@ function build(
     return { kind: 'map', entries, place }
   }
   const isPlain = typeof value === 'number' || typeof value === 'boolean'
-  return { kind: 'scalar', value: isPlain ? value : String(value), place, hidden: false }
+  // Its own text, which is a day where the file has a day.
+  const text = value instanceof TomlDate ? value.toISOString() : String(value)
+  return { kind: 'scalar', value: isPlain ? value : text, place, hidden: false }
 }

@@ -69,6 +69,11 @@ export function factsOf(all: readonly (readonly [string, string | null])[]): Fac
   return Object.fromEntries(all.filter((pair): pair is [string, string] => pair[1] !== null))
 }
 
+/** Bytes of the MD5 of a text: no guard, only numbers that stay the same. */
+export function md5BytesOf(text: string): readonly number[] {
+  return [...createHash('md5').update(text).digest()]
+}
+
 /** Short hash of facts: equal facts, whatever their order, have equal fingerprints. */
 export function fingerprintOf(facts: Facts): string {
   const sorted = Object.entries(facts).sort(([a], [b]) => (a < b ? -1 : 1))

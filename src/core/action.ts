@@ -1,3 +1,5 @@
+import type { AutoEnd } from './auto-made.ts'
+import type { Coverage } from './coverage.ts'
 import type { Manifest } from './manifest.ts'
 import type {
   BackupId,
@@ -88,6 +90,17 @@ export type JobAction = { readonly subject: JobId } & (
       }
     }
   | {
+      readonly kind: 'job.create'
+      /** An app keeps data and has no job. */
+      readonly because: {
+        readonly rule: 'auto-created'
+        readonly app: string
+        readonly instance: string
+        readonly facts: Facts
+        readonly nextSlot: Instant | null
+      }
+    }
+  | {
       readonly kind: 'job.update'
       readonly because:
         | { readonly rule: 'changed'; readonly changes: readonly Change[] }
@@ -95,7 +108,15 @@ export type JobAction = { readonly subject: JobId } & (
     }
   | {
       readonly kind: 'job.remove'
-      readonly because: { readonly rule: 'not-declared'; readonly copies: number }
+      readonly because:
+        | { readonly rule: 'not-declared'; readonly copies: number }
+        /** A job that was made by itself, and is made no more. */
+        | {
+            readonly rule: 'auto-ended'
+            readonly app: string
+            readonly end: AutoEnd
+            readonly copies: number
+          }
     }
 )
 
@@ -258,6 +279,8 @@ export interface Plan {
   readonly warnings: readonly Warning[]
   /** Every copy that stays, by target and group, with its reasons; empty where nothing was listed. */
   readonly kept: readonly Kept[]
+  /** Absent: nobody looks for apps. */
+  readonly coverage?: Coverage
 }
 
 export type { Pin }

@@ -92,6 +92,9 @@ export const METRICS = {
     'Differences between targets and history that the newest inventory of this instance found: `adopt`, `missing`, `debris`, `prune-blocked`.',
     'kind',
   ),
+  unprotected: gauge(
+    'Volumes, folders and databases that are seen, and neither protected nor ignored, as of the newest inventory; absent where nobody looks.',
+  ),
   notifications_total: counter(
     'Tries of this instance to notify since it started: `success`, `failed`.',
     'channel',

@@ -1,6 +1,7 @@
 // The nouns of the whole program on one page, longer than others because they are read together.
 import type { Brand, Bytes, Instant, Millis } from '../lib/brand.ts'
 import type { Secret } from '../lib/secret.ts'
+import type { AutoSettings, DesiredApp, DockerSettings, Ignore } from './docker-settings.ts'
 import type { Http, Identity, StateAddress } from './fleet.ts'
 import type { ManifestEncryption } from './manifest.ts'
 
@@ -52,6 +53,13 @@ export interface Desired {
   readonly targets: readonly DesiredTarget[]
   readonly jobs: readonly DesiredJob[]
   readonly channels: readonly Channel[]
+  /** Null: no block of it, and no source that needs it. */
+  readonly docker: DockerSettings | null
+  /** Apps that the file names. */
+  readonly apps: readonly DesiredApp[]
+  /** Null: no job is made by itself. */
+  readonly auto: AutoSettings | null
+  readonly ignore: readonly Ignore[]
   /** Blocks that are understood but not built in this version; `apply` and `daemon` refuse them. */
   readonly unavailable: readonly Unavailable[]
   /** What deserves a look but stops nothing: aliases, sections left alone. */
@@ -132,6 +140,10 @@ export interface DesiredJob {
   readonly on: readonly string[]
   /** Id of the same job in a Vardo on the same Redis, or null. */
   readonly vardoJobId: string | null
+  /** Archives as Vardo reads them: gzip, plain, dumps as SQL. Absent: as everywhere. */
+  readonly format?: 'vardo'
+  /** Of a job that was made for an app by itself: the app as the engine has it, and the instance that sees it. */
+  readonly auto?: { readonly app: string; readonly instance: string }
   readonly fingerprint: string
   readonly facts: Facts
 }

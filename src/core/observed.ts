@@ -1,3 +1,4 @@
+import type { AutoMade } from './auto-made.ts'
 import type { ClockSkew } from './clock.ts'
 import type { InstanceHolding, Pause } from './fleet.ts'
 import type { Manifest } from './manifest.ts'
@@ -15,6 +16,7 @@ import type {
   TargetId,
 } from './model.ts'
 import type { PostureSeen } from './posture.ts'
+import type { Surroundings } from './surroundings.ts'
 
 /** What is. "Could not look" (`unreachable`) and "did not look" (`unlisted`) differ from "nothing there". */
 export interface Observed {
@@ -32,6 +34,10 @@ export interface Observed {
   readonly clock?: ClockSkew | null
   /** All others that share the state, where several do and somebody looked. */
   readonly others?: readonly InstanceHolding[] | null
+  /** What instances see beside their targets; nothing where nobody looked. */
+  readonly surroundings?: readonly Surroundings[]
+  /** What is remembered of jobs that were made by themselves, as the newest decision leaves it. */
+  readonly autoMade?: readonly AutoMade[]
   /** What takes no slots until it is resumed. */
   readonly pauses: readonly Pause[]
   /** A confirmed `backup prune`: the guards that block a large deletion are off. */

@@ -1,12 +1,13 @@
 import type { Change, JobAction, TargetAction } from './action.ts'
 import { appliedJobs } from './applied.ts'
+import { autoJobId } from './auto-made.ts'
 import type { Desired, DesiredJob, Facts, Instant, JobId, TargetId } from './model.ts'
 import type { History, Observed } from './observed.ts'
 import { byText, sortedBy } from './order.ts'
 import { nextSlot } from './schedule.ts'
 
 /** What tells of a config that was applied before. */
-type AppliedSeen = Pick<Observed, 'applied' | 'history'>
+type AppliedSeen = Pick<Observed, 'applied' | 'history' | 'autoMade'>
 
 /** The targets that appear, change and go, told apart by their fingerprints. */
 export function planTargets(desired: Desired, observed: AppliedSeen): readonly TargetAction[] {
@@ -65,23 +66,24 @@ export function planJobs(
   const gone = applied.filter((one) => !claimed.has(one.id))
   const copies = gone.length > 0 ? copiesByJob(observed.history) : new Map<JobId, number>()
   for (const { id } of sortedBy(gone, (one) => one.id)) {
-    const because = { rule: 'not-declared', copies: copies.get(id) ?? 0 } as const
+    const made = observed.autoMade?.find((one) => autoJobId(one) === id)
+    const rest = { copies: copies.get(id) ?? 0 }
+    const because = made?.ended
+      ? ({ rule: 'auto-ended', app: made.app, end: made.ended, ...rest } as const)
+      : ({ rule: 'not-declared', ...rest } as const)
     actions.push({ kind: 'job.remove', subject: id, because })
   }
   return actions
 }
 
 function created(job: DesiredJob, now: Instant): JobAction {
-  const scheduled = job.enabled && job.schedule !== null
-  return {
-    kind: 'job.create',
-    subject: job.id,
-    because: {
-      rule: 'declared',
-      facts: job.facts,
-      nextSlot: scheduled ? nextSlot(job.schedule, now) : null,
-    },
-  }
+  const { id: subject, auto, facts } = job
+  const next = job.enabled && job.schedule !== null ? nextSlot(job.schedule, now) : null
+  const because =
+    auto === undefined
+      ? ({ rule: 'declared', facts, nextSlot: next } as const)
+      : ({ rule: 'auto-created', ...auto, facts, nextSlot: next } as const)
+  return { kind: 'job.create', subject, because } as JobAction
 }
 
 /** What differs between two sets of facts, by key. */

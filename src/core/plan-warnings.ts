@@ -4,6 +4,7 @@ import type { Desired, DesiredJob, Encryption, Instant, TargetId } from './model
 import type { Observed, Warning } from './observed.ts'
 import { byText, groupedBy } from './order.ts'
 import { pauseWarnings } from './pauses.ts'
+import { discoveryWarnings } from './plan-coverage.ts'
 import { postureWarnings } from './plan-posture.ts'
 
 /** What deserves a look although nothing has to be done: by rule, then by subject. */
@@ -28,6 +29,7 @@ export function planWarnings(
     ...standing(observed),
     ...pauseWarnings(observed),
     ...clockWarnings(desired, observed, now),
+    ...discoveryWarnings(desired, observed, now),
     ...observed.warnings,
   ])
 }

@@ -1,4 +1,5 @@
 import type { Action, ActionKind, Plan } from './action.ts'
+import { coverage } from './coverage.ts'
 import type { Desired, Instant, JobId } from './model.ts'
 import type { Observed } from './observed.ts'
 import { withoutPaused } from './pauses.ts'
@@ -23,13 +24,15 @@ import { sceneOf } from './scene.ts'
 export function plan(desired: Desired, observed: Observed, now: Instant): Plan {
   const config = [...planTargets(desired, observed), ...planJobs(desired, observed, now)]
   const warnings = planWarnings(desired, observed, now)
+  const covered = coverage(desired, observed.surroundings ?? [], now)
+  const seen = covered === null ? {} : { coverage: covered }
   const request = observed.restoreRequested
   if (request !== null) {
     // Nothing else until it is done. A backup of the data that is about to be replaced would be
     // fresh, valid and worthless, and would push good ones out of retention.
     const because = { rule: 'restore-requested', variable: request.variable } as const
     const restore = { kind: 'restore', subject: request.value, request, because } as const
-    return { actions: [restore, ...config], warnings, kept: [] }
+    return { actions: [restore, ...config], warnings, kept: [], ...seen }
   }
 
   const settled = settleAttempts(desired, observed, now)
@@ -58,6 +61,7 @@ export function plan(desired: Desired, observed: Observed, now: Instant): Plan {
     actions: withoutPaused(actions, observed),
     warnings: inOrder([...warnings, ...pruning.warnings]),
     kept: pruning.kept,
+    ...seen,
   }
 }
 
@@ -84,7 +88,8 @@ export function pruneOlderThan(
  * a way that somebody may want to look at. Backups, verifies and restores that are due are not that.
  */
 export function wantsExitCode2(plan: Plan): boolean {
-  return plan.actions.some(({ kind }) => IS_CHANGE[kind])
+  const isDrift = (plan.coverage?.unprotected.length ?? 0) > 0
+  return isDrift || plan.actions.some(({ kind }) => IS_CHANGE[kind])
 }
 
 const IS_CHANGE = {

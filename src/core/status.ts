@@ -1,4 +1,5 @@
 import { archiveOfManifest, archiveOfPin, PLACE_KEY } from './archive-key.ts'
+import { type Coverage, coverage } from './coverage.ts'
 import type { Pause } from './fleet.ts'
 import { livingSources } from './members.ts'
 import type {
@@ -36,6 +37,8 @@ export interface Status {
   /** Null where this machine is alone with its state. */
   readonly instances: InstancesStatus | null
   readonly pauses: readonly Pause[]
+  /** Null: nobody looks for apps. */
+  readonly coverage: Coverage | null
   readonly warnings: readonly Warning[]
 }
 
@@ -137,6 +140,7 @@ export function statusOf(
       })),
     instances: instancesStatus(desired, observed),
     pauses: observed.pauses,
+    coverage: coverage(desired, observed.surroundings ?? [], now),
     warnings,
   }
 }

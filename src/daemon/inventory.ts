@@ -1,5 +1,6 @@
 import { act, type JobOwned } from '../act/act.ts'
 import type { Action, ActionKind } from '../core/action.ts'
+import type { Coverage } from '../core/coverage.ts'
 import type { Instant, JobId, TargetId } from '../core/model.ts'
 import type { Observed } from '../core/observed.ts'
 import { groupedBy } from '../core/order.ts'
@@ -24,6 +25,8 @@ export interface Inventory {
   readonly targets: ReadonlyMap<TargetId, TargetSeen>
   /** How many differences of each kind. */
   readonly drift: Readonly<Record<string, number>>
+  /** What is seen and neither protected nor ignored; null where nobody looks. */
+  readonly unprotected: number | null
   readonly at: Instant
 }
 
@@ -46,7 +49,7 @@ export async function takeInventory(world: World, signal: AbortSignal): Promise<
       restoreRequested: null,
     } as const
     const observed = await observe(scope, world, held)
-    const { actions, warnings } = plan(world.desired, observed, world.now())
+    const { actions, warnings, coverage } = plan(world.desired, observed, world.now())
     const declared = new Set(world.desired.jobs.map(({ id }) => id))
     const jobs = new Set<JobId>()
     const ownerOf = ownersIn(observed)
@@ -58,6 +61,7 @@ export async function takeInventory(world: World, signal: AbortSignal): Promise<
     const drift = driftOf(actions)
     tellDrift(drift, world)
     tellPostures(actions, world)
+    tellUnprotected(coverage, world)
     for (const warning of warnings) {
       if (!world.news(`warning ${warning.rule} ${warning.subject}`, warning.message)) continue
       const { rule, subject, message, hint } = warning
@@ -72,7 +76,8 @@ export async function takeInventory(world: World, signal: AbortSignal): Promise<
     tellTargets(targets, world)
     // A job that runs each minute would else have half a million rows to read in a year.
     await world.store.trim(REMEMBERED)
-    return { jobs, targets, drift, at: world.now() }
+    const unprotected = coverage?.unprotected.length ?? null
+    return { jobs, targets, drift, unprotected, at: world.now() }
   })
   return turn.kind === 'busy' ? null : turn.value
 }
@@ -146,6 +151,19 @@ function tellPostures(actions: readonly Action[], world: World): void {
       detail: { settings },
     })
   }
+}
+
+/** Once for each change of what lies open. */
+function tellUnprotected(coverage: Coverage | undefined, world: World): void {
+  const open = coverage?.unprotected.map(({ kind, name, app }) => ({ kind, name, app })) ?? []
+  if (!world.news('unprotected', JSON.stringify(open)) || open.length === 0) return
+  const words = open.map(({ kind, name }) => `${kind} ${name}`).join(', ')
+  world.report({
+    event: 'drift.found',
+    level: 'warn',
+    message: `nothing protects ${words}; what to write: holdfast plan`,
+    detail: { unprotected: open },
+  })
 }
 
 const ORPHANED: ReadonlySet<ActionKind> = new Set(['abandon', 'adopt', 'missing', 'debris'])

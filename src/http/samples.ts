@@ -90,6 +90,10 @@ function ofWork() {
       seconds(inside.vitals.inventory()?.at ?? null),
     target_up: targetsUp,
     drift: drifted,
+    unprotected: ({ inside }: Seen) => {
+      const open = inside.vitals.inventory()?.unprotected ?? null
+      return open === null ? [] : one(open)
+    },
     notifications_total: ({ inside }: Seen) => {
       const names = inside.world().desired.channels.map(({ id }) => id)
       const { notifications } = inside.vitals.tally

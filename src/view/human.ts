@@ -3,6 +3,7 @@ import type { Copy } from '../core/model.ts'
 import type { Warning } from '../core/observed.ts'
 import { groupedBy } from '../core/order.ts'
 import { formatBytes } from '../lib/size.ts'
+import { renderCoverage } from './coverage.ts'
 import { type Colour, paint, plain, type Style } from './paint.ts'
 import { summarize, summaryWords } from './summary.ts'
 import { actionWords, becauseWords, changeWords, when } from './words.ts'
@@ -17,7 +18,8 @@ export function renderPlan(plan: Plan, style: Style): string {
       ? 'Nothing to do: everything is as declared.'
       : `${renderActions(plan.actions, style)}\n\n${paint(`Plan: ${summaryWords(summarize(plan))}.`, 'bold', style)}`
   const warnings = renderWarnings(plan.warnings, style)
-  return warnings === '' ? steps : `${steps}\n\n${warnings}`
+  const coverage = renderCoverage(plan.coverage, style)
+  return [steps, coverage, warnings].filter((block) => block !== '').join('\n\n')
 }
 
 /** Steps with their reasons; a deletion with each copy that goes, and why each other one stays. */

@@ -3,6 +3,7 @@ import { encodeManifest } from '../core/manifest.ts'
 import type { Copy, Instant, Restore } from '../core/model.ts'
 import { iso } from '../lib/time.ts'
 import { unreachable } from '../lib/unreachable.ts'
+import { coverageJson } from './coverage.ts'
 import { type Summary, summarize } from './summary.ts'
 
 /** Anything that JSON can say. */
@@ -20,6 +21,8 @@ type JsonObject = { readonly [key: string]: Json }
 export interface PlanDocument {
   readonly actions: readonly JsonObject[]
   readonly warnings: readonly JsonObject[]
+  /** Absent: nobody looks for apps. */
+  readonly coverage?: JsonObject
   readonly summary: Summary
 }
 
@@ -33,6 +36,7 @@ export function planJson(plan: Plan): PlanDocument {
       message,
       hint,
     })),
+    ...(plan.coverage === undefined ? {} : { coverage: coverageJson(plan.coverage) }),
     summary: summarize(plan),
   }
 }

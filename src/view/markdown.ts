@@ -1,5 +1,6 @@
 import type { Action, Plan } from '../core/action.ts'
 import { formatBytes } from '../lib/size.ts'
+import { coverageMarkdown } from './coverage.ts'
 import { markOf } from './human.ts'
 import { plain } from './paint.ts'
 import { summarize, summaryWords } from './summary.ts'
@@ -15,6 +16,7 @@ export function planMarkdown(plan: Plan, notes: readonly string[] = []): string 
       : `**${summaryWords(summarize(plan))}**`,
     actions.length === 0 ? '' : stepsTable(actions),
     ...actions.flatMap(deletions),
+    ...coverageMarkdown(plan.coverage, text),
     warnings.length === 0 ? '' : '#### Warnings',
     warnings
       .map(

@@ -5,6 +5,7 @@ import type { InstancesStatus } from '../core/status-instances.ts'
 import { count } from '../lib/count.ts'
 import { formatBytes } from '../lib/size.ts'
 import { formatDuration, iso } from '../lib/time.ts'
+import { coverageJson, coverageWords, subjectWords } from './coverage.ts'
 import { renderWarnings } from './human.ts'
 import type { Json } from './json.ts'
 import { paint, plain, type Style } from './paint.ts'
@@ -27,9 +28,23 @@ export function renderStatus(status: Status, style: Style): string {
       )
       .join('\n'),
     status.restores.map((one) => restoreLine(one)).join('\n'),
+    coverageLines(status.coverage, style),
     renderWarnings(status.warnings, style),
   ]
   return blocks.filter((block) => block !== '').join('\n\n')
+}
+
+/** What lies open is named; the lines that close it are those of `plan`. */
+function coverageLines(coverage: Status['coverage'], style: Style): string {
+  if (coverage === null) return ''
+  const { unprotected } = coverage
+  const next = unprotected.length === 0 ? '' : '; what to write: holdfast plan'
+  return [
+    `coverage: ${coverageWords(coverage)}${next}`,
+    ...unprotected.map(
+      (one) => `  ${paint('unprotected', 'red', style)} ${plain(subjectWords(one))}`,
+    ),
+  ].join('\n')
 }
 
 function jobsTable({ jobs, now }: Status, style: Style): string {
@@ -154,6 +169,7 @@ export function statusJson(status: Status): { readonly [key: string]: Json } {
     instancesExpected: status.instances?.expected ?? null,
     instances: status.instances?.seen.map(instanceJson) ?? null,
     pauses: status.pauses.map((pause) => ({ ...pause, at: iso(pause.at) })),
+    coverage: status.coverage && coverageJson(status.coverage),
     warnings: status.warnings.map(({ rule, subject, message, hint }) => ({
       rule,
       subject,

@@ -28,11 +28,17 @@ export interface Summary {
   /** Copies that would be deleted and may not. */
   readonly blocked: number
   readonly releases: number
+  /** What is seen, holds data, and is in no job; 0 too where nobody looks. */
+  readonly unprotected: number
   readonly warnings: number
 }
 
 /** Counts a plan. */
-export function summarize({ actions, warnings }: Pick<Plan, 'actions' | 'warnings'>): Summary {
+export function summarize({
+  actions,
+  warnings,
+  coverage,
+}: Pick<Plan, 'actions' | 'warnings' | 'coverage'>): Summary {
   const sums = new Map<keyof Summary, number>()
   const add = (key: keyof Summary, number: number) => sums.set(key, (sums.get(key) ?? 0) + number)
   for (const action of actions) {
@@ -63,6 +69,7 @@ export function summarize({ actions, warnings }: Pick<Plan, 'actions' | 'warning
     deleteBytes: of('deleteBytes'),
     blocked: of('blocked'),
     releases: of('releases'),
+    unprotected: coverage?.unprotected.length ?? 0,
     warnings: warnings.length,
   }
 }
@@ -89,6 +96,7 @@ export function summaryWords(sum: Summary): string {
       : '',
     some(sum.blocked, '1 deletion blocked', `${sum.blocked} deletions blocked`),
     some(sum.releases, '1 restore to let go', `${sum.releases} restores to let go`),
+    some(sum.unprotected, '1 unprotected', `${sum.unprotected} unprotected`),
   ]
   return parts.filter((part) => part !== '').join(', ')
 }

@@ -1,10 +1,12 @@
 import type { Action, Change, DebrisAction } from '../core/action.ts'
+import type { AutoEnd } from '../core/auto-made.ts'
 import type { Copy, Facts, Instant } from '../core/model.ts'
 import { settingWords } from '../core/plan-posture.ts'
 import { MISSED_LIMIT } from '../core/schedule.ts'
 import { count } from '../lib/count.ts'
 import { formatBytes } from '../lib/size.ts'
 import { formatDuration, iso } from '../lib/time.ts'
+import { unreachable } from '../lib/unreachable.ts'
 
 /** What a step does: `back up files, db of job shop`. */
 export function actionWords(action: Action): string {
@@ -58,6 +60,9 @@ const REASONS: { readonly [R in Reason['rule']]: (because: By<R>) => string } = 
     const slot = 'nextSlot' in because ? `; ${slotWords(because.nextSlot)}` : ''
     return `the file declares it${factsWords(because.facts)}${slot}`
   },
+  'auto-created': ({ app, facts, nextSlot }) =>
+    `app ${app} keeps data and has no job${factsWords(facts)}; ${slotWords(nextSlot)}`,
+  'auto-ended': ({ app, end, copies }) => `${endWords(app, end)}; ${staying(copies)}`,
   changed: ({ changes }) =>
     changes.length > 0
       ? changes.map(changeWords).join('; ')
@@ -126,6 +131,19 @@ function debrisWords({ object }: DebrisAction): string {
   return object.kind === 'unfinished'
     ? `the unfinished ${object.unfinished.key} (${formatBytes(object.unfinished.bytes)})`
     : `${object.key} (${formatBytes(object.bytes)}), which never got its manifest,`
+}
+
+function endWords(app: string, end: AutoEnd): string {
+  switch (end.why) {
+    case 'replaced':
+      return `job ${end.by} of the file is about app ${app} now`
+    case 'ignored':
+      return `the file leaves app ${app} alone: ${end.reason}`
+    case 'excepted':
+      return `auto.except of the file names app ${app}`
+    default:
+      return unreachable(end)
+  }
 }
 
 function slotWords(next: Instant | null): string {

@@ -42,6 +42,18 @@ describe('plan and apply', () => {
     expect(await work.archives('shelf')).toHaveLength(1)
   })
 
+  it('fails on what is unprotected, and no less when nobody could look or nobody is asked to', async () => {
+    const docker = 'docker: { host: "unix:///nowhere/docker.sock" }'
+    await using work = await makeWorkspace(filesConfig('retention: { keep_last: 2 }', docker))
+    await work.write({ 'live/a': 'a' })
+    expect((await work.run(['plan', '--fail-on-unprotected'])).code).toBe(4)
+    const offline = await work.run(['plan', '--offline', '--fail-on-unprotected'])
+    expect([offline.code, offline.stderr]).toEqual([1, expect.stringContaining('--offline')])
+    await work.write({ 'holdfast.yml': filesConfig() })
+    const unasked = await work.run(['plan', '--fail-on-unprotected'])
+    expect([unasked.code, unasked.stderr]).toEqual([1, expect.stringContaining('discover: true')])
+  })
+
   it('offline compares two files and looks at nothing', async () => {
     await using work = await makeWorkspace(
       filesConfig(

@@ -291,7 +291,6 @@ describe('what this version does not build', () => {
     ].join('\n')
     const { unavailable } = await loadText(text)
     expect(unavailable.map(({ path, what }) => `${path}: ${what}`)).toEqual([
-      'docker: docker',
       'jobs.a.sources[1]: source type volume',
       'jobs.a.objectives.rto: restore drills',
       'jobs.a.objectives.drilled_within: restore drills',

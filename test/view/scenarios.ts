@@ -1,15 +1,28 @@
+import { JOB_MAKING } from '../../src/config/auto-template.ts'
 import type { Plan } from '../../src/core/action.ts'
 import { appliedAfter } from '../../src/core/applied.ts'
+import { type AutoMade, autoJobs } from '../../src/core/auto-jobs.ts'
 import type {
   Bytes,
   Desired,
   DesiredJob,
+  GroupId,
   Instant,
   JobId,
   Retention,
   TargetId,
 } from '../../src/core/model.ts'
 import { plan, pruneOlderThan } from '../../src/core/plan.ts'
+import {
+  composed,
+  composedVolume,
+  container,
+  discovering,
+  engine,
+  SHOP,
+  seenBy,
+  volume,
+} from '../core/docker-nouns.ts'
 import {
   at,
   backup,
@@ -59,6 +72,79 @@ const WEEK: Partial<Retention> = { keepLast: 1, keepDaily: 7 }
 const shop = (keep = WEEK, changes: Partial<DesiredJob> = {}) =>
   job('shop', { sources: ['files', 'db'], keep }, { objectives, ...changes })
 const daily = desired([target('nas')], [shop()])
+
+const keep = { 'holdfast.persistent': 'true' }
+const ofBlog = (color: string) => ({
+  ...composed(`blog-${color}`, 'web'),
+  'vardo.project': 'blog',
+  'vardo.environment': 'production',
+  ...keep,
+})
+
+/** A compose app, one of Vardo's with both of its slots, and what stands beside them. */
+const HOST = engine(
+  [
+    ...SHOP.containers,
+    container('blog-green-web-1', ['blog-green_data:/data'], { labels: ofBlog('green') }),
+    container('blog-blue-web-1', ['blog-blue_data:/data'], {
+      labels: ofBlog('blue'),
+      state: 'exited',
+    }),
+    container('wiki', ['notes:/data', 'tiles:/cache', '/srv/wiki:/etc/wiki', 'thumbs:/thumbs']),
+    container('backup', ['notes:/backup/notes:ro'], {
+      image: 'offen/docker-volume-backup:v2',
+      words: { BACKUP_CRON_EXPRESSION: '0 4 * * *', BACKUP_RETENTION_DAYS: '14' },
+    }),
+  ],
+  [
+    ...SHOP.volumes,
+    composedVolume('blog-blue', 'data'),
+    composedVolume('blog-green', 'data'),
+    volume('notes'),
+    volume('tiles'),
+    volume('thumbs'),
+  ],
+)
+
+function dockerPlan(): Plan {
+  const ignore = [
+    { kind: 'volume', name: 'tiles', reason: 'a cache', until: null, day: null },
+    {
+      kind: 'volume',
+      name: 'thumbs',
+      reason: 'made again from the originals',
+      until: at('2026-11-01T00:00:00Z'),
+      day: '2026-10-31',
+    },
+  ] as const
+  const own = job('ledger', {}, { sources: [] })
+  const wanted = discovering({ ignore })
+  const surroundings = [seenBy('host-a', HOST)]
+  const before: AutoMade = {
+    app: 'ledger',
+    organization: null,
+    instance: 'host-a',
+    engine: 'engine-1',
+    name: 'ledger',
+    madeAt: BEGIN,
+    volumes: ['data'],
+    ended: null,
+  }
+  const source = { kind: 'volume', name: 'data', options: { app: 'ledger', volume: 'data' } }
+  const ledger = {
+    ...own,
+    sources: [{ ...source, group: 'system/ledger/data' as GroupId }],
+  } satisfies DesiredJob
+  const declared = { ...wanted, jobs: [ledger] }
+  const { jobs, made } = autoJobs(
+    { desired: declared, surroundings, made: [before], now: NOW },
+    JOB_MAKING,
+  )
+  const auto = job('auto-ledger', {}, { auto: { app: 'ledger', instance: 'host-a' } })
+  const applied = appliedAfter({ ...wanted, jobs: [auto] }, null, BEGIN)
+  const all = { ...declared, jobs: [...declared.jobs, ...jobs] }
+  return plan(all, nothing({ applied, surroundings, autoMade: made }), NOW)
+}
 
 /** Plans that a reader of the golden files knows from life, by name. */
 export const SCENARIOS: Readonly<Record<string, () => Plan>> = {
@@ -212,6 +298,8 @@ export const SCENARIOS: Readonly<Record<string, () => Plan>> = {
     world.now = NOW
     return ofNow(world)
   },
+
+  'apps-of-docker': () => dockerPlan(),
 
   'restore-at-boot': () => {
     const restoreRequested = { variable: 'HQL_BACKUP_RESTORE', value: 'file:/srv/nas/x.sqlite.zst' }

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { appliedAfter } from '../../src/core/applied.ts'
 import type { InstanceHolding } from '../../src/core/fleet.ts'
 import type { Bytes, InstanceId, Millis, TargetId } from '../../src/core/model.ts'
+import { plan, wantsExitCode2 } from '../../src/core/plan.ts'
 import { statusOf } from '../../src/core/status.ts'
 import { ConfigError, LeaseBusy } from '../../src/lib/errors.ts'
 import { backupDetails, backupRow, backupsTable } from '../../src/view/backups.ts'
@@ -10,6 +11,7 @@ import { renderPlan, renderWarnings } from '../../src/view/human.ts'
 import { progressLine } from '../../src/view/progress.ts'
 import { renderStatus, statusJson } from '../../src/view/status.ts'
 import { table } from '../../src/view/table.ts'
+import { container, discovering, engine, seenBy, volume } from '../core/docker-nouns.ts'
 import {
   at,
   backup,
@@ -357,5 +359,43 @@ describe('how instances stand that share a state', () => {
         { subject: 'shop', reason: 'moving', author: 'eve', at: '2026-11-20T11:00:00.000Z' },
       ],
     })
+  })
+})
+
+describe('what nothing protects', () => {
+  const bare = engine([container('wiki', ['notes:/data'])], [volume('notes')])
+  const surroundings = [seenBy('host-a', bare)]
+  const wanted = discovering({ auto: null })
+
+  it('is named in the status, and counted in its document', () => {
+    const stands = statusOf(wanted, nothing({ surroundings }), [], NOW)
+    expect(renderStatus(stands, PLAIN)).toContain(
+      [
+        'coverage: 0 protected, 0 ignored, 1 unprotected; what to write: holdfast plan',
+        '  unprotected volume notes of app wiki, used by wiki',
+      ].join('\n'),
+    )
+    expect(statusJson(stands)).toMatchObject({
+      coverage: { unprotected: [{ kind: 'volume', name: 'notes', app: 'wiki' }] },
+    })
+  })
+
+  it('is no word of the status where nobody looks, and is not called safe where nobody did', () => {
+    const off = statusOf(desired([], []), nothing(), [], NOW)
+    expect(renderStatus(off, PLAIN)).not.toContain('coverage')
+    expect(statusJson(off)).toMatchObject({ coverage: null })
+    const blind = statusOf(wanted, nothing(), [], NOW)
+    expect(renderStatus(blind, PLAIN)).toContain('coverage: nobody has looked yet')
+  })
+
+  it('is drift: the plan has changes', () => {
+    const applied = appliedAfter(wanted, null, NOW)
+    const open = plan(wanted, nothing({ applied, surroundings }), NOW)
+    expect([open.actions, wantsExitCode2(open)]).toEqual([[], true])
+    const ignore = [
+      { kind: 'app', name: 'wiki', reason: 'a test', until: null, day: null } as const,
+    ]
+    const left = plan({ ...wanted, ignore }, nothing({ applied, surroundings }), NOW)
+    expect(wantsExitCode2(left)).toBe(false)
   })
 })
