@@ -1,5 +1,10 @@
 import { parseEngineAddress } from '../../core/engine-address.ts'
-import { lookAtContainer, startContainer, unpauseContainer } from '../../docker/containers.ts'
+import {
+  lookAtContainer,
+  startContainer,
+  stopContainer,
+  unpauseContainer,
+} from '../../docker/containers.ts'
 import { type Engine, openEngine } from '../../docker/engine.ts'
 import { scaleService } from '../../docker/services.ts'
 import { isMissing } from '../../docker/trouble.ts'
@@ -8,7 +13,16 @@ import { unreachable } from '../../lib/unreachable.ts'
 
 /** Who was made to stand still, and how; a service of Swarm with the tasks that it had. */
 export type Halted =
-  | { readonly how: 'stop' | 'pause'; readonly id: string; readonly name: string }
+  | {
+      readonly how: 'stop'
+      readonly id: string
+      readonly name: string
+      /** Of the run that is stopped. */
+      readonly startedAt: string
+      /** Seconds from its stop signal to SIGKILL. */
+      readonly grace: number
+    }
+  | { readonly how: 'pause'; readonly id: string; readonly name: string }
   | { readonly how: 'scale'; readonly name: string; readonly replicas: number }
 
 /** The words that outlive us: whom we made to stand still, and on which engine. */
@@ -51,8 +65,7 @@ async function letGoOn(engine: Engine, one: Halted): Promise<void> {
   const { signal } = new AbortController()
   switch (one.how) {
     case 'stop':
-      await startContainer(engine, one.id, signal)
-      return
+      return await startAgain(engine, one)
     case 'pause':
       if ((await lookAtContainer(engine, one.id, signal)).state !== 'paused') return
       return await unpauseContainer(engine, one.id, signal)
@@ -61,4 +74,21 @@ async function letGoOn(engine: Engine, one: Halted): Promise<void> {
     default:
       return unreachable(one)
   }
+}
+
+/**
+ * Starts a container that was told to stop. It may still be about it, told by somebody who died or gave
+ * up waiting: started now, it would be running already, and down a moment later. So a run that is
+ * still the one from before is stopped to its end first.
+ */
+async function startAgain(
+  engine: Engine,
+  { id, startedAt, grace }: Extract<Halted, { how: 'stop' }>,
+): Promise<void> {
+  const { signal } = new AbortController()
+  const now = await lookAtContainer(engine, id, signal)
+  if (now.state === 'running' && now.startedAt === startedAt) {
+    await stopContainer(engine, id, { grace, signal })
+  }
+  await startContainer(engine, id, signal)
 }

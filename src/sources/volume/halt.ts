@@ -1,7 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { formatEngineAddress } from '../../core/engine-address.ts'
 import { isTrue } from '../../core/persistence.ts'
-import { type Container, pauseContainer, stopContainer } from '../../docker/containers.ts'
+import {
+  type Container,
+  lookAtContainer,
+  pauseContainer,
+  stopContainer,
+} from '../../docker/containers.ts'
 import { listServices, scaleService } from '../../docker/services.ts'
 import { isMissing } from '../../docker/trouble.ts'
 import { EngineRefused, messageOf, SourceFailed } from '../../lib/errors.ts'
@@ -100,8 +105,9 @@ async function chosen({ place, how }: Halting, signal: AbortSignal): Promise<rea
     const service = one.labels[SERVICE]
     if (asked === null) continue
     if (asked === 'stop' && service !== undefined) services.add(service)
-    else if (asked === 'stop' ? one.state !== 'paused' : one.state === 'running') {
-      halted.push({ how: asked, id: one.id, name: one.name })
+    else {
+      const found = await haltedOf(place, one, asked, signal)
+      if (found) halted.push(found)
     }
   }
   if (services.size === 0) return halted
@@ -116,6 +122,25 @@ async function chosen({ place, how }: Halting, signal: AbortSignal): Promise<rea
   return halted
 }
 
+/** Null for one that stands still already, in one way or another. */
+async function haltedOf(
+  { engine, settings }: Place,
+  { id, name, state }: Container,
+  asked: 'stop' | 'pause',
+  signal: AbortSignal,
+): Promise<Halted | null> {
+  if (asked === 'pause') return state === 'running' ? { how: 'pause', id, name } : null
+  if (state === 'paused') return null
+  try {
+    const { startedAt } = await lookAtContainer(engine, id, signal)
+    const grace = Math.ceil(settings.stopTimeout / 1000)
+    return { how: 'stop', id, name, startedAt, grace }
+  } catch (error) {
+    if (isMissing(error)) return null
+    throw error
+  }
+}
+
 /** What the labels of a container want; docker-volume-backup's takes any name for yes. */
 function askedBy({ labels }: Container): 'stop' | 'pause' | null {
   const theirs = labels['docker-volume-backup.stop-during-backup']
@@ -125,11 +150,10 @@ function askedBy({ labels }: Container): 'stop' | 'pause' | null {
 }
 
 async function still(place: Place, one: Halted, signal: AbortSignal): Promise<void> {
-  const { engine, settings } = place
+  const { engine } = place
   if (one.how === 'scale') return await scaleDown(place, one.name, signal)
   try {
-    const grace = Math.ceil(settings.stopTimeout / 1000)
-    if (one.how === 'stop') await stopContainer(engine, one.id, { grace, signal })
+    if (one.how === 'stop') await stopContainer(engine, one.id, { grace: one.grace, signal })
     else await pauseContainer(engine, one.id, signal)
   } catch (error) {
     // Removed meanwhile, or ended by itself: it stands still enough.
