@@ -28,7 +28,7 @@ async function main(): Promise<void> {
       size: { type: 'string', default: '1GiB' },
       files: { type: 'string', default: '25000' },
       rounds: { type: 'string', default: '5' },
-      ways: { type: 'string', default: 'path,helper,engine' },
+      ways: { type: 'string', default: 'directory,path,helper,engine' },
     },
   })
   const bytes = parseSize(values.size)
@@ -79,7 +79,11 @@ async function waysOf(
     const folder = join(work, via)
     await mkdir(folder)
     const config = join(folder, 'holdfast.yml')
-    const source = `{ type: volume, volume: ${VOLUME}, docker: "${docker.host}", via: ${via} }`
+    // For comparison: the same folder, without an engine.
+    const source =
+      via === 'directory'
+        ? `{ type: directory, path: ${data}, name: data }`
+        : `{ type: volume, volume: ${VOLUME}, docker: "${docker.host}", via: ${via} }`
     const lines = [
       `data_dir: ${folder}/state`,
       `encryption: { recipients: [${recipient}], identity_file: ${identity} }`,

@@ -44,6 +44,8 @@ export interface ContainerDetails extends Container {
   /** Of the Swarm service that it is a task of. */
   readonly service: string | null
   readonly restarts: boolean
+  /** When it began to run last, as the engine writes it: another time is another run. */
+  readonly startedAt: string
 }
 
 /** Every container, those that do not run too. */
@@ -91,6 +93,7 @@ export async function lookAtContainer(
       .filter((address) => address !== ''),
     service: labels['com.docker.swarm.service.name'] ?? null,
     restarts: !['', 'no'].includes(host.RestartPolicy?.Name ?? ''),
+    startedAt: told.State.StartedAt,
   }
 }
 

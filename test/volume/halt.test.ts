@@ -1,5 +1,5 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { type DockerEngine, startDocker } from '../services/docker.ts'
 import { makeWorkspace } from '../support/holdfast.ts'
 import { configOf, makeVolume, runUser, stateOf } from './support.ts'
@@ -42,6 +42,41 @@ describe('containers that use a volume', () => {
     await workspace.ok(['backup', 'create', 'shop'], {})
     expect(await stateOf(docker, 'pause-up')).toBe('running')
     expect(await docker.docker('inspect', '--format', '{{.State.Pid}}', 'pause-up')).toBe(pid)
+  })
+
+  it('are stopped alone whose labels ask for it, where the source says nothing', async () => {
+    const at = await makeVolume(docker, 'labels')
+    await writeFile(at('a'), 'held fast')
+    const idle = ['sh', '-c', 'trap "exit 0" TERM; while :; do sleep 1 & wait; done']
+    const run = (name: string, ...words: readonly string[]) =>
+      docker.run('--name', name, '--volume', 'labels:/data', ...words, 'debian:12', ...idle)
+    await run('label-ours', '--label', 'holdfast.stop=true')
+    await run('label-theirs', '--label', 'docker-volume-backup.stop-during-backup=shop')
+    await run('label-none')
+    await using workspace = await makeWorkspace(configOf(docker, 'volume: labels'))
+    const { stderr } = await workspace.ok(['backup', 'create', 'shop'], {})
+    expect(stderr).toContain('stopped label-ours, label-theirs for volume labels')
+    for (const name of ['label-ours', 'label-theirs', 'label-none']) {
+      expect(await stateOf(docker, name)).toBe('running')
+    }
+  })
+
+  it('are scaled, not stopped, where they are tasks of a service', async () => {
+    await docker.docker('swarm', 'init', '--advertise-addr', '127.0.0.1')
+    const idle = ['sh', '-c', 'trap "exit 0" TERM; while :; do sleep 1 & wait; done']
+    const mount = 'type=volume,source=swarm,target=/data'
+    const words = ['--detach', '--no-resolve-image', '--name', 'swarmed', '--mount', mount]
+    await docker.docker('service', 'create', ...words, '--replicas', '2', 'debian:12', ...idle)
+    const running = async () => {
+      const filters = ['--filter', 'volume=swarm', '--filter', 'status=running']
+      return (await docker.docker('ps', '--quiet', ...filters)).split('\n').filter(Boolean).length
+    }
+    await vi.waitUntil(async () => (await running()) === 2, { timeout: 60_000, interval: 200 })
+    await using workspace = await makeWorkspace(configOf(docker, 'volume: swarm, stop: true'))
+    const { stderr } = await workspace.ok(['backup', 'create', 'shop'], {})
+    expect(stderr).toContain('stopped swarmed for volume swarm')
+    await vi.waitUntil(async () => (await running()) === 2, { timeout: 60_000, interval: 200 })
+    await docker.docker('swarm', 'leave', '--force')
   })
 
   it('run again after a backup that failed', async () => {

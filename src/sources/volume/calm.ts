@@ -28,7 +28,7 @@ export async function hush(
   const end = async (): Promise<Ended> => {
     const resumed = await halted?.resume()
     const faults = await runHooks(place, 'after')
-    const how = quiet === 'stop' ? 'stopped' : 'paused'
+    const how = quiet === 'pause' ? 'paused' : 'stopped'
     return {
       facts:
         resumed && resumed.names.length > 0
@@ -40,7 +40,7 @@ export async function hush(
   const calm: Calm = { end: () => (ended ??= end()) }
   try {
     await runHooks(place, 'before', signal)
-    if (quiet !== null) halted = await halt({ place, how: quiet, context }, signal)
+    halted = await halt({ place, how: quiet, context }, signal)
     return calm
   } catch (error) {
     await calm.end()

@@ -1,56 +1,94 @@
 import { parseEngineAddress } from '../../core/engine-address.ts'
-import { lookAtContainer, startContainer, unpauseContainer } from '../../docker/containers.ts'
+import {
+  lookAtContainer,
+  startContainer,
+  stopContainer,
+  unpauseContainer,
+} from '../../docker/containers.ts'
 import { type Engine, openEngine } from '../../docker/engine.ts'
+import { scaleService } from '../../docker/services.ts'
 import { isMissing } from '../../docker/trouble.ts'
 import { messageOf } from '../../lib/errors.ts'
+import { unreachable } from '../../lib/unreachable.ts'
 
-/** A container that was made to stand still. */
-export interface Halted {
-  readonly id: string
-  readonly name: string
-}
+/** Who was made to stand still, and how; a service of Swarm with the tasks that it had. */
+export type Halted =
+  | {
+      readonly how: 'stop'
+      readonly id: string
+      readonly name: string
+      /** Of the run that is stopped. */
+      readonly startedAt: string
+      /** Seconds from its stop signal to SIGKILL. */
+      readonly grace: number
+    }
+  | { readonly how: 'pause'; readonly id: string; readonly name: string }
+  | { readonly how: 'scale'; readonly name: string; readonly replicas: number }
 
-/** The words that outlive us: whom we made to stand still, how, and on which engine. */
-export function noteOf(docker: string, how: 'stop' | 'pause', halted: readonly Halted[]): string {
-  return JSON.stringify({ docker, how, halted })
+/** The words that outlive us: whom we made to stand still, and on which engine. */
+export function noteOf(docker: string, halted: readonly Halted[]): string {
+  return JSON.stringify({ docker, halted })
 }
 
 /** Lets go on what a death of ours left standing still. Throws when that cannot be done yet. */
 export async function mendHalt(note: string): Promise<string> {
-  const { docker, how, halted } = parseNote(note)
+  const { docker, halted } = parseNote(note)
   const address = parseEngineAddress(docker)
   if (address.kind === 'bad') throw new Error(`no address of an engine: ${docker}`)
-  const failed = await goOn(await openEngine(address), how, halted)
+  const failed = await goOn(await openEngine(address), halted)
   if (failed.length > 0) throw new Error(failed.join('; '))
-  const did = how === 'stop' ? 'started' : 'let go on'
-  return `${did} ${halted.map(({ name }) => name).join(', ')}, which a backup that died had ${how === 'stop' ? 'stopped' : 'paused'}`
+  return `let go on ${halted.map(({ name }) => name).join(', ')}, which stood still for a process that died`
 }
 
+/** Only what `noteOf` made is ever kept. */
 function parseNote(note: string): {
   readonly docker: string
-  readonly how: 'stop' | 'pause'
   readonly halted: readonly Halted[]
 } {
   return JSON.parse(note)
 }
 
-/** Lets containers go on, the oldest first; resolves to what went wrong. A container that is gone needs nothing. */
-export async function goOn(
-  engine: Engine,
-  how: 'stop' | 'pause',
-  halted: readonly Halted[],
-): Promise<readonly string[]> {
-  const { signal } = new AbortController()
+/** Lets all go on, the oldest first; resolves to what went wrong. What is gone needs nothing. */
+export async function goOn(engine: Engine, halted: readonly Halted[]): Promise<readonly string[]> {
   const failed: string[] = []
-  for (const { id, name } of halted.toReversed()) {
+  for (const one of halted.toReversed()) {
     try {
-      if (how === 'stop') await startContainer(engine, id, signal)
-      else if ((await lookAtContainer(engine, id, signal)).state === 'paused') {
-        await unpauseContainer(engine, id, signal)
-      }
+      await letGoOn(engine, one)
     } catch (error) {
-      if (!isMissing(error)) failed.push(`${name}: ${messageOf(error)}`)
+      if (!isMissing(error)) failed.push(`${one.name}: ${messageOf(error)}`)
     }
   }
   return failed
+}
+
+async function letGoOn(engine: Engine, one: Halted): Promise<void> {
+  const { signal } = new AbortController()
+  switch (one.how) {
+    case 'stop':
+      return await startAgain(engine, one)
+    case 'pause':
+      if ((await lookAtContainer(engine, one.id, signal)).state !== 'paused') return
+      return await unpauseContainer(engine, one.id, signal)
+    case 'scale':
+      return await scaleService(engine, { service: one.name, replicas: one.replicas }, signal)
+    default:
+      return unreachable(one)
+  }
+}
+
+/**
+ * Starts a container that was told to stop. It may still be about it, told by somebody who died or gave
+ * up waiting: started now, it would be running already, and down a moment later. So a run that is
+ * still the one from before is stopped to its end first.
+ */
+async function startAgain(
+  engine: Engine,
+  { id, startedAt, grace }: Extract<Halted, { how: 'stop' }>,
+): Promise<void> {
+  const { signal } = new AbortController()
+  const now = await lookAtContainer(engine, id, signal)
+  if (now.state === 'running' && now.startedAt === startedAt) {
+    await stopContainer(engine, id, { grace, signal })
+  }
+  await startContainer(engine, id, signal)
 }

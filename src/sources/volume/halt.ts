@@ -1,5 +1,13 @@
-import { type EngineAddress, formatEngineAddress } from '../../core/engine-address.ts'
-import { pauseContainer, stopContainer } from '../../docker/containers.ts'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { formatEngineAddress } from '../../core/engine-address.ts'
+import { isTrue } from '../../core/persistence.ts'
+import {
+  type Container,
+  lookAtContainer,
+  pauseContainer,
+  stopContainer,
+} from '../../docker/containers.ts'
+import { listServices, scaleService } from '../../docker/services.ts'
 import { isMissing } from '../../docker/trouble.ts'
 import { EngineRefused, messageOf, SourceFailed } from '../../lib/errors.ts'
 import { formatDuration } from '../../lib/time.ts'
@@ -15,7 +23,7 @@ export interface Halt {
 }
 
 export interface Resumed {
-  /** Names of those that stood still. */
+  /** Names of those that stood still, sorted. */
   readonly names: readonly string[]
   /** Milliseconds, from before the first stood still until after the last went on. */
   readonly downtime: number
@@ -25,77 +33,142 @@ export interface Resumed {
 
 export interface Halting {
   readonly place: Place
-  readonly how: 'stop' | 'pause'
+  /** What is done with all users; null: what their labels ask for. */
+  readonly how: 'stop' | 'pause' | null
   readonly context: SourceContext
 }
 
+const NOBODY: Resumed = { names: [], downtime: 0, failed: [] }
+const SERVICE = 'com.docker.swarm.service.name'
+/** How long tasks of a service may take beyond their own grace to be gone, in milliseconds. */
+const TASK_MARGIN = 60_000
+
 /**
- * Stops or pauses what lives and has the volume. Whom that hits is kept before it happens, so that a
- * death of ours leaves nobody standing; whoever stood still already is none of our business.
+ * Brings to a stand what lives and has the volume. Whom that hits is kept before it happens, so that
+ * a death of ours leaves nobody standing; whoever stood still already is none of our business.
  */
 export async function halt(halting: Halting, signal: AbortSignal): Promise<Halt> {
-  const { place, how, context } = halting
-  const { engine, settings, volume } = place
-  const up = (await usersUp(place, signal)).filter(({ state }) => isHit(state, how))
-  // The one that came last goes first, and comes back last.
-  const halted: Halted[] = up.map(({ id, name }) => ({ id, name }))
+  const { place, context } = halting
+  const { settings, volume } = place
+  const halted = await chosen(halting, signal)
   if (halted.length === 0) return { resume: async () => NOBODY }
-  await context.keep?.(noteOf(addressOf(settings.address), how, halted))
+  await context.keep?.(noteOf(formatEngineAddress(settings.address), halted))
   const began = performance.now()
-  const names = halted.map(({ name }) => name).sort()
   let resumed: Promise<Resumed> | null = null
-  const resume = async () => {
-    const failed = await goOn(engine, how, halted)
-    // What could not be done is still owed.
-    if (failed.length === 0) await context.keep?.(null)
-    const downtime = Math.round(performance.now() - began)
-    const did = how === 'stop' ? 'started' : 'let go on'
-    context.tell?.(
-      'source.resumed',
-      failed.length === 0
-        ? `${did} ${names.join(', ')} after ${formatDuration(downtime)}`
-        : `not all that stood still for volume ${volume.name} goes on: ${failed.join('; ')}`,
-      { containers: names, downtimeMs: downtime },
-    )
-    return { names, downtime, failed }
-  }
-  const halt: Halt = { resume: () => (resumed ??= resume()) }
+  const halt: Halt = { resume: () => (resumed ??= resume(halting, halted, began)) }
   try {
-    await Promise.all(halted.map((one) => still(halting, one, signal)))
+    await Promise.all(halted.map((one) => still(place, one, signal)))
   } catch (error) {
     await halt.resume()
     signal.throwIfAborted()
-    throw new SourceFailed(`cannot ${how} what uses volume ${volume.name}: ${messageOf(error)}`, {
-      at: volume.name,
-      cause: error,
-    })
+    throw new SourceFailed(
+      `cannot bring to a stand what uses volume ${volume.name}: ${messageOf(error)}`,
+      { at: volume.name, cause: error },
+    )
   }
-  const did = how === 'stop' ? 'stopped' : 'paused'
+  const names = namesOf(halted)
+  const did = halted.every(({ how }) => how === 'pause') ? 'paused' : 'stopped'
   context.tell?.('source.halted', `${did} ${names.join(', ')} for volume ${volume.name}`, {
     containers: names,
   })
   return halt
 }
 
-const NOBODY: Resumed = { names: [], downtime: 0, failed: [] }
-
-function addressOf(address: EngineAddress): string {
-  return formatEngineAddress(address)
+async function resume(
+  { place, context }: Halting,
+  halted: readonly Halted[],
+  began: number,
+): Promise<Resumed> {
+  const names = namesOf(halted)
+  const failed = await goOn(place.engine, halted)
+  // What could not be done is still owed.
+  if (failed.length === 0) await context.keep?.(null).catch(() => {})
+  const downtime = Math.round(performance.now() - began)
+  const message =
+    failed.length === 0
+      ? `started ${names.join(', ')} after ${formatDuration(downtime)}`
+      : `not all that stood still for volume ${place.volume.name} goes on: ${failed.join('; ')}`
+  context.tell?.('source.resumed', message, { containers: names, downtimeMs: downtime })
+  return { names, downtime, failed }
 }
 
-function isHit(state: string, how: 'stop' | 'pause'): boolean {
-  return how === 'stop' ? state !== 'paused' : state === 'running'
+function namesOf(halted: readonly Halted[]): readonly string[] {
+  return halted.map(({ name }) => name).toSorted()
 }
 
-async function still({ place, how }: Halting, { id }: Halted, signal: AbortSignal): Promise<void> {
-  const { engine, settings } = place
-  const grace = Math.ceil(settings.stopTimeout / 1000)
+/** As the engine lists them: the one that came last stops first, and comes back last. */
+async function chosen({ place, how }: Halting, signal: AbortSignal): Promise<readonly Halted[]> {
+  const halted: Halted[] = []
+  const services = new Set<string>()
+  for (const one of await usersUp(place, signal)) {
+    const asked = how ?? askedBy(one)
+    const service = one.labels[SERVICE]
+    if (asked === null) continue
+    if (asked === 'stop' && service !== undefined) services.add(service)
+    else {
+      const found = await haltedOf(place, one, asked, signal)
+      if (found) halted.push(found)
+    }
+  }
+  if (services.size === 0) return halted
+  for (const { name, replicas } of await listServices(place.engine, signal)) {
+    if (!services.has(name)) continue
+    if (replicas === null) {
+      const hint = 'set pause: true, or run it as a service with replicas'
+      throw new SourceFailed(`service ${name} runs on every machine and cannot be scaled`, { hint })
+    }
+    halted.push({ how: 'scale', name, replicas })
+  }
+  return halted
+}
+
+/** Null for one that stands still already, in one way or another. */
+async function haltedOf(
+  { engine, settings }: Place,
+  { id, name, state }: Container,
+  asked: 'stop' | 'pause',
+  signal: AbortSignal,
+): Promise<Halted | null> {
+  if (asked === 'pause') return state === 'running' ? { how: 'pause', id, name } : null
+  if (state === 'paused') return null
   try {
-    if (how === 'stop') await stopContainer(engine, id, { grace, signal })
-    else await pauseContainer(engine, id, signal)
+    const { startedAt } = await lookAtContainer(engine, id, signal)
+    const grace = Math.ceil(settings.stopTimeout / 1000)
+    return { how: 'stop', id, name, startedAt, grace }
+  } catch (error) {
+    if (isMissing(error)) return null
+    throw error
+  }
+}
+
+/** What the labels of a container want; docker-volume-backup's takes any name for yes. */
+function askedBy({ labels }: Container): 'stop' | 'pause' | null {
+  const theirs = labels['docker-volume-backup.stop-during-backup']
+  if (isTrue(labels['holdfast.stop'])) return 'stop'
+  if (isTrue(labels['holdfast.pause'])) return 'pause'
+  return theirs !== undefined && isTrue(theirs) !== false ? 'stop' : null
+}
+
+async function still(place: Place, one: Halted, signal: AbortSignal): Promise<void> {
+  const { engine } = place
+  if (one.how === 'scale') return await scaleDown(place, one.name, signal)
+  try {
+    if (one.how === 'stop') await stopContainer(engine, one.id, { grace: one.grace, signal })
+    else await pauseContainer(engine, one.id, signal)
   } catch (error) {
     // Removed meanwhile, or ended by itself: it stands still enough.
-    const ended = how === 'pause' && error instanceof EngineRefused && error.status === 409
+    const ended = one.how === 'pause' && error instanceof EngineRefused && error.status === 409
     if (!isMissing(error) && !ended) throw error
+  }
+}
+
+async function scaleDown(place: Place, service: string, signal: AbortSignal): Promise<void> {
+  await scaleService(place.engine, { service, replicas: 0 }, signal)
+  const limit = performance.now() + place.settings.stopTimeout + TASK_MARGIN
+  for (;;) {
+    const users = await usersUp(place, signal)
+    if (!users.some(({ labels }) => labels[SERVICE] === service)) return
+    if (performance.now() > limit) throw new Error(`tasks of service ${service} do not end`)
+    await sleep(200, undefined, { signal })
   }
 }
