@@ -1,4 +1,3 @@
-import process from 'node:process'
 import { type EngineAddress, parseEngineAddress, USUAL_ENGINE } from '../core/engine-address.ts'
 import type { Bytes } from '../core/model.ts'
 import type { Section } from '../core/section.ts'
@@ -55,7 +54,7 @@ function databasesOf(section: Section): readonly string[] {
 }
 
 function hostOf(section: Section): EngineAddress {
-  const text = section.optional('docker_host') ?? process.env.DOCKER_HOST ?? USUAL_ENGINE
+  const text = section.optional('docker') ?? USUAL_ENGINE
   const address = parseEngineAddress(text)
   if (address.kind !== 'bad') return address
   const message = `docker: ${address.why}`

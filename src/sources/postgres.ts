@@ -99,7 +99,7 @@ function serverOf(section: Section): Server {
 }
 
 function engineOf(section: Section): EngineAddress {
-  const text = section.optional('docker_host') ?? process.env.DOCKER_HOST ?? USUAL_ENGINE
+  const text = section.optional('docker') ?? USUAL_ENGINE
   const address = parseEngineAddress(text)
   if (address.kind === 'bad') throw fault(section, 'container', `docker: ${address.why}`)
   return address

@@ -34,7 +34,7 @@ const ask = (sql: string) =>
   )
 
 const sourceOf = (container = 'db', options = {}) =>
-  mariadb.configure(section('source', { container, docker_host: docker.host, ...options }))
+  mariadb.configure(section('source', { container, docker: docker.host, ...options }))
 
 sourceContract('mariadb in a container', async () => {
   const name = `shop_${++count}`

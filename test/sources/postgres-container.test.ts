@@ -43,7 +43,7 @@ const inside = {
 }
 
 function sourceOf(database: string, options: Record<string, string> = {}): Source {
-  const all = { container: 'db', docker_host: docker.host, database, ...options }
+  const all = { container: 'db', docker: docker.host, database, ...options }
   return postgres.configure(section('source', all))
 }
 
@@ -76,7 +76,7 @@ describe('a PostgreSQL container', () => {
   it('gives the database that its environment names, and has the roles of its server', async () => {
     const root = await mkdtemp(join(tmpdir(), 'holdfast-container-'))
     const place = { scratch: root, leaveOut: [], token: 'aaaaaaaaaaaaaaaaaa' }
-    const bare = { container: 'db', docker_host: docker.host }
+    const bare = { container: 'db', docker: docker.host }
     const { facts } = await archiveTo(
       join(root, 'a'),
       postgres.configure(section('s', bare)),
@@ -112,9 +112,7 @@ describe('a PostgreSQL container', () => {
     const holder = psql('begin; lock table t; select pg_sleep(600)').catch(() => {})
     const locked = `select count(*) from pg_locks where mode = 'AccessExclusiveLock' and relation = 't'::regclass and granted`
     while ((await psql(locked)) !== '1') await sleep(50)
-    const source = postgres.configure(
-      section('s', { container: 'victim', docker_host: docker.host }),
-    )
+    const source = postgres.configure(section('s', { container: 'victim', docker: docker.host }))
     const dumping = archiveTo(join(root, 'a'), source, place).catch((error) => error)
     const waits = `select count(*) from pg_stat_activity where application_name = 'holdfast' and wait_event_type = 'Lock'`
     while ((await psql(waits)) !== '1') await sleep(50)
@@ -135,6 +133,6 @@ describe('a PostgreSQL container', () => {
 
   it('is not asked for what it cannot do', () => {
     expect(() => sourceOf('x', { format: 'directory' })).toThrow(ConfigError)
-    expect(() => sourceOf('x', { docker_host: 'ssh://host' })).toThrow(/SSH/)
+    expect(() => sourceOf('x', { docker: 'ssh://host' })).toThrow(/SSH/)
   })
 })

@@ -64,7 +64,7 @@ describe('the name of an app’s volume', () => {
   it('is the one that a container has which runs, in whatever slot or environment', async () => {
     const nowThere = async (options: Options) => {
       const block = section('jobs.test.sources[0]', { docker: docker.host, ...options })
-      const task = { to: null, only: null, facts: {}, force: true }
+      const task = { to: null, only: null, facts: {}, force: true, direct: false }
       return (await volume.configure(block).describe(task, never)).to
     }
     expect(await nowThere({ app: 'wiki', volume: 'data' })).toContain('volume wiki-green_data')

@@ -70,6 +70,6 @@ function dumpOf(server: ContainerSeen, docker: string): Member {
   return {
     name: null,
     kind,
-    options: { container: server.name, docker, docker_host: docker, ...all },
+    options: { container: server.name, docker, ...all },
   }
 }

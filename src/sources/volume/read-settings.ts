@@ -44,9 +44,7 @@ function fault(section: Section, key: string, message: string): ConfigError {
 
 /** What the file says of the engine stands in each source that needs one. */
 function addressOf(section: Section): EngineAddress {
-  const address = parseEngineAddress(
-    section.optional('docker') ?? section.optional('docker_host') ?? USUAL_ENGINE,
-  )
+  const address = parseEngineAddress(section.optional('docker') ?? USUAL_ENGINE)
   if (address.kind === 'bad') throw fault(section, 'docker', address.why)
   return address
 }
