@@ -29,7 +29,7 @@ export function noting(
   const { kind, job, source } = about
   return {
     keep: async (note) => {
-      const home = world.fleet?.home ?? null
+      const home = await homeOf(world)
       const noted: Noted = { kind, job, source, home, note: note ?? '' }
       await world.store.saveFact(PREFIX + token, note === null ? null : JSON.stringify(noted))
     },
@@ -45,7 +45,7 @@ export function noting(
 export async function mendNotes(world: World): Promise<void> {
   const notes = await world.store.facts(PREFIX)
   if (notes.size === 0) return
-  const home = world.fleet?.home ?? null
+  const home = await homeOf(world)
   const atWork = await tokensAtWork(world)
   for (const [key, text] of notes) {
     const noted = JSON.parse(text) as Noted
@@ -83,4 +83,9 @@ async function mend(key: string, noted: Noted, world: World): Promise<void> {
       error: reportOf(error),
     })
   }
+}
+
+/** Null where nobody else shares the state, or this host has no mark. */
+async function homeOf({ fleet }: World): Promise<string | null> {
+  return (await fleet?.home?.()) ?? null
 }

@@ -21,6 +21,29 @@ export async function realmOf(
   return opened.realm?.(to) ?? fileRealm
 }
 
+/**
+ * The same until the signal aborts, and nothing after: whoever was left behind in it because it hung
+ * makes no move more once it goes on.
+ */
+export function realmUntil(realm: Realm, signal: AbortSignal): Realm {
+  const until =
+    <A, R>(act: (asked: A) => Promise<R>) =>
+    async (asked: A): Promise<R> => {
+      signal.throwIfAborted()
+      return await act(asked)
+    }
+  const { renameAll } = realm
+  return {
+    exists: until((name) => realm.exists(name)),
+    rename: until((move) => realm.rename(move)),
+    ...(renameAll ? { renameAll: until((moves) => renameAll.call(realm, moves)) } : {}),
+    settle: until((move) => realm.settle(move)),
+    makeRoom: until((name) => realm.makeRoom(name)),
+    remove: until((name) => realm.remove(name)),
+    isPrevious: (name) => realm.isPrevious(name),
+  }
+}
+
 /** A source that is gone needs nobody's help where all is files. */
 function realmOfPaths({
   job,

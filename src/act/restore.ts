@@ -32,7 +32,7 @@ export async function restore(
   world: World,
   signal: AbortSignal,
 ): Promise<Restored> {
-  const row = openedRow(order, world)
+  const row = await openedRow(order, world)
   const journal = lateJournal(world.store)
   await world.store.openRestore(row)
   const staged = await stageAndSwap({ order, row, journal }, world, signal).catch(
@@ -88,7 +88,7 @@ async function pinOrTell(
   }
 }
 
-function openedRow(order: RestoreOrder, world: World): Restore {
+async function openedRow(order: RestoreOrder, world: World): Promise<Restore> {
   const { archive, place } = order
   return {
     id: world.newId() as RestoreId,
@@ -105,7 +105,7 @@ function openedRow(order: RestoreOrder, world: World): Restore {
     status: 'running',
     by: order.by,
     instance: world.instance,
-    home: world.fleet?.home ?? null,
+    home: (await world.fleet?.home()) ?? null,
     previous: null,
     startedAt: world.now(),
     finishedAt: null,

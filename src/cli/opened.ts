@@ -1,10 +1,9 @@
 import { loadConfig } from '../config/load.ts'
 import type { Event } from '../core/event.ts'
-import { expand, type KnownMembers } from '../core/members.ts'
 import type { Desired } from '../core/model.ts'
+import { type Expanded, expandAndKeep, expandFresh, expandKnown } from '../daemon/expansion.ts'
 import { recover } from '../daemon/recover.ts'
 import { type Ambient, openSession, type Session } from '../daemon/session.ts'
-import { knownMembers, lookForMembers, rememberMembers } from '../observe/members.ts'
 import type { World } from '../observe/world.ts'
 import type { Context, GlobalFlags } from './context.ts'
 import { createProgress, type ProgressView } from './progress.ts'
@@ -37,12 +36,12 @@ export async function open(
   stack.defer(() => progress.end())
   const ambient = ambientOf(context, flags, progress)
   const session: Session = stack.use(await openSession(declared, ambient))
-  const known = await membersFor(declared, session.world(declared), look, context.interrupted)
-  const desired = expand(declared, known)
+  const plain = session.world(declared)
+  const { desired, seen } = await expandFor(declared, plain, look, context.interrupted)
   const opened = stack.move()
   return {
     desired,
-    world: session.world(desired),
+    world: session.world(desired, seen),
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
   }
 }
@@ -53,16 +52,15 @@ export async function open(
  */
 export type Look = 'known' | 'fresh' | 'remembered'
 
-async function membersFor(
+async function expandFor(
   declared: Desired,
   world: World,
   look: Look,
   signal: AbortSignal,
-): Promise<KnownMembers> {
-  if (look === 'known') return await knownMembers(world.store)
-  const { known, changed } = await lookForMembers(declared, world, { signal })
-  if (changed && look === 'remembered') await rememberMembers(known, world.store)
-  return known
+): Promise<Expanded> {
+  if (look === 'known') return await expandKnown(declared, world)
+  const expanding = look === 'fresh' ? expandFresh : expandAndKeep
+  return await expanding(declared, world, { signal })
 }
 
 /**

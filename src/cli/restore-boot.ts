@@ -2,10 +2,10 @@ import { spawn } from 'node:child_process'
 import { constants } from 'node:os'
 import { sayFarewell } from '../act/announce.ts'
 import { bootRestore, HIQLITES_OWN, RESTORE_VARIABLES, requestedRestore } from '../daemon/boot.ts'
+import { expandKnown } from '../daemon/expansion.ts'
 import { recover } from '../daemon/recover.ts'
 import { openSession } from '../daemon/session.ts'
 import { Refused } from '../lib/errors.ts'
-import { expanded } from '../observe/members.ts'
 import type { Context, GlobalFlags } from './context.ts'
 import { createLog } from './log.ts'
 import { load } from './opened.ts'
@@ -44,7 +44,8 @@ export async function bootAndBecome(
       report,
       progress: () => {},
     })
-    const world = session.world(await expanded(desired, session.store))
+    const expanded = await expandKnown(desired, session.world(desired))
+    const world = session.world(expanded.desired, expanded.seen)
     await recover(world, context.interrupted)
     handOver = await bootRestore(request, world, context.interrupted)
     await sayFarewell(world)

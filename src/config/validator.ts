@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import type { ErrorObject } from 'ajv'
+import ajvPackage from 'ajv/package.json' with { type: 'json' }
 import { makeFolders, writeFileDurably } from '../platform/files.ts'
 import type { Schema } from './schema.ts'
 
@@ -39,13 +40,16 @@ const SETTINGS = {
 /** Beside the compiled code of our own modules: as much the installation's own as they are. */
 const FILE = join(import.meta.dirname, '../../node_modules/.cache/holdfast/validator.cjs')
 
+/** What was made by one version of ajv calls into files of that version. */
+const { version: VERSION } = ajvPackage
+
 /**
  * The checks of a schema as a function. To make one costs 150 ms and 10 MB, so the first process of an
  * installation leaves it in a file for all others, and where nothing can be written each makes its own.
  */
 export async function validatorOf(schema: Schema, file = FILE): Promise<Validator> {
   const label = createHash('sha256')
-    .update(JSON.stringify([SETTINGS, schema]))
+    .update(JSON.stringify([VERSION, SETTINGS, schema]))
     .digest('hex')
   return readValidator(file, label) ?? (await makeValidator(schema, file, label))
 }

@@ -17,17 +17,36 @@ export interface Member {
   readonly options: Options
 }
 
+/** A member with the name that it was given as a source, which it keeps whoever comes beside it. */
 export interface KnownMember extends Member {
+  readonly source: string
   /** It was not there when somebody looked last. */
   readonly isGone?: true
 }
 
+/** What one declaration was found to stand for. */
+export interface Stands {
+  /** Kind of the declaration: one of another kind under the same name is another declaration. */
+  readonly of: string
+  readonly members: readonly KnownMember[]
+}
+
 /** What declarations were found to stand for, by `memberKey`. */
-export type KnownMembers = ReadonlyMap<string, readonly KnownMember[]>
+export type KnownMembers = ReadonlyMap<string, Stands>
 
 /** Names a declaration among all. */
 export function memberKey(job: DesiredJob, source: DesiredSource): string {
   return `${job.id}/${source.name}`
+}
+
+/** What a declaration is known to stand for; null: for itself, as far as anybody knows. */
+export function standsFor(
+  job: DesiredJob,
+  source: DesiredSource,
+  known: KnownMembers,
+): readonly KnownMember[] | null {
+  const stands = known.get(memberKey(job, source))
+  return stands?.of === source.kind ? stands.members : null
 }
 
 /** The config with each declaration replaced by what it is known to stand for. */
@@ -37,40 +56,80 @@ export function expand(desired: Desired, known: KnownMembers): Desired {
 }
 
 function expandJob(job: DesiredJob, known: KnownMembers): DesiredJob {
-  if (!job.sources.some((source) => known.has(memberKey(job, source)))) return job
-  const sources: DesiredSource[] = []
-  // What stands for itself keeps its name, wherever it was declared.
-  const single = job.sources.filter((source) => !known.has(memberKey(job, source)))
-  const taken = new Set(single.map(({ name }) => name))
-  for (const source of job.sources) {
-    for (const member of membersOf(job, source, known)) {
-      if (member === source) {
-        sources.push(source)
-        continue
-      }
-      let { name } = member
+  if (job.sources.every((source) => standsFor(job, source, known) === null)) return job
+  // What stands for itself has its name from the file, whatever was found beside it.
+  const taken = new Set(ownNames(job, known))
+  const sources = job.sources.flatMap((source): readonly DesiredSource[] => {
+    const members = standsFor(job, source, known)
+    if (members === null) return [source]
+    return members.map(({ kind, options, isGone, ...member }) => {
+      let name = member.source
       while (taken.has(name)) name = `${source.name}.${name}`
       taken.add(name)
-      sources.push({ ...member, name, group: groupOf({ ...job, job: job.id, source: name }) })
-    }
-  }
+      const group = groupOf({ ...job, job: job.id, source: name })
+      const all = { ...source.options, ...options }
+      return { ...source, kind, name, group, options: all, ...(isGone ? { isGone } : {}) }
+    })
+  })
   return { ...job, sources }
 }
 
-function membersOf(
-  job: DesiredJob,
-  source: DesiredSource,
-  known: KnownMembers,
-): readonly DesiredSource[] {
-  const members = known.get(memberKey(job, source))
-  if (!members) return [source]
-  return members.map(({ name, kind, options, isGone }) => ({
-    ...source,
-    kind,
-    name: name === null ? source.name : nameOf(source, name),
-    options: { ...source.options, ...options },
-    ...(isGone ? { isGone } : {}),
-  }))
+/** Names of the sources of a job that stand for themselves. */
+function ownNames(job: DesiredJob, known: KnownMembers): readonly string[] {
+  return job.sources.flatMap((source) =>
+    standsFor(job, source, known) === null ? [source.name] : [],
+  )
+}
+
+/** What a look at declarations of one job told: an empty list tells nothing, null that it is itself. */
+export type Found = ReadonlyMap<DesiredSource, readonly Member[] | null>
+
+/**
+ * What the declarations of a job are known to stand for after a look. What was there before and is no
+ * more is gone, not forgotten; each keeps the name that it was given first.
+ */
+export function afterLook(job: DesiredJob, found: Found, before: KnownMembers): KnownMembers {
+  const after = new Map<string, Stands>()
+  for (const source of job.sources) {
+    const members = standsFor(job, source, before)
+    const isItself = found.get(source) === null
+    if (members !== null && !isItself)
+      after.set(memberKey(job, source), { of: source.kind, members })
+  }
+  for (const [source, members] of found) {
+    if (members === null || members.length === 0) continue
+    const mine = standsFor(job, source, after) ?? []
+    const there = new Set(members.map(({ name }) => name))
+    const gone = mine.filter(({ name }) => !there.has(name))
+    const known: KnownMember[] = gone.map((one) => ({ ...one, isGone: true }))
+    after.set(memberKey(job, source), { of: source.kind, members: mine })
+    const taken = takenIn(job, after, found)
+    for (const member of members) {
+      const had = mine.find(({ name }) => name === member.name)?.source
+      const name = had ?? freeName(source, member, taken)
+      taken.add(name)
+      known.push({ ...member, source: name })
+    }
+    after.set(memberKey(job, source), { of: source.kind, members: inOrder(known) })
+  }
+  return after
+}
+
+/** Every name in the job that is somebody's: of the file, or given to a member that is or was there. */
+function takenIn(job: DesiredJob, known: KnownMembers, found: Found): Set<string> {
+  return new Set(
+    job.sources.flatMap((source) => {
+      const members = standsFor(job, source, known)
+      if (members !== null) return members.map((one) => one.source)
+      return (found.get(source)?.length ?? 0) > 0 ? [] : [source.name]
+    }),
+  )
+}
+
+function freeName(source: DesiredSource, { name }: Member, taken: ReadonlySet<string>): string {
+  let free = name === null ? source.name : nameOf(source, name)
+  while (taken.has(free)) free = `${source.name}.${free}`
+  return free
 }
 
 /** A database may be called anything, a source only what fits a key. */
@@ -85,31 +144,33 @@ function markOf(text: string): string {
   return hash32(text).toString(16).padStart(8, '0')
 }
 
-/** What is known after another look: what was there before and is no more is gone, not forgotten. */
-export function afterLook(
-  before: readonly KnownMember[],
-  found: readonly Member[],
-): readonly KnownMember[] {
-  const there = new Set(found.map(({ name }) => name))
-  const gone = before.filter(({ name }) => !there.has(name))
-  return [...found, ...gone.map((member) => ({ ...member, isGone: true as const }))]
+/** What is there first, in the order told; then what is gone. */
+function inOrder(members: readonly KnownMember[]): readonly KnownMember[] {
+  return [...members.filter(({ isGone }) => !isGone), ...members.filter(({ isGone }) => isGone)]
 }
 
 /** Reads what was remembered; null when it is nothing that this version wrote. */
-export function parseMembers(text: string): readonly KnownMember[] | null {
+export function parseStands(text: string): Stands | null {
   try {
     const value: unknown = JSON.parse(text)
-    return Array.isArray(value) && value.every(isMember) ? value : null
+    return isStands(value) ? value : null
   } catch {
     return null
   }
 }
 
+function isStands(value: unknown): value is Stands {
+  if (typeof value !== 'object' || value === null) return false
+  const { of, members } = value as Record<string, unknown>
+  return typeof of === 'string' && Array.isArray(members) && members.every(isMember)
+}
+
 function isMember(value: unknown): value is KnownMember {
   if (typeof value !== 'object' || value === null) return false
-  const { name, kind, options } = value as Record<string, unknown>
+  const { name, kind, options, source } = value as Record<string, unknown>
   const isName = name === null || typeof name === 'string'
-  return isName && typeof kind === 'string' && typeof options === 'object' && options !== null
+  const isText = typeof kind === 'string' && typeof source === 'string'
+  return isName && isText && typeof options === 'object' && options !== null
 }
 
 /** The sources of a job that are there to be backed up. */

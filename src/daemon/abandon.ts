@@ -5,7 +5,7 @@ import { holdPatiently } from '../leases/lease.ts'
 import { LeaseBusy, ReferenceUnknown, Refused } from '../lib/errors.ts'
 import type { World } from '../observe/world.ts'
 import type { JournalEntry } from '../state/store.ts'
-import { forgetStranded, hostOf, instanceOf, saveAbandoned } from './stranded.ts'
+import { forgetStranded, instanceOf, isOfThisHost, saveAbandoned } from './stranded.ts'
 
 /** A restore of another host that nobody is at any more. */
 export interface Abandonable {
@@ -37,7 +37,7 @@ export async function findAbandonable(id: string, world: World): Promise<Abandon
       hint: 'wait for its end, or stop that process first',
     })
   }
-  if ((await hostOf(world))(restore)) {
+  if (await isOfThisHost(restore, world)) {
     throw new Refused(`restore ${id} was begun on this host, which can put it in order`, {
       hint: 'start the daemon here: it finishes the restore or takes it back, by its journal',
     })

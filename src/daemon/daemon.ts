@@ -1,5 +1,4 @@
 import { join } from 'node:path'
-import type { Desired } from '../core/model.ts'
 import type { RestoreRequest } from '../core/observed.ts'
 import { lockDaemon } from '../leases/machine.ts'
 import { messageOf, reportOf } from '../lib/errors.ts'
@@ -8,11 +7,12 @@ import { bootRestore, requestedRestore } from './boot.ts'
 import { createControl } from './controls.ts'
 import { createDispatch, type Dispatch } from './dispatch.ts'
 import { drain } from './drain.ts'
+import type { Expanded } from './expansion.ts'
+import { createExpansionWatch, type ExpansionWatch } from './expansion-watch.ts'
 import type { Face } from './face.ts'
-import { createMembersWatch, type MembersWatch } from './members.ts'
 import { recover } from './recover.ts'
 import { firstGeneration, refuseUnavailable } from './reload.ts'
-import { apply, type Running, startRunning, takeReload } from './running.ts'
+import { apply, type Running, startRunning, takeExpanded, takeReload } from './running.ts'
 import { type Ambient, openSession, type Session } from './session.ts'
 import { createPost, createReminder, type Post, waking } from './side-work.ts'
 import { tellLoaded, tellStarted } from './tell.ts'
@@ -73,7 +73,7 @@ async function runInside(
   await using session = await openSession(first.desired, waking(ambient, wake), 'daemon')
   using _lock = lockDaemon(join(first.desired.dataDir, 'leases'), session.instance)
   const lifetime = AbortSignal.any([orders.drain, orders.stop])
-  const worldOf = (desired: Desired) => countedWorld(session, desired, vitals)
+  const worldOf = (expanded: Expanded) => countedWorld(session, expanded, vitals)
   const running = await startRunning(first, worldOf, lifetime)
   const world = () => running.world
   const cut = new AbortController()
@@ -121,8 +121,8 @@ function telling(dispatch: Dispatch, session: Session): Pick<Dispatch, 'drain' |
 }
 
 /** The world as this config wants it, under leases that are counted. */
-function countedWorld(session: Session, desired: Desired, vitals: Vitals): World {
-  const world = session.world(desired)
+function countedWorld(session: Session, { desired, seen }: Expanded, vitals: Vitals): World {
+  const world = session.world(desired, seen)
   return { ...world, leases: vitals.counting(world.leases) }
 }
 
@@ -175,13 +175,13 @@ async function live(life: Life): Promise<'drained' | 'aborted'> {
   watchFiles(() => running.generation.desired.origin.files, lookAtConfig, lifetime)
   const reminder = createReminder(request, world)
   const post = createPost(world, lifetime)
-  const members = createMembersWatch({ running, wake, lifetime })
+  const expansion = createExpansionWatch({ running, wake, lifetime })
   vitals.enter(lifetime.aborted ? 'draining' : 'working')
   while (!lifetime.aborted) {
     const reloading = changed
     changed = false
     vitals.turn()
-    const how = await pass(life, { dispatch, reloading, reminder, post, members })
+    const how = await pass(life, { dispatch, reloading, reminder, post, expansion })
     vitals.turn()
     if (reloading && how === 'again') changed = true
     if (!lifetime.aborted) await dispatch.pause(changed ? SOON : null)
@@ -195,20 +195,20 @@ interface Pass {
   readonly reloading: boolean
   readonly reminder: () => void
   readonly post: Post
-  readonly members: MembersWatch
+  readonly expansion: ExpansionWatch
 }
 
 /** One look at everything. Nothing that goes wrong in it ends the daemon; `again` asks for another soon. */
 async function pass(
   life: Life,
-  { dispatch, reloading, reminder, post, members }: Pass,
+  { dispatch, reloading, reminder, post, expansion }: Pass,
 ): Promise<'done' | 'again'> {
   const { ambient, lifetime, running } = life
   try {
     const how = reloading ? await takeReload(running, ambient, lifetime) : 'kept'
-    const other = members.take()
-    if (other) running.world = running.worldOf(other)
-    members.lookWhenDue()
+    const other = expansion.take()
+    if (other) await takeExpanded(other, running, lifetime)
+    expansion.lookWhenDue()
     if (how === 'taken') dispatch.askInventory()
     await dispatch.pass()
     post.deliver()

@@ -10,6 +10,9 @@ import { createWorkers } from './workers.ts'
 /** However soon something is due that could not be begun; the end of a turn ends the wait. */
 const SHORTEST_SLEEP = 1_000
 
+/** The work of another instance that dies waits no longer than that after its lease, in milliseconds. */
+const WHILE_OTHERS_WORK = 5_000
+
 /** What the loop knows between passes; lost at a restart without harm. */
 export interface Dispatch extends Emptying {
   /** Looks once, and starts a turn for each job that is owed one. Resolves when all are started. */
@@ -36,6 +39,7 @@ export function createDispatch(surroundings: Surroundings): Dispatch {
   const { look, agenda } = createLooking(looking)
   const placing = createPlacing()
   const line = createLine(hurry)
+  let longestSleep = LONGEST_SLEEP
   const begin = beginning({ world, stop, workers, agenda, placing, line, wanted, cut })
 
   return {
@@ -44,6 +48,7 @@ export function createDispatch(surroundings: Surroundings): Dispatch {
       if (emptying.isDraining()) return
       stock.takeWhenDue()
       const looked = await look(stop)
+      longestSleep = looked.othersAtWork ? WHILE_OTHERS_WORK : LONGEST_SLEEP
       placing.renew(looked)
       line.renew(looked, world().desired)
       for (const due of inOrder(looked)) {
@@ -53,10 +58,10 @@ export function createDispatch(surroundings: Surroundings): Dispatch {
     },
     pause(limit) {
       const next = agenda.next()
-      const due = next === null ? LONGEST_SLEEP : next - world().now()
+      const due = next === null ? longestSleep : next - world().now()
       // Timers may fire a millisecond early, and a slot is due at its instant, not before.
       const wait = due > 0 ? due + 2 : SHORTEST_SLEEP
-      return wake.wait(Math.min(limit ?? LONGEST_SLEEP, LONGEST_SLEEP, wait), stop)
+      return wake.wait(Math.min(limit ?? longestSleep, longestSleep, wait), stop)
     },
     askInventory: stock.ask,
   }

@@ -15,7 +15,10 @@ const LEAVE = ASK_AGAIN + 1_000
 /**
  * Jobs that wait for a place on a full target, as this instance knows them. Of each line only the
  * first one asks: at once when a place was let go of here, now and then for what others let go of.
- * Whoever comes later stands behind; a backup stands before work that can wait.
+ * Whoever comes later stands behind, also behind one that is moved to this line because it found
+ * another of its targets full; a backup stands before work that can wait. One that was moved over
+ * three times and is the first again has what it needs kept for it: it waits for no more than those
+ * that came before it, and a few turns more.
  */
 export interface Line {
   /** Milliseconds until the job may ask for its places; 0: now. Who has to wait stands in line from then on. */
@@ -70,30 +73,35 @@ export function createLine(
   }
   return {
     leave: queues.leave,
-    wait({ job, urgency }, { desired }) {
+    wait(standing, { desired }) {
+      const { job } = standing
+      const needs = boundedOf(job, desired)
+      const waiting = { ...standing, needs }
+      const kept = queues.kept(waiting)
       const full =
-        queues.of(job) ??
-        boundedOf(job, desired).find((target) => queues.first(target) !== undefined)
+        queues.of(job) ?? kept ?? needs.find((target) => queues.first(target) !== undefined)
       if (full === undefined) return 0 as Millis
-      queues.join(job, full, urgency)
-      if (queues.first(full) !== job) return LOOK_AGAIN as Millis
+      queues.join(waiting, full)
+      if (kept !== undefined || queues.first(full) !== job) return LOOK_AGAIN as Millis
       const at = Math.max(asksAt.get(job) ?? 0, leftUntil.get(full) ?? 0)
       return Math.max(0, at - clock()) as Millis
     },
-    ask({ job, urgency }, world) {
+    ask(standing, world) {
+      const { job } = standing
+      const needs = boundedOf(job, world.desired)
       let answer: 'none' | 'full' | 'room' = 'none'
       return {
         onRoom(full) {
           answer = full === null ? 'room' : 'full'
           // What an earlier config bounds is nobody's line any more.
           if (full === null || world.desired !== config) return queues.leave(job)
-          queues.join(job, full, urgency)
+          queues.join({ ...standing, needs }, full)
           asksAt.set(job, clock() + ASK_AGAIN)
         },
         over() {
           if (answer !== 'full') queues.leave(job)
           if (answer !== 'room') return
-          for (const target of boundedOf(job, world.desired)) letGo(target, world)
+          for (const target of needs) letGo(target, world)
         },
       }
     },

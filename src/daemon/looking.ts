@@ -18,9 +18,11 @@ import {
   jobsOf,
   orphansIn,
   runsToEnd,
+  watchForRestores,
   watchForStrays,
 } from './orphans.ts'
-import { recoverNotes, recoverRestores, recoverRuns } from './recover.ts'
+import { recoverNotes, recoverRuns } from './recover.ts'
+import { recoverRestores } from './recover-restores.ts'
 import type { Surroundings } from './stock.ts'
 import { EVERY_KIND } from './turn.ts'
 
@@ -34,6 +36,8 @@ export interface Look {
   readonly owed: Owed
   /** Jobs among them with an attempt that somebody left behind: its slot is older than any due now. */
   readonly left: ReadonlySet<JobId>
+  /** Whether other instances are at work: should one of them die, its work is to be taken over soon. */
+  readonly othersAtWork: boolean
 }
 
 /** Looks at what may have changed, and at nothing else: a job that rests costs a pass nothing. */
@@ -49,16 +53,20 @@ export interface LookingParts extends Pick<Surroundings, 'world' | 'vitals'> {
   readonly wanted: ReadonlySet<JobId>
   /** What was left behind of jobs that are declared no more is settled by a look at whole targets. */
   readonly askInventory: () => void
+  /** Tells milliseconds; that of the process unless told. */
+  readonly clock?: () => number
 }
 
 /** Remembers from pass to pass when to look at which job. */
 export function createLooking(parts: LookingParts): Looking {
-  const { world, workers, wanted, vitals, askInventory } = parts
+  const { world, workers, wanted, vitals, askInventory, clock } = parts
   const agenda = createAgenda()
   const changeIn = watchForChanges()
   const movedOn = watchForEnds()
   let notesDue = performance.now() + NOTES_EVERY
   const hasNewStrays = watchForStrays()
+  const leftRestores = watchForRestores(clock)
+  const tried = new Set<string>()
   return {
     agenda,
     async look(signal) {
@@ -72,7 +80,9 @@ export function createLooking(parts: LookingParts): Looking {
       }
       vitals?.looked(NOTHING)
       const orphans = await orphansIn(pulse, atWork, current)
-      if (orphans.some(({ kind }) => kind === 'restore')) await recoverRestores(current, signal)
+      const restores = leftRestores(orphans)
+      if (restores && (await recoverRestores(current, signal, { tried })) === 'held')
+        restores.take()
       const runs = runsToEnd(orphans)
       if (runs.length > 0) await recoverRuns(runs, current, signal)
       if (orphans.length > 0 || performance.now() >= notesDue) {
@@ -90,7 +100,8 @@ export function createLooking(parts: LookingParts): Looking {
       for (const job of movedOn(pulse)) agenda.hurry(job)
       const owing = declaredAmong([...wanted, ...jobsOf(orphans)], current.desired)
       const asked = new Set([...agenda.due(current.now()), ...owing])
-      if (asked.size === 0) return { asked, owed: new Map(), left: asked }
+      const othersAtWork = areOthersAtWork(pulse, current)
+      if (asked.size === 0) return { asked, owed: new Map(), left: asked, othersAtWork }
       const observed = await observeJobs(asked, current, signal)
       vitals?.looked(observed.history)
       const owed = await owedBy({ asked, observed, atWork }, current)
@@ -102,13 +113,17 @@ export function createLooking(parts: LookingParts): Looking {
       const found = [...left, ...owing.filter((job) => wanted.has(job))].map(
         (job): [JobId, readonly Action[]] => [job, []],
       )
-      return { asked, owed: new Map([...found, ...owed]), left }
+      return { asked, owed: new Map([...found, ...owed]), left, othersAtWork }
     },
   }
 }
 
 /** How often it is asked what sources have left to be undone, in milliseconds. */
 const NOTES_EVERY = 30_000
+
+function areOthersAtWork({ open }: Pulse, { leases }: World): boolean {
+  return open.some(({ kind, instance }) => kind !== 'restore' && instance !== leases.instance)
+}
 
 /** Enough to tell that the state answers. */
 const NOTHING = { depth: 'recent', runs: [], backups: [], copies: [], restores: [] } as const

@@ -40,7 +40,6 @@ export async function openLeases(request: LeasesRequest): Promise<OpenedLeases> 
     const tellDraining = async () => {}
     return { instance, leases, fleet: null, slots: null, state: null, tellDraining }
   }
-  const home = await homeOf(desired.dataDir, ambient.now())
   let self = instanceOf(instance, request)
   const { report, now } = ambient
   const { redis, deployment } = desired
@@ -59,7 +58,7 @@ export async function openLeases(request: LeasesRequest): Promise<OpenedLeases> 
     leases,
     fleet: {
       self: () => self,
-      home,
+      home: () => homeOf(desired.dataDir, now()),
       instances: () => store.instances(),
       clock: () => leases.state().skew,
     },

@@ -35,6 +35,36 @@ export function watchForStrays(): (orphans: readonly OpenWork[], desired: Desire
   }
 }
 
+/** Between two looks at restores that stay as they are: their host may stay away for days. */
+const LOOK_AGAIN = 60_000
+
+/** Restores that were left behind and have to be looked at: until they are taken. */
+export interface LeftRestores {
+  take(): void
+}
+
+/**
+ * Tells whether restores were left behind that were not there when they were taken last, or have
+ * been for a minute; null: not now. `clock` tells milliseconds.
+ */
+export function watchForRestores(
+  clock: () => number = () => performance.now(),
+): (orphans: readonly OpenWork[]) => LeftRestores | null {
+  let known: ReadonlySet<string> = new Set()
+  let takenAt = 0
+  return (orphans) => {
+    const left = new Set(orphans.filter(({ kind }) => kind === 'restore').map(nameOf))
+    known = new Set([...known].filter((name) => left.has(name)))
+    if (known.size === left.size && (left.size === 0 || clock() - takenAt < LOOK_AGAIN)) return null
+    return {
+      take() {
+        known = left
+        takenAt = clock()
+      },
+    }
+  }
+}
+
 /** A run of which an attempt is open still is ended by whoever settles that. */
 export function runsToEnd(orphans: readonly OpenWork[]): readonly OpenWork[] {
   const begun = new Set(orphans.filter(isAttempt).map(nameOf))

@@ -1,4 +1,5 @@
 import { lstat } from 'node:fs/promises'
+import { livingSources } from '../core/members.ts'
 import type { DesiredJob, JobId } from '../core/model.ts'
 import { type Named, patienceOf } from '../core/placement.ts'
 import { unlessAborted } from '../lib/limits.ts'
@@ -83,7 +84,9 @@ async function daemonsOf(fleet: Fleet): Promise<readonly Named[]> {
 }
 
 async function pathsOf(job: DesiredJob, world: World): Promise<readonly string[]> {
-  const sources = await Promise.all(job.sources.map((source) => openSource(world, job, source)))
+  const sources = await Promise.all(
+    livingSources(job).map((source) => openSource(world, job, source)),
+  )
   return sources.flatMap(({ path }) => path ?? [])
 }
 

@@ -1,8 +1,7 @@
-import type { Desired } from '../core/model.ts'
 import { messageOf } from '../lib/errors.ts'
-import type { World } from '../observe/world.ts'
+import { UNSEEN, type World } from '../observe/world.ts'
 import { applyConfig } from './apply.ts'
-import { lookAndExpand } from './members.ts'
+import { type Expanded, expandAndKeep } from './expansion.ts'
 import { type Generation, reload } from './reload.ts'
 import type { Ambient } from './session.ts'
 import { tellApplied, tellRejected, tellReloaded } from './tell.ts'
@@ -12,7 +11,7 @@ export interface Running {
   generation: Generation
   world: World
   /** The world as a config wants it, once what its declarations stand for is known. */
-  readonly worldOf: (desired: Desired) => World
+  readonly worldOf: (expanded: Expanded) => World
 }
 
 /** A server that hangs holds up a start or a reload for this long, in milliseconds. */
@@ -25,7 +24,8 @@ export async function startRunning(
   signal: AbortSignal,
 ): Promise<Running> {
   const { desired } = generation
-  const expanded = await lookAndExpand(desired, worldOf(desired), { signal, limit: LOOK_LIMIT })
+  const look = { signal, limit: LOOK_LIMIT }
+  const expanded = await expandAndKeep(desired, worldOf({ desired, seen: UNSEEN }), look)
   return { generation, worldOf, world: worldOf(expanded) }
 }
 
@@ -58,7 +58,7 @@ export async function takeReload(
   }
   const { desired } = found.generation
   const look = { signal, limit: LOOK_LIMIT }
-  const world = running.worldOf(await lookAndExpand(desired, running.world, look))
+  const world = running.worldOf(await expandAndKeep(desired, running.world, look))
   await apply(world, signal)
   running.generation = found.generation
   running.world = world
@@ -66,4 +66,15 @@ export async function takeReload(
   const { origin } = desired
   tellReloaded(`reloaded ${origin.path}`, origin, ambient.report)
   return 'taken'
+}
+
+/** Runs what a look has found; jobs that came or went with it are told as those of a reload. */
+export async function takeExpanded(
+  expanded: Expanded,
+  running: Running,
+  signal: AbortSignal,
+): Promise<void> {
+  const world = running.worldOf(expanded)
+  await apply(world, signal)
+  running.world = world
 }

@@ -7,10 +7,9 @@ import type { Desired, InstanceId, Instant } from '../core/model.ts'
 import { narrowing } from '../core/narrow.ts'
 import type { LeasesState } from '../leases/deployment.ts'
 import { messageOf, reportOf, StateRefused } from '../lib/errors.ts'
-import type { Plugins, Progress, World } from '../observe/world.ts'
+import { type Plugins, type Progress, type Seen, UNSEEN, type World } from '../observe/world.ts'
 import { newId } from '../platform/ids.ts'
 import { openStore } from '../state/open.ts'
-import type { Store } from '../state/store.ts'
 import { type Throttle, throttle } from '../stream/throttle.ts'
 import { openLeases } from './open-leases.ts'
 
@@ -28,13 +27,12 @@ export interface Ambient {
 /** An opened data_dir: the state, the leases, and a world for each config that comes along. */
 export interface Session extends AsyncDisposable {
   readonly instance: InstanceId
-  readonly store: Store
   /** How the leases stand, where several instances share them. */
   readonly leasesState: (() => LeasesState) | null
   /** Tells the others whether this instance takes slots. */
   tellDraining(isDraining: boolean): Promise<void>
   /** The world as this config wants it. The state and the leases are the same for all. */
-  world(desired: Desired): World
+  world(desired: Desired, seen?: Seen): World
 }
 
 /** Opens the data_dir of `desired`, making it when it is new. Throws `StateRefused` when it cannot be used. */
@@ -63,11 +61,11 @@ export async function openSession(
   const pace = onePace()
   return {
     instance,
-    store,
     leasesState: shared.state,
     tellDraining: shared.tellDraining,
-    world: (wanted) => ({
+    world: (wanted, seen = UNSEEN) => ({
       desired: wanted,
+      seen,
       part: narrowing(wanted),
       now: ambient.now,
       newId: () => newId(ambient.now()),

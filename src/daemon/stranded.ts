@@ -14,14 +14,15 @@ import type { World } from '../observe/world.ts'
 /** An instance may be started again for so long after its last sign of life: 10 minutes. */
 const AWAY = 10 * 60_000
 
-/** Tells which restores were begun on this host. What was begun before marks were kept goes by the instance's name. */
-export async function hostOf({ fleet }: World): Promise<(restore: Restore) => boolean> {
-  if (fleet === null) return () => true
+/** Whether the restore was begun on this host. What was begun before marks were kept goes by the instance's name. */
+export async function isOfThisHost(
+  { home, instance }: Restore,
+  { fleet }: World,
+): Promise<boolean> {
+  if (fleet === null) return true
+  if (home !== null) return home === (await fleet.home())
   const { name } = fleet.self()
-  const ours = new Set(
-    (await fleet.instances()).flatMap((one) => (one.name === name ? one.id : [])),
-  )
-  return ({ home, instance }) => (home === null ? ours.has(instance) : home === fleet.home)
+  return (await fleet.instances()).some((one) => one.id === instance && one.name === name)
 }
 
 /** Tells of a restore of another host once in a deployment, when that host stays away. Under the lease of recoveries. */
@@ -104,10 +105,13 @@ export async function abandonedOf(id: RestoreId, { store }: World): Promise<Aban
 }
 
 /** Whether its host is this one. */
-export function isAbandonedHere({ restore, name }: Abandoned, { fleet }: World): boolean {
+export async function isAbandonedHere(
+  { restore, name }: Abandoned,
+  { fleet }: World,
+): Promise<boolean> {
   // Of one that shares no state any more nobody can tell.
   if (fleet === null) return false
-  return restore.home === null ? name === fleet.self().name : restore.home === fleet.home
+  return restore.home === null ? name === fleet.self().name : restore.home === (await fleet.home())
 }
 
 export async function saveAbandoned(abandoned: Abandoned, { store }: World): Promise<void> {

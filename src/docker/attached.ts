@@ -1,4 +1,3 @@
-import { once } from 'node:events'
 import { type Duplex, type Readable, Writable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { EngineUnreachable, SourceFailed, TimeLimit } from '../lib/errors.ts'
@@ -7,12 +6,13 @@ import { formatDuration } from '../lib/time.ts'
 import { lineTail } from '../platform/line-tail.ts'
 import type { Exit } from '../platform/program.ts'
 import { demux } from './demux.ts'
+import { ending, PACE, type Pace } from './ending.ts'
 
 /** How long the engine may take to write down an end after it closed the stream, in milliseconds. */
 const PROOF_LIMIT = 10_000
 const LOG = 'see the log of the engine: journalctl -u docker'
-/** Between looks at whether a program still runs. */
-const LOOK_EVERY = 200
+/** Between looks at whether an end is written down. */
+const LOOK_EVERY = 50
 
 /** A program that runs in a container, with its streams at our end of a connection. */
 export interface Attached {
@@ -65,7 +65,11 @@ export interface AttachOptions {
  * killed and when the engine itself dies. So the end of the connection is only the moment to ask how
  * the program ended; with no answer it has failed, however much output there was.
  */
-export function attach(attachment: Attachment, options: AttachOptions): Attached {
+export function attach(
+  attachment: Attachment,
+  options: AttachOptions,
+  pace: Pace = PACE,
+): Attached {
   const { connection, name } = attachment
   const tail = lineTail(options.onStderrLine ?? (() => {}))
   const { stdout, isWhole } = demux(connection, (piece) => tail.push(piece))
@@ -92,7 +96,7 @@ export function attach(attachment: Attachment, options: AttachOptions): Attached
 
   async function settle(): Promise<Exit> {
     try {
-      if ((await ending(attachment, signal)) === 'cut' || !isWhole()) {
+      if ((await ending(attachment, signal, pace)) === 'cut' || !isWhole()) {
         throw new EngineUnreachable(`the connection to ${name} was cut`, { hint: LOG })
       }
       const code = await proof(attachment, signal)
@@ -121,58 +125,6 @@ function limitOf(name: string, millis: number | null, over: AbortController) {
   )
 }
 
-/**
- * Resolves once the connection brings nothing more: it was ended in order, or cut, or deserted by a
- * program that has ended. Rejects with the signal's reason.
- */
-async function ending(
-  attachment: Attachment,
-  signal: AbortSignal,
-): Promise<'in order' | 'cut' | 'deserted'> {
-  const { connection, hasStdin } = attachment
-  const over = new AbortController()
-  const cut = () => 'cut' as const
-  const ways: Promise<'in order' | 'cut' | 'deserted'>[] = [
-    once(connection, 'end', { signal: over.signal }).then(() => 'in order' as const, cut),
-    once(connection, 'close', { signal: over.signal }).then(cut, cut),
-    rejection(signal, over.signal),
-  ]
-  if (hasStdin) ways.push(desertion(attachment, over.signal))
-  try {
-    return await Promise.race(ways)
-  } finally {
-    over.abort()
-  }
-}
-
-function rejection(signal: AbortSignal, over: AbortSignal): Promise<never> {
-  return new Promise((_, reject) => {
-    const fail = () => reject(signal.reason)
-    if (signal.aborted) fail()
-    else signal.addEventListener('abort', fail, { once: true, signal: over })
-  })
-}
-
-/**
- * Resolves once a program has ended that left some of its input unread, and its output is quiet: the
- * engine keeps such a connection open for minutes, waiting for us to be rid of the rest.
- */
-async function desertion(
-  { connection, standing }: Attachment,
-  over: AbortSignal,
-): Promise<'deserted'> {
-  let seen = -1
-  for (;;) {
-    await sleep(LOOK_EVERY)
-    // Decided otherwise: nobody listens.
-    if (over.aborted) return 'deserted'
-    const { isRunning } = await standing().catch(() => ({ isRunning: true }))
-    const read = 'bytesRead' in connection ? Number(connection.bytesRead) : 0
-    if (!isRunning && read === seen && !connection.isPaused()) return 'deserted'
-    seen = isRunning ? -1 : read
-  }
-}
-
 /** The exit code, as the engine has written it down. */
 async function proof({ name, standing }: Attachment, signal: AbortSignal): Promise<number> {
   const limit = performance.now() + PROOF_LIMIT
@@ -186,7 +138,7 @@ async function proof({ name, standing }: Attachment, signal: AbortSignal): Promi
         hint: LOG,
       })
     }
-    await sleep(LOOK_EVERY / 4)
+    await sleep(LOOK_EVERY)
   }
 }
 

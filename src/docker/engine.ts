@@ -74,6 +74,8 @@ export async function ask<T>(
 
 /** What an engine tells of itself. */
 export interface EngineFacts {
+  /** The same for all who reach it; empty where it tells none. */
+  readonly id: string
   readonly version: string
   readonly storageDriver: string
   /** Its data folder, as it sees it. */
@@ -87,6 +89,7 @@ export interface EngineFacts {
 export async function lookAtEngine(engine: Engine, signal: AbortSignal): Promise<EngineFacts> {
   const info = await ask(engine, { what: 'look at the engine', signal }, (client) => client.info())
   return {
+    id: String(info.ID ?? ''),
     version: String(info.ServerVersion ?? ''),
     storageDriver: String(info.Driver ?? ''),
     root: String(info.DockerRootDir ?? ''),

@@ -95,12 +95,15 @@ async function killMarked(marked: {
   readonly standing: () => Promise<Standing>
 }): Promise<void> {
   const { engine, container, mark, standing } = marked
-  const send = async (signal: 'TERM' | 'KILL') => {
-    const exec = await engine.client.getContainer(container).exec({
-      Cmd: ['sh', '-c', KILL, 'sh', `${MARK}=${mark}`, signal],
-      User: '0',
-    })
-    await exec.start({ Detach: true })
+  // Asked after the caller has given up too, so by a signal of its own.
+  const { signal } = new AbortController()
+  const question = { what: `end a program in ${container}`, timeLimit: KILL_LIMIT, signal }
+  const send = async (word: 'TERM' | 'KILL') => {
+    const Cmd = ['sh', '-c', KILL, 'sh', `${MARK}=${mark}`, word]
+    const exec = await ask(engine, question, (client, abortSignal) =>
+      client.getContainer(container).exec({ Cmd, User: '0', abortSignal }),
+    )
+    await ask(engine, question, (_, abortSignal) => exec.start({ Detach: true, abortSignal }))
   }
   await send('TERM')
   const limit = performance.now() + KILL_GRACE

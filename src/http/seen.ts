@@ -1,5 +1,6 @@
 import type { InstanceSeen, Pause } from '../core/fleet.ts'
 import { expectedInterval } from '../core/interval.ts'
+import { livingSources } from '../core/members.ts'
 import type { AppliedJob, Desired, DesiredJob, Instant, Millis } from '../core/model.ts'
 import type { Inside } from '../daemon/face.ts'
 import type { JobPast } from '../daemon/past.ts'
@@ -70,11 +71,12 @@ export async function look(inside: Inside): Promise<Seen> {
 
 /** A source that never succeeded waits since it was declared, in a job however old. */
 function waitingSince(
-  { id, sources }: DesiredJob,
+  job: DesiredJob,
   { successes }: JobPast,
   { applied, takenAt }: Standing,
 ): Instant | null {
-  const known = applied.get(id)
+  const known = applied.get(job.id)
+  const sources = livingSources(job)
   if (known === undefined || sources.length === 0) return null
   const declared = (name: string) =>
     known.sources === undefined ? known.since : (known.sources[name] ?? takenAt)

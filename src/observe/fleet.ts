@@ -5,8 +5,11 @@ import type { Instance, InstanceSeen } from '../core/fleet.ts'
 export interface Fleet {
   /** This one. */
   self(): Instance
-  /** Mark of its data_dir: the same after each start, under whatever name. */
-  readonly home: string
+  /**
+   * Mark of its data_dir: the same after each start, under whatever name. Read, or made, when asked for:
+   * only who deals with a restore needs it. Throws `StateRefused` when it cannot be read or made.
+   */
+  home(): Promise<string>
   /** All that are known, dead ones too. */
   instances(): Promise<readonly InstanceSeen[]>
   /** Our clock against the database's, as last measured. */

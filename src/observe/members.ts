@@ -1,56 +1,36 @@
 import {
   afterLook,
-  expand,
   type KnownMembers,
   type Member,
   memberKey,
-  parseMembers,
+  parseStands,
+  type Stands,
+  standsFor,
 } from '../core/members.ts'
 import type { Desired, DesiredJob, DesiredSource } from '../core/model.ts'
 import { mayRun } from '../core/placement.ts'
-import { section } from '../core/section.ts'
 import { forEachConcurrent } from '../lib/concurrent.ts'
-import { messageOf, reportOf } from '../lib/errors.ts'
+import { messageOf, reportOf, SourceFailed } from '../lib/errors.ts'
 import { withTimeLimit } from '../lib/limits.ts'
 import type { Store } from '../state/store.ts'
-import type { Plugins, World } from './world.ts'
+import { LOOK_LIMIT, type LookBounds } from './surroundings.ts'
+import { sectionOf, type World } from './world.ts'
 
-/** A server that does not tell what it has within this is left at what it had, in milliseconds. */
-const LOOK_LIMIT = 20_000
 /** Servers that are asked at once. */
 const ASKED_AT_ONCE = 4
-
-/** How long a look may take. */
-export interface LookBounds {
-  readonly signal: AbortSignal
-  /** For each server, in milliseconds. */
-  readonly limit?: number
-}
-
-/** What a look at declarations came to. */
-export interface MembersSeen {
-  readonly known: KnownMembers
-  /** Whether that is anything else than was known before. */
-  readonly changed: boolean
-}
 
 /** What declarations were found to stand for when somebody looked last. */
 export async function knownMembers(store: Store): Promise<KnownMembers> {
   const facts = await store.facts(PREFIX)
   return new Map(
     [...facts].flatMap(([key, text]) => {
-      const members = parseMembers(text)
-      return members === null ? [] : [[key.slice(PREFIX.length), members] as const]
+      const stands = parseStands(text)
+      return stands === null ? [] : [[key.slice(PREFIX.length), stands] as const]
     }),
   )
 }
 
 const PREFIX = 'members:'
-
-/** The config as it was found to be last, without another look. */
-export async function expanded(desired: Desired, store: Store): Promise<Desired> {
-  return expand(desired, await knownMembers(store))
-}
 
 /**
  * Asks what the sources of `declared` stand for. One that cannot be asked is left at what it was, and
@@ -60,52 +40,81 @@ export async function lookForMembers(
   declared: Desired,
   world: World,
   bounds: LookBounds,
-): Promise<MembersSeen> {
+): Promise<KnownMembers> {
   const before = await knownMembers(world.store)
-  const known = new Map(before)
   const self = world.fleet?.self()
   // What lies on another host is told of by whoever runs there.
   const ours = declared.jobs.filter((job) => job.enabled && (!self || mayRun(job, self)))
+  const found = new Map(ours.map((job) => [job, new Map<DesiredSource, Answer>()]))
   const places = ours.flatMap((job) => job.sources.map((source) => ({ job, source })))
-  let changed = false
   await forEachConcurrent(places, ASKED_AT_ONCE, async ({ job, source }) => {
-    const key = memberKey(job, source)
-    const found = await askFor({ job, source }, world, bounds)
-    if (found === null) return
-    const after = afterLook(before.get(key) ?? [], found)
-    if (JSON.stringify(after) === JSON.stringify(before.get(key))) return
-    known.set(key, after)
-    changed = true
+    const isKnown = standsFor(job, source, before) !== null
+    const answer = await askFor({ job, source, isKnown }, world, bounds)
+    if (answer !== 'unknown') found.get(job)?.set(source, answer)
   })
-  return { known, changed }
+  const known = new Map(before)
+  for (const [job, answers] of found) {
+    for (const source of job.sources) known.delete(memberKey(job, source))
+    for (const [key, stands] of afterLook(job, answers, before)) known.set(key, stands)
+  }
+  return known
 }
 
-/** Keeps what a look found for the next start, and for other instances. */
-export async function rememberMembers(known: KnownMembers, store: Store): Promise<void> {
-  for (const [key, members] of known) await store.saveFact(PREFIX + key, JSON.stringify(members))
+/** Keeps what a look found for the next start, and for other instances; tells what came and went. */
+export async function rememberMembers(known: KnownMembers, world: World): Promise<void> {
+  const { store } = world
+  const before = await store.facts(PREFIX)
+  for (const [key, stands] of known) {
+    const text = JSON.stringify(stands)
+    const had = before.get(PREFIX + key)
+    if (had === text) continue
+    await store.saveFact(PREFIX + key, text)
+    tellChange(key, stands, had === undefined ? null : parseStands(had), world)
+  }
+  for (const key of before.keys()) {
+    if (!known.has(key.slice(PREFIX.length))) await store.saveFact(key, null)
+  }
+}
+
+function tellChange(key: string, now: Stands, before: Stands | null, { report }: World): void {
+  const alive = (one: Stands | null) =>
+    (one?.members ?? []).filter(({ isGone }) => !isGone).map(({ source }) => source)
+  const [are, were] = [new Set(alive(now)), new Set(alive(before))]
+  const gone = [...were].filter((name) => !are.has(name))
+  const come = [...are].filter((name) => !were.has(name))
+  const detail = { come, gone }
+  if (gone.length > 0) {
+    const message = `${gone.join(', ')} of ${key} is not there any more: nothing of it is backed up, its archives stay`
+    report({ event: 'drift.found', level: 'warn', message, detail })
+  }
+  if (come.length > 0) {
+    const message = `${key} stands for ${come.join(', ')} too, from now on`
+    report({ event: 'drift.found', level: 'info', message, detail })
+  }
 }
 
 interface Place {
   readonly job: DesiredJob
   readonly source: DesiredSource
+  /** Whether it is known what it stood for. */
+  readonly isKnown: boolean
 }
 
-/** Null: it stands for itself, or could not be asked. */
+/** Null: it stands for itself. `unknown`: it could not be asked, or has nothing to tell. */
+type Answer = readonly Member[] | null
+
 async function askFor(
-  { job, source }: Place,
+  { job, source, isKnown }: Place,
   world: World,
   { signal, limit = LOOK_LIMIT }: LookBounds,
-): Promise<readonly Member[] | null> {
-  const kind = await kindOf(source.kind, world.plugins)
-  if (!kind?.members) return null
+): Promise<Answer | 'unknown'> {
   const about = `${job.id}/${source.name}`
   try {
-    const at = section(`jobs.${job.name}.sources.${source.name}`, source.options)
     const limited = withTimeLimit(signal, limit, `the look at what ${about} stands for`)
-    const found = await kind.members(at, limited)
-    const all = found && (await askInTurn({ job, source }, found, world, limited))
+    const found = await membersOf({ ...source, job, isKnown, depth: DEEPEST }, world, limited)
+    if (found?.length === 0) throw new SourceFailed(`there is nothing that ${about} stands for`)
     world.news(`members ${about}`, '')
-    return all
+    return found
   } catch (error) {
     signal.throwIfAborted()
     if (world.news(`members ${about}`, messageOf(error))) {
@@ -118,45 +127,49 @@ async function askFor(
         error: reportOf(error),
       })
     }
-    return null
+    return 'unknown'
   }
 }
 
-/** A member of another kind may stand for several in turn: a volume for all databases of its server. */
-async function askInTurn(
-  { job, source }: Place,
-  found: readonly Member[],
-  { plugins }: Pick<World, 'plugins'>,
+/** An app stands for its volumes, a volume for a server's data, and a server for its databases. */
+const DEEPEST = 3
+
+interface Declared extends Pick<DesiredSource, 'kind' | 'name' | 'options'> {
+  readonly job: DesiredJob
+  readonly isKnown: boolean
+  readonly depth: number
+}
+
+/** What a declaration stands for, and what that stands for in its turn; null: for itself. */
+async function membersOf(
+  { job, isKnown, depth, ...source }: Declared,
+  world: World,
   signal: AbortSignal,
-): Promise<readonly Member[]> {
-  const all: Member[] = []
-  for (const member of found) {
-    const isOther = member.kind !== source.kind || member.name !== null
-    const kind = isOther ? await kindOf(member.kind, plugins) : undefined
+): Promise<readonly Member[] | null> {
+  const kind = await world.plugins.sources.get(source.kind)?.()
+  const at = sectionOf(job, source, world.desired)
+  const found = depth > 0 ? await kind?.members?.(at, signal) : null
+  if (!found) return null
+  const inner = found.map(async (member): Promise<readonly Member[]> => {
     const options = { ...source.options, ...member.options }
-    const at = section(`jobs.${job.name}.sources.${source.name}`, options)
-    const inTurn = (await kind?.members?.(at, signal)) ?? null
-    if (inTurn === null) {
-      all.push(member)
-      continue
-    }
-    const place = { job, source: { ...source, kind: member.kind, options } }
-    for (const one of await askInTurn(place, inTurn, { plugins }, signal)) {
-      all.push({
-        ...one,
-        name: joinNames(member.name, one.name),
-        options: { ...member.options, ...one.options },
-      })
-    }
+    const one = { ...source, kind: member.kind, options, job, isKnown, depth: depth - 1 }
+    const its = await membersOf(one, world, signal).catch((error: unknown) => {
+      // A server that was never asked yet is one member, whose backup says why it fails.
+      if (isKnown) throw error
+      return null
+    })
+    return its === null || its.length === 0 ? [member] : its.map((each) => within(member, each))
+  })
+  return (await Promise.all(inner)).flat()
+}
+
+function within(outer: Member, inner: Member): Member {
+  return {
+    ...inner,
+    name:
+      outer.name === null || inner.name === null
+        ? (inner.name ?? outer.name)
+        : `${outer.name}.${inner.name}`,
+    options: { ...outer.options, ...inner.options },
   }
-  return all
-}
-
-function joinNames(outer: string | null, inner: string | null): string | null {
-  if (outer === null || inner === null) return outer ?? inner
-  return `${outer}.${inner}`
-}
-
-async function kindOf(kind: string, { sources }: Plugins) {
-  return await sources.get(kind)?.()
 }

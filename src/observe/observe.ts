@@ -46,10 +46,15 @@ export async function observe(scope: Scope, world: World, signal: AbortSignal): 
     clock: world.fleet?.clock() ?? null,
     others: scope.depth === 'all' ? await observeOthers(world) : null,
     pauses,
+    ...(scope.depth === 'all' ? seenOf(world) : {}),
     pruneConfirmed: scope.pruneConfirmed,
     restoreRequested: scope.restoreRequested,
     warnings: scope.depth === 'all' ? await observeWarnings(world, history) : [],
   }
+}
+
+function seenOf({ seen }: World): Pick<Observed, 'surroundings' | 'autoMade'> {
+  return { surroundings: seen.surroundings, autoMade: seen.autoMade }
 }
 
 /** Where retention looks for copies of these jobs, whatever the job was called that made them. */

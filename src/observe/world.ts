@@ -1,4 +1,6 @@
+import type { AutoMade } from '../core/auto-made.ts'
 import type { Event } from '../core/event.ts'
+import type { KnownMembers } from '../core/members.ts'
 import type {
   Desired,
   DesiredJob,
@@ -9,7 +11,8 @@ import type {
   JobId,
   TargetId,
 } from '../core/model.ts'
-import { section } from '../core/section.ts'
+import { type Section, section } from '../core/section.ts'
+import type { Surroundings } from '../core/surroundings.ts'
 import type { Leases } from '../leases/lease.ts'
 import type { SlotLock } from '../leases/slot-lock.ts'
 import { Failure, NotAvailable } from '../lib/errors.ts'
@@ -24,6 +27,8 @@ import { uploadLog } from './uploads.ts'
 /** All that the executors may touch. One parameter, so that nothing is ambient. */
 export interface World {
   readonly desired: Desired
+  /** What `desired` was made of, beside the file. */
+  readonly seen: Seen
   /** The part of the config that decides about these jobs: what a plan of them alone needs. */
   readonly part: (jobs: ReadonlySet<JobId>) => Desired
   readonly now: () => Instant
@@ -47,6 +52,17 @@ export interface World {
   /** True when `value` is not what was last told under `key`: keeps a lasting state from being logged each pass. */
   readonly news: (key: string, value: string) => boolean
 }
+
+/** What was seen beside the targets, and what was made of it. */
+export interface Seen {
+  /** Of all instances that look. */
+  readonly surroundings: readonly Surroundings[]
+  readonly autoMade: readonly AutoMade[]
+  readonly members: KnownMembers
+}
+
+/** Nobody has looked. */
+export const UNSEEN: Seen = { surroundings: [], autoMade: [], members: new Map() }
 
 export interface Progress {
   /** `backup`, `verify`, `restore`. */
@@ -96,7 +112,17 @@ export async function openSource(
   if (!load)
     throw new NotAvailable(`source type ${source.kind}`, { at: `jobs.${job.name}.sources` })
   const kind = await load()
-  return kind.configure(section(`jobs.${job.name}.sources.${source.name}`, source.options))
+  return kind.configure(sectionOf(job, source, world.desired))
+}
+
+/** What a source is configured by: its options, and the engine that the file names for all. */
+export function sectionOf(
+  job: DesiredJob,
+  { name, options }: Pick<DesiredSource, 'name' | 'options'>,
+  { docker }: Pick<Desired, 'docker'>,
+): Section {
+  const engine = docker === null ? {} : { docker: docker.host }
+  return section(`jobs.${job.name}.sources.${name}`, { ...engine, ...options })
 }
 
 /** The declaration of a target; a plan never names one that is not declared. */

@@ -71,7 +71,7 @@ describe('what this version does not build', () => {
   it('is shown by plan and refused by name at apply, daemon and backup, with nothing made', async () => {
     await using work = await makeWorkspace(`
 data_dir: ./state
-docker: {}
+api_tokens: { ci: { token: hush-hush } }
 targets:
   shelf: { type: local, path: ./shelf }
   far: { type: local, path: ./far }
@@ -84,7 +84,7 @@ jobs:
     for (const verb of ['apply --yes', 'daemon', 'backup create']) {
       const { code, stdout, stderr } = await work.run(verb.split(' '))
       expect([verb, code, stdout]).toEqual([verb, 10, ''])
-      for (const what of ['docker', 'source type postgres'])
+      for (const what of ['api tokens', 'source type postgres'])
         expect(stderr).toContain(`${what}: not available in this version`)
       expect(stderr).toContain('take the block out')
     }
@@ -92,7 +92,7 @@ jobs:
     const { document } = await work.ok(['plan', '--json'])
     const rules = document.warnings.filter(({ rule }: { rule: string }) => rule === 'not-available')
     expect(rules.map(({ subject }: { subject: string }) => subject)).toEqual([
-      'docker',
+      'api_tokens',
       'jobs.files.sources[1]',
     ])
     expect((await work.ok(['validate'])).stdout).toContain('not available in this version')

@@ -1,6 +1,18 @@
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { execFile } from 'node:child_process'
+import {
+  appendFile,
+  cp,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  rm,
+  symlink,
+  writeFile,
+} from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
+import { promisify } from 'node:util'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { readSchema } from '../../src/config/schema.ts'
 import { validatorOf } from '../../src/config/validator.ts'
@@ -19,6 +31,24 @@ afterEach(async () => {
 const NUMBER = { type: 'number', 'x-message': 'how many' } as const
 const TEXT = { type: 'string' } as const
 
+const ROOT = resolve(import.meta.dirname, '../..')
+const started = promisify(execFile)
+
+/** Our code with an ajv of its own, which a test may exchange. */
+async function installation() {
+  const packages = join(folder, 'node_modules')
+  await cp(join(ROOT, 'src'), join(folder, 'src'), { recursive: true })
+  for (const shared of ['schema', 'package.json'])
+    await symlink(join(ROOT, shared), join(folder, shared))
+  await mkdir(packages)
+  for (const name of await readdir(join(ROOT, 'node_modules'))) {
+    const from = join(ROOT, 'node_modules', name)
+    if (name === 'ajv') await cp(from, join(packages, name), { recursive: true })
+    else if (!name.startsWith('.')) await symlink(from, join(packages, name))
+  }
+  return { packages, validator: join(folder, 'src/config/validator.ts') }
+}
+
 describe('the validator of an installation', () => {
   it('says the same when it comes from the file as when it was made', async () => {
     const made = await validatorOf(readSchema(), file)
@@ -36,6 +66,26 @@ describe('the validator of an installation', () => {
     expect([number('a'), number(1)]).toEqual([false, true])
     expect([text('a'), text(1)]).toEqual([true, false])
     expect(await readdir(dirname(file)), 'nothing is left beside it').toEqual(['validator.cjs'])
+  })
+
+  it('is made anew by another version of what makes it', async () => {
+    const { validator, packages } = await installation()
+    const made = join(packages, '.cache/holdfast/validator.cjs')
+    const mark = '// as it was made'
+    const start = async () => {
+      const program = `const { validatorOf } = await import(${JSON.stringify(validator)})
+        await validatorOf(${JSON.stringify(NUMBER)})`
+      await started(process.execPath, ['--input-type=module', '-e', program])
+    }
+    await start()
+    await appendFile(made, mark)
+    await start()
+    expect(await readFile(made, 'utf8')).toContain(mark)
+    const about = join(packages, 'ajv/package.json')
+    const { version, ...rest } = JSON.parse(await readFile(about, 'utf8'))
+    await writeFile(about, JSON.stringify({ ...rest, version: `${version}-next` }))
+    await start()
+    expect(await readFile(made, 'utf8')).not.toContain(mark)
   })
 
   it.each([

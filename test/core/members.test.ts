@@ -3,52 +3,59 @@ import { describe, expect, it } from 'vitest'
 import {
   afterLook,
   expand,
-  type KnownMember,
+  type KnownMembers,
   livingSources,
   type Member,
-  parseMembers,
+  parseStands,
 } from '../../src/core/members.ts'
 import type { Desired, DesiredJob, DesiredSource, GroupId } from '../../src/core/model.ts'
 
 const SERVER: DesiredSource = {
   kind: 'postgres',
-  name: 'postgres',
-  group: 'system/db/postgres' as GroupId,
+  name: 'one',
+  group: 'system/db/one' as GroupId,
   options: { databases: 'all', format: 'custom' },
 }
+const OTHER: DesiredSource = { ...SERVER, name: 'two', group: 'system/db/two' as GroupId }
 const FILES: DesiredSource = {
   kind: 'directory',
   name: 'files',
   group: 'system/db/files' as GroupId,
   options: { path: '/srv' },
 }
+const NOBODY: KnownMembers = new Map()
 
 function jobOf(...sources: readonly DesiredSource[]): DesiredJob {
   return { id: 'db', organization: null, app: null, sources } as unknown as DesiredJob
 }
 
-function sourcesAfter(job: DesiredJob, known: Readonly<Record<string, readonly KnownMember[]>>) {
-  const desired = { jobs: [job] } as unknown as Desired
-  const [after] = expand(desired, new Map(Object.entries(known))).jobs
+function expanded(job: DesiredJob, known: KnownMembers): DesiredJob {
+  const [after] = expand({ jobs: [job] } as unknown as Desired, known).jobs
   if (!after) throw new Error('the job is gone')
   return after
 }
 
-const database = (name: string): Member => ({
-  name,
-  kind: 'postgres',
-  options: { databases: name },
-})
+const databases = (...names: readonly string[]): readonly Member[] =>
+  names.map((name) => ({ name, kind: 'postgres', options: { databases: name } }))
+
+/** What is known after several looks, one after the other. */
+function looked(
+  job: DesiredJob,
+  ...looks: readonly (readonly [DesiredSource, readonly Member[] | null][])[]
+): KnownMembers {
+  return looks.reduce((known, look) => afterLook(job, new Map(look), known), NOBODY)
+}
+
+const namesOf = ({ sources }: DesiredJob) => sources.map(({ name }) => name)
 
 describe('what a declaration stands for', () => {
   it('is the declaration itself while nobody has looked', () => {
-    expect(sourcesAfter(jobOf(SERVER, FILES), {}).sources).toEqual([SERVER, FILES])
+    expect(expanded(jobOf(SERVER, FILES), NOBODY).sources).toEqual([SERVER, FILES])
   })
 
   it('takes its place, in its order, with a group of its own each', () => {
-    const { sources } = sourcesAfter(jobOf(SERVER, FILES), {
-      'db/postgres': [database('crm'), database('shop')],
-    })
+    const job = jobOf(SERVER, FILES)
+    const { sources } = expanded(job, looked(job, [[SERVER, databases('crm', 'shop')]]))
     expect(sources.map(({ name, group }) => [name, group])).toEqual([
       ['crm', 'system/db/crm'],
       ['shop', 'system/db/shop'],
@@ -58,54 +65,80 @@ describe('what a declaration stands for', () => {
   })
 
   it('goes by the name that was chosen for it, too', () => {
-    const { sources } = sourcesAfter(jobOf({ ...SERVER, name: 'main', isNamed: true }), {
-      'db/main': [database('crm'), { ...database('x'), name: null }],
-    })
-    expect(sources.map(({ name }) => name)).toEqual(['main.crm', 'main'])
+    const named = { ...SERVER, name: 'main', isNamed: true } as const
+    const job = jobOf(named)
+    const own = { name: null, kind: 'postgres', options: {} }
+    const known = looked(job, [[named, [...databases('crm'), own]]])
+    expect(namesOf(expanded(job, known))).toEqual(['main.crm', 'main'])
   })
 
   it('never shares a name within a job, whatever databases are called', () => {
     // Few letters, so that they meet.
-    const letters = fc.constantFrom('a', 'files', '?', ' ', '.', 'second.a', 'ü')
+    const letters = fc.constantFrom('a', 'files', '?', ' ', '.', 'two.a', 'ü')
     const name = fc.array(letters, { minLength: 1, maxLength: 3 }).map((all) => all.join(''))
-    const names = fc.uniqueArray(name, { maxLength: 6 })
+    const names = fc.uniqueArray(name, { maxLength: 6, minLength: 1 })
     fc.assert(
       fc.property(names, names, (one, other) => {
-        const second = { ...SERVER, name: 'second', group: 'system/db/second' as GroupId }
-        const { sources } = sourcesAfter(jobOf(SERVER, second, FILES), {
-          'db/postgres': one.map(database),
-          'db/second': other.map(database),
-        })
-        const all = sources.map(({ name }) => name)
+        const job = jobOf(SERVER, OTHER, FILES)
+        const known = looked(job, [
+          [SERVER, databases(...one)],
+          [OTHER, databases(...other)],
+        ])
+        const all = namesOf(expanded(job, known))
         expect(new Set(all).size).toBe(all.length)
-        for (const name of all) expect(name).toMatch(/^[A-Za-z0-9._-]+$/)
+        for (const each of all) expect(each).toMatch(/^[A-Za-z0-9._-]+$/)
         expect(all.length).toBe(one.length + other.length + 1)
       }),
     )
   })
 
+  it('keeps its names whoever comes beside it: a group is never another database', () => {
+    const job = jobOf(SERVER, OTHER)
+    const known = looked(
+      job,
+      [[OTHER, databases('shop')]],
+      [
+        [SERVER, databases('shop', 'crm')],
+        [OTHER, databases('shop')],
+      ],
+    )
+    const owner = (name: string) => known.get(name)?.members.map(({ source }) => source)
+    expect(owner('db/two')).toEqual(['shop'])
+    expect(owner('db/one')).toEqual(['one.shop', 'crm'])
+  })
+
   it('keeps what has gone, for a restore, and backs it up no more', () => {
-    const before = [database('crm'), database('shop')]
-    const after = afterLook(before, [database('crm'), database('new')])
-    expect(after.map(({ name, isGone }) => [name, isGone ?? false])).toEqual([
-      ['crm', false],
-      ['new', false],
-      ['shop', true],
-    ])
-    expect(afterLook(after, before).map(({ name, isGone }) => [name, isGone ?? false])).toEqual([
-      ['crm', false],
-      ['shop', false],
-      ['new', true],
-    ])
-    const job = sourcesAfter(jobOf(SERVER), { 'db/postgres': after })
-    expect(livingSources(job).map(({ name }) => name)).toEqual(['crm', 'new'])
+    const job = jobOf(SERVER)
+    const first: [DesiredSource, readonly Member[]][] = [[SERVER, databases('crm', 'shop')]]
+    const second: [DesiredSource, readonly Member[]][] = [[SERVER, databases('crm', 'new')]]
+    const gone = expanded(job, looked(job, first, second))
+    expect(namesOf(gone)).toEqual(['crm', 'new', 'shop'])
+    expect(livingSources(gone).map(({ name }) => name)).toEqual(['crm', 'new'])
+    const back = expanded(job, looked(job, first, second, first))
+    expect(livingSources(back).map(({ name }) => name)).toEqual(['crm', 'shop'])
+  })
+
+  it('stands as it did where it could not be asked, or told of nothing', () => {
+    const job = jobOf(SERVER)
+    const before = looked(job, [[SERVER, databases('shop')]])
+    expect(afterLook(job, new Map(), before)).toEqual(before)
+    expect(afterLook(job, new Map([[SERVER, []]]), before)).toEqual(before)
+  })
+
+  it('is itself again once it says so, or once another kind has its name', () => {
+    const job = jobOf(SERVER)
+    const before = looked(job, [[SERVER, databases('shop')]])
+    expect(afterLook(job, new Map([[SERVER, null]]), before).size).toBe(0)
+    const folder = { ...FILES, name: SERVER.name }
+    expect(expanded(jobOf(folder), before).sources).toEqual([folder])
   })
 
   it('is read again as it was written, and nothing else is', () => {
-    const known = afterLook([database('shop')], [database('crm')])
-    expect(parseMembers(JSON.stringify(known))).toEqual(known)
-    for (const text of ['', '{', '{}', '[1]', '[{"name":1,"kind":"a","options":{}}]', 'null']) {
-      expect(parseMembers(text), text).toBeNull()
-    }
+    const job = jobOf(SERVER)
+    const known = looked(job, [[SERVER, databases('shop')]], [[SERVER, databases('crm')]])
+    const [stands] = known.values()
+    expect(parseStands(JSON.stringify(stands))).toEqual(stands)
+    const bad = ['', '{', '{}', '[]', '{"of":"a","members":[1]}', '{"of":"a","members":[{}]}']
+    for (const text of bad) expect(parseStands(text), text).toBeNull()
   })
 })

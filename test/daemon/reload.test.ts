@@ -220,7 +220,10 @@ describe('an edit that is no good', () => {
   })
 
   it('is rejected when it asks for what this version does not build', async () => {
-    const text = good().replace('"targets": {', '"docker": {}, "targets": {')
+    const text = good().replace(
+      '"targets": {',
+      '"api_tokens": { "ci": { "token": "t" } }, "targets": {',
+    )
     expect((await rejected(plain, text)).error.message).toContain('not available in this version')
     await mended()
   })

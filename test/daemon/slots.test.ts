@@ -262,8 +262,8 @@ describe('limits', () => {
     }
     const [free = 0, bounded = 0] = took
     console.log(`bandwidth: 3 MB in ${free} ms free, in ${bounded} ms at 1 MB/s`)
+    // Not against the free one: a machine that has other things to do is slower than any bound.
     expect(bounded).toBeGreaterThan(1500)
-    expect(bounded).toBeGreaterThan(free)
   })
 })
 
