@@ -85,7 +85,7 @@ async function mend(key: string, noted: Noted, world: World): Promise<void> {
   }
 }
 
-/** Null where nobody else shares the state, or this host has no mark. */
+/** Null where nobody else shares the state. */
 async function homeOf({ fleet }: World): Promise<string | null> {
-  return (await fleet?.home?.()) ?? null
+  return fleet === null ? null : await fleet.home()
 }
