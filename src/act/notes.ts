@@ -29,7 +29,7 @@ export function noting(
   const { kind, job, source } = about
   return {
     keep: async (note) => {
-      const home = (await world.fleet?.home()) ?? null
+      const home = await homeOf(world)
       const noted: Noted = { kind, job, source, home, note: note ?? '' }
       await world.store.saveFact(PREFIX + token, note === null ? null : JSON.stringify(noted))
     },
@@ -50,7 +50,7 @@ export async function areNotesKept({ store }: World): Promise<boolean> {
 export async function mendNotes(world: World): Promise<void> {
   const notes = await world.store.facts(PREFIX)
   if (notes.size === 0) return
-  const home = (await world.fleet?.home()) ?? null
+  const home = await homeOf(world)
   const atWork = await tokensAtWork(world)
   for (const [key, text] of notes) {
     const noted = JSON.parse(text) as Noted
@@ -88,4 +88,9 @@ async function mend(key: string, noted: Noted, world: World): Promise<void> {
       error: reportOf(error),
     })
   }
+}
+
+/** Null where nobody else shares the state. */
+async function homeOf({ fleet }: World): Promise<string | null> {
+  return fleet === null ? null : await fleet.home()
 }

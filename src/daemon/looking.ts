@@ -118,11 +118,12 @@ export function createLooking(parts: LookingParts): Looking {
   }
 }
 
+/** How often it is asked what sources have left to be undone, in milliseconds. */
+const NOTES_EVERY = 30_000
+
 function areOthersAtWork({ open }: Pulse, { leases }: World): boolean {
   return open.some(({ kind, instance }) => kind !== 'restore' && instance !== leases.instance)
 }
-/** How often it is asked what sources have left to be undone, in milliseconds. */
-const NOTES_EVERY = 30_000
 
 /** Enough to tell that the state answers. */
 const NOTHING = { depth: 'recent', runs: [], backups: [], copies: [], restores: [] } as const

@@ -1,7 +1,7 @@
 import { mkdir, mkdtemp, readdir, rm, utimes, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, beforeAll } from 'vitest'
+import { afterAll, beforeAll, vi } from 'vitest'
 import type { Options } from '../../src/core/model.ts'
 import { section } from '../../src/core/section.ts'
 import type { Source } from '../../src/sources/source.ts'
@@ -54,6 +54,10 @@ function contractOf(name: string, options: Options, make: (root: string) => Prom
       elsewhere: join(folder, 'elsewhere'),
       dispose: async () => {
         await rm(folder, { recursive: true, force: true })
+        // A session of ours waits for another move a moment longer.
+        const users = () =>
+          docker.docker('ps', '--all', '--quiet', '--filter', `volume=${volumeName}`)
+        await vi.waitUntil(async () => (await users()) === '', { timeout: 20_000, interval: 100 })
         await docker.docker('volume', 'rm', volumeName)
       },
     }
