@@ -1,4 +1,7 @@
 import { execFile } from 'node:child_process'
+import { mkdtempDisposable } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { expect, it } from 'vitest'
 
@@ -17,7 +20,7 @@ const PROGRAM = `
   })
   const { openSqliteStore } = await import('./src/state/sqlite.ts')
   const { openSharedLeases } = await import('./src/leases/shared.ts')
-  const store = await openSqliteStore({ path: ':memory:' })
+  const store = await openSqliteStore({ path: process.argv[2] })
   const { Secret } = await import('./src/lib/secret.ts')
   const life = () => ({ id: 'one', name: 'one', labels: [] })
   const redis = process.argv[1] === '' ? null : new Secret(process.argv[1])
@@ -38,7 +41,8 @@ it('an instance without Redis loads none of its drivers, and one with it does', 
 })
 
 async function loadedWith(redis: string): Promise<unknown> {
-  const args = ['--input-type=module', '-e', PROGRAM, '--', redis]
+  await using folder = await mkdtempDisposable(join(tmpdir(), 'holdfast-lazy-'))
+  const args = ['--input-type=module', '-e', PROGRAM, '--', redis, join(folder.path, 'state')]
   const { stdout } = await exec(process.execPath, args)
   return JSON.parse(stdout)
 }

@@ -1,0 +1,116 @@
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import { type DockerEngine, startDocker } from '../services/docker.ts'
+import { makeWorkspace, type Workspace } from '../support/holdfast.ts'
+
+let docker: DockerEngine
+let workspace: Workspace
+
+/** Labels as compose puts them on what it makes for a service of the project `shop`. */
+const ofShop = (service: string) => [
+  ...['--label', 'com.docker.compose.project=shop'],
+  ...['--label', `com.docker.compose.service=${service}`],
+]
+
+beforeAll(async () => {
+  docker = await startDocker(['debian', 'postgres'])
+  const config = [
+    `docker: { host: "${docker.host}", discover: true }`,
+    'targets: { shelf: { type: local, path: ./shelf } }',
+  ]
+  workspace = await makeWorkspace(config.join('\n'))
+})
+afterAll(async () => {
+  await workspace[Symbol.asyncDispose]()
+  await docker[Symbol.asyncDispose]()
+})
+
+async function makeVolume(name: string, ...labels: readonly string[]): Promise<void> {
+  const project = ['--label', 'com.docker.compose.project=shop']
+  const own = ['--label', `com.docker.compose.volume=${name}`]
+  await docker.docker('volume', 'create', ...project, ...own, ...labels, `shop_${name}`)
+}
+
+/** The server of the app; resolves once it may be asked. */
+async function runServer(): Promise<void> {
+  const data = ['--volume', 'shop_data:/var/lib/postgresql/data']
+  const env = ['--env', 'POSTGRES_PASSWORD=secret', '--env', 'POSTGRES_DB=orders']
+  await docker.run('--name', 'shop-db-1', ...ofShop('db'), ...data, ...env, 'postgres:15')
+  await vi.waitUntil(() => query('select 1', 'tcp').catch(() => null), { timeout: 60_000 })
+}
+
+/** By the network, which the server opens when it is ready for good. */
+async function query(sql: string, way: 'socket' | 'tcp' = 'socket'): Promise<string> {
+  const host = way === 'tcp' ? ['--host', '127.0.0.1'] : []
+  const how = ['env', 'PGPASSWORD=secret', 'psql', '-XqAt', '-U', 'postgres', '-d', 'orders']
+  return await docker.exec('shop-db-1', ...how, ...host, '-c', sql)
+}
+
+const SUM = 'select count(*), sum(id), md5(string_agg(item, chr(44) order by id)) from line'
+let sum = ''
+
+describe('an app that nobody has declared', () => {
+  it('is found with what it keeps, and gets a job that plan shows before it is made', async () => {
+    await makeVolume('data', '--label', 'holdfast.persistent=true')
+    await makeVolume('uploads', '--label', 'holdfast.persistent=true')
+    await makeVolume('cache')
+    await runServer()
+    const idle = ['sh', '-c', 'trap "exit 0" TERM; while :; do sleep 1 & wait; done']
+    const mounts = ['--volume', 'shop_uploads:/srv/uploads', '--volume', 'shop_cache:/srv/cache']
+    await docker.run('--name', 'shop-web-1', ...ofShop('web'), ...mounts, 'debian:12', ...idle)
+    await query(
+      "create table line as select id, 'item ' || id as item from generate_series(1, 5000) id",
+    )
+    sum = await query(SUM)
+    await mkdir(join(docker.volume('shop_uploads'), 'a'))
+    await writeFile(join(docker.volume('shop_uploads'), 'a', 'b.txt'), 'held fast')
+
+    const { document } = await workspace.run(['plan', '--json'])
+    const made = document.actions.filter(({ kind }: { kind: string }) => kind === 'job.create')
+    expect(made).toMatchObject([
+      { subject: 'auto-shop', because: { rule: 'auto-created', app: 'shop' } },
+    ])
+    const { stdout } = await workspace.run(['plan'])
+    expect(stdout).toContain('shop_data')
+    expect(stdout).toContain('postgres')
+    expect(stdout).toContain('shop_cache')
+    expect(await workspace.run(['plan', '--fail-on-unprotected'])).toMatchObject({ code: 4 })
+    // A look at what there is makes nothing.
+    const { document: jobs } = await workspace.ok(['job', 'list', '--json'], {})
+    expect(JSON.stringify(jobs)).not.toContain('auto-shop')
+  })
+
+  it('has its files archived and its databases dumped', async () => {
+    await workspace.ok(['apply', '--yes'], {})
+    const { document } = await workspace.ok(['backup', 'create', 'auto-shop', '--json'], {})
+    const taken = document.backups.map(
+      ({ source, status }: { source: string; status: string }) => `${source} ${status}`,
+    )
+    expect(taken.toSorted()).toEqual(
+      ['globals success', 'orders success', 'postgres success', 'uploads success'].toSorted(),
+    )
+    expect(await readdir(workspace.at('shelf/system/shop'))).toEqual(
+      expect.arrayContaining(['orders', 'uploads']),
+    )
+  })
+
+  it('comes back when nothing of it is left but a new, empty server', async () => {
+    await docker.docker('rm', '--force', '--volumes', 'shop-db-1', 'shop-web-1')
+    await docker.docker('volume', 'rm', 'shop_data', 'shop_uploads', 'shop_cache')
+    await makeVolume('data', '--label', 'holdfast.persistent=true')
+    await runServer()
+    expect(await query("select count(*) from pg_class where relname = 'line'")).toBe('0')
+
+    const list = await workspace.ok(['backup', 'list', '--json'], {})
+    expect(list.document.backups.length).toBeGreaterThan(3)
+    await workspace.ok(['restore', 'auto-shop/globals', '--yes'], {})
+    await workspace.ok(['restore', 'auto-shop/orders', '--yes'], {})
+    await workspace.ok(['restore', 'auto-shop/uploads', '--yes'], {})
+    expect(await query(SUM)).toBe(sum)
+    const [name = ''] = (
+      await docker.docker('volume', 'ls', '--format', '{{.Name}}', '--filter', 'name=uploads')
+    ).split('\n')
+    expect(await readFile(join(docker.volume(name), 'a', 'b.txt'), 'utf8')).toBe('held fast')
+  })
+})
