@@ -4,6 +4,8 @@ import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { type DockerEngine, startDocker } from '../services/docker.ts'
 import { makeWorkspace, type Workspace } from '../support/holdfast.ts'
 
+const EXAMPLE = join(import.meta.dirname, '../../examples/docker-host/holdfast.yml')
+
 let docker: DockerEngine
 let workspace: Workspace
 
@@ -15,11 +17,7 @@ const ofShop = (service: string) => [
 
 beforeAll(async () => {
   docker = await startDocker(['debian', 'postgres'])
-  const config = [
-    `docker: { host: "${docker.host}", discover: true }`,
-    'targets: { shelf: { type: local, path: ./shelf } }',
-  ]
-  workspace = await makeWorkspace(config.join('\n'))
+  workspace = await makeWorkspace(await readFile(EXAMPLE, 'utf8'))
 })
 afterAll(async () => {
   await workspace[Symbol.asyncDispose]()
@@ -47,6 +45,9 @@ async function query(sql: string, way: 'socket' | 'tcp' = 'socket'): Promise<str
   return await docker.exec('shop-db-1', ...how, ...host, '-c', sql)
 }
 
+/** Where the example looks for the engine. */
+const onEngine = () => ({ env: { DOCKER_HOST: docker.host } })
+
 const SUM = 'select count(*), sum(id), md5(string_agg(item, chr(44) order by id)) from line'
 let sum = ''
 
@@ -66,31 +67,33 @@ describe('an app that nobody has declared', () => {
     await mkdir(join(docker.volume('shop_uploads'), 'a'))
     await writeFile(join(docker.volume('shop_uploads'), 'a', 'b.txt'), 'held fast')
 
-    const { document } = await workspace.run(['plan', '--json'])
+    const { document } = await workspace.run(['plan', '--json'], onEngine())
     const made = document.actions.filter(({ kind }: { kind: string }) => kind === 'job.create')
     expect(made).toMatchObject([
       { subject: 'auto-shop', because: { rule: 'auto-created', app: 'shop' } },
     ])
-    const { stdout } = await workspace.run(['plan'])
+    const { stdout } = await workspace.run(['plan'], onEngine())
     expect(stdout).toContain('shop_data')
     expect(stdout).toContain('postgres')
     expect(stdout).toContain('shop_cache')
-    expect(await workspace.run(['plan', '--fail-on-unprotected'])).toMatchObject({ code: 4 })
+    expect(await workspace.run(['plan', '--fail-on-unprotected'], onEngine())).toMatchObject({
+      code: 4,
+    })
     // A look at what there is makes nothing.
-    const { document: jobs } = await workspace.ok(['job', 'list', '--json'], {})
+    const { document: jobs } = await workspace.ok(['job', 'list', '--json'], onEngine())
     expect(JSON.stringify(jobs)).not.toContain('auto-shop')
   })
 
   it('has its files archived and its databases dumped', async () => {
-    await workspace.ok(['apply', '--yes'], {})
-    const { document } = await workspace.ok(['backup', 'create', 'auto-shop', '--json'], {})
+    await workspace.ok(['apply', '--yes'], onEngine())
+    const { document } = await workspace.ok(['backup', 'create', 'auto-shop', '--json'], onEngine())
     const taken = document.backups.map(
       ({ source, status }: { source: string; status: string }) => `${source} ${status}`,
     )
     expect(taken.toSorted()).toEqual(
       ['globals success', 'orders success', 'postgres success', 'uploads success'].toSorted(),
     )
-    expect(await readdir(workspace.at('shelf/system/shop'))).toEqual(
+    expect(await readdir(workspace.at('backups/system/shop'))).toEqual(
       expect.arrayContaining(['orders', 'uploads']),
     )
   })
@@ -102,11 +105,11 @@ describe('an app that nobody has declared', () => {
     await runServer()
     expect(await query("select count(*) from pg_class where relname = 'line'")).toBe('0')
 
-    const list = await workspace.ok(['backup', 'list', '--json'], {})
+    const list = await workspace.ok(['backup', 'list', '--json'], onEngine())
     expect(list.document.backups.length).toBeGreaterThan(3)
-    await workspace.ok(['restore', 'auto-shop/globals', '--yes'], {})
-    await workspace.ok(['restore', 'auto-shop/orders', '--yes'], {})
-    await workspace.ok(['restore', 'auto-shop/uploads', '--yes'], {})
+    await workspace.ok(['restore', 'auto-shop/globals', '--yes'], onEngine())
+    await workspace.ok(['restore', 'auto-shop/orders', '--yes'], onEngine())
+    await workspace.ok(['restore', 'auto-shop/uploads', '--yes'], onEngine())
     expect(await query(SUM)).toBe(sum)
     const [name = ''] = (
       await docker.docker('volume', 'ls', '--format', '{{.Name}}', '--filter', 'name=uploads')
