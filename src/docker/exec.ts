@@ -103,7 +103,11 @@ async function killMarked(marked: {
     const exec = await ask(engine, question, (client, abortSignal) =>
       client.getContainer(container).exec({ Cmd, User: '0', abortSignal }),
     )
-    await ask(engine, question, (_, abortSignal) => exec.start({ Detach: true, abortSignal }))
+    const answer = await ask(engine, question, (_, abortSignal) =>
+      exec.start({ Detach: true, abortSignal }),
+    )
+    // Left unread it holds its connection, and that our process.
+    answer.resume()
   }
   await send('TERM')
   const limit = performance.now() + KILL_GRACE
