@@ -77,14 +77,14 @@ targets:
   far: { type: local, path: ./far }
 jobs:
   files:
-    sources: [{ type: directory, path: ./live }, { type: postgres, name: pg, url: "postgres://u:hush-hush@h/d" }]
+    sources: [{ type: directory, path: ./live }, { type: bucket, name: all, from: far }]
     targets: [shelf, far]
 `)
     await work.write({ 'live/a': 'a' })
     for (const verb of ['apply --yes', 'daemon', 'backup create']) {
       const { code, stdout, stderr } = await work.run(verb.split(' '))
       expect([verb, code, stdout]).toEqual([verb, 10, ''])
-      for (const what of ['api tokens', 'source type postgres'])
+      for (const what of ['api tokens', 'source type bucket'])
         expect(stderr).toContain(`${what}: not available in this version`)
       expect(stderr).toContain('take the block out')
     }

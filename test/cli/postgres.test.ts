@@ -85,7 +85,7 @@ describe('a restore of a database', () => {
     await work.ok(['restore', 'db', '--to', 'shop.dump'])
     expect((await work.read('shop.dump')).startsWith('PGDMP')).toBe(true)
     const both = await work.run(['restore', 'db', '--to', 'x', '--to-database', 'y'])
-    expect(both.stderr).toContain('--to and --to-database exclude each other')
+    expect(both.stderr).toContain('--to, --to-volume and --to-database exclude each other')
     await server.ask(url, 'drop table public."order list"; drop view stock.cheap')
     const one = await work.ok([
       'restore',

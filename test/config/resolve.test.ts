@@ -283,7 +283,7 @@ describe('what this version does not build', () => {
       'targets: { l: { type: local, path: /l } }',
       'jobs:',
       '  a:',
-      `    sources: [${SOURCE}, { type: volume, volume: v }]`,
+      `    sources: [${SOURCE}, { type: bucket, from: l }]`,
       '    targets: [l]',
       '    objectives: { rto: 1h, drilled_within: 30d }',
       '    checks: [{ name: n, sql: "select 1" }]',
@@ -291,7 +291,7 @@ describe('what this version does not build', () => {
     ].join('\n')
     const { unavailable } = await loadText(text)
     expect(unavailable.map(({ path, what }) => `${path}: ${what}`)).toEqual([
-      'jobs.a.sources[1]: source type volume',
+      'jobs.a.sources[1]: source type bucket',
       'jobs.a.objectives.rto: restore drills',
       'jobs.a.objectives.drilled_within: restore drills',
       'jobs.a.checks: checks',

@@ -79,7 +79,7 @@ function hooksOf(section: Section): Hooks {
     execBefore: argv(exec, 'before'),
     execAfter: argv(exec, 'after'),
     container: exec?.optional('container') ?? null,
-    user: exec?.optional('user') ?? null,
+    user: exec?.optional('run_as') ?? null,
     timeout: duration(section, 'hook_timeout', HOOK_TIMEOUT),
   }
 }
