@@ -59,13 +59,18 @@ export async function mendNotes(world: World): Promise<void> {
   }
 }
 
-/** Attempts and restores whose process lives: they see to their notes themselves. */
+/**
+ * Attempts whose process lives, which see to their notes themselves, and restores that are not settled:
+ * what stands still for one must not go on amid a swap, whoever is to finish that.
+ */
 async function tokensAtWork({ store, leases }: World): Promise<ReadonlySet<string>> {
   const { backups, restores } = await store.history({ depth: 'recent', jobs: null })
   const tokens = new Set<string>()
-  for (const { id, status, instance } of [...backups, ...restores]) {
+  for (const { id, status, instance } of backups) {
     if (status === 'running' && (await leases.isAlive(instance))) tokens.add(id)
   }
+  for (const { id, status } of restores) if (status === 'running') tokens.add(id)
+  for (const entry of await store.journal()) if (entry.kind === 'swap') tokens.add(entry.restore)
   return tokens
 }
 

@@ -5,6 +5,7 @@ import { type Bare, bareDatabases } from './bare-databases.ts'
 import { isWithin } from './database-images.ts'
 import { type Ignore, isInForce } from './docker-settings.ts'
 import { covers, runsOn, serves } from './job-volumes.ts'
+import { livingSources } from './members.ts'
 import type { Desired, DesiredJob, Instant, JobId } from './model.ts'
 import { sortedBy } from './order.ts'
 import { type OtherTool, otherTools } from './other-tools.ts'
@@ -122,7 +123,7 @@ function ofVolume(volume: FoundVolume, app: SeenApp, looks: Looks): Verdict {
   const ignored = ignoredBy(volume, app, looks.ignores)
   if (ignored !== null) return { subject, kind: 'ignored', ...ignored }
   const taking = looks.desired.jobs.filter((job) =>
-    job.sources.some(
+    livingSources(job).some(
       (source) => covers(source, app.found.name, volume) || isFolderOf(source, volume),
     ),
   )
@@ -149,7 +150,7 @@ function ofDatabase(
   )
   if (ignored) return { subject, kind: 'ignored', reason: ignored.reason, day: ignored.day }
   const taking = looks.desired.jobs.filter((job) =>
-    job.sources.some(({ kind, options }) => kind === database && serves(options, container)),
+    livingSources(job).some(({ kind, options }) => kind === database && serves(options, container)),
   )
   return judge(subject, taking, { app: { words }, volume: null, ...looks })
 }

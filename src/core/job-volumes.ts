@@ -28,6 +28,9 @@ export function coveringJob(
   const job = sortedBy(jobs, (one) => one.id).find(
     (one) =>
       one.auto === undefined &&
+      // One that runs nothing protects nothing, and ends no job that does.
+      one.enabled &&
+      one.targets.length > 0 &&
       (one.id === id || ((seen === null || runsOn(one, seen.words)) && one.sources.some(isItsOwn))),
   )
   return job?.id ?? null

@@ -28,6 +28,8 @@ export interface KnownMember extends Member {
 export interface Stands {
   /** Kind of the declaration: one of another kind under the same name is another declaration. */
   readonly of: string
+  /** Tells its options apart from others. */
+  readonly by: string
   readonly members: readonly KnownMember[]
 }
 
@@ -91,10 +93,12 @@ export type Found = ReadonlyMap<DesiredSource, readonly Member[] | null>
 export function afterLook(job: DesiredJob, found: Found, before: KnownMembers): KnownMembers {
   const after = new Map<string, Stands>()
   for (const source of job.sources) {
-    const members = standsFor(job, source, before)
-    const isItself = found.get(source) === null
-    if (members !== null && !isItself)
-      after.set(memberKey(job, source), { of: source.kind, members })
+    const stands = before.get(memberKey(job, source))
+    if (stands?.of !== source.kind) continue
+    // A volume whose server is gone for the moment is no other volume: only another word of the file
+    // makes a declaration stand for itself again.
+    const isItself = found.get(source) === null && stands.by !== optionsMark(source)
+    if (!isItself) after.set(memberKey(job, source), stands)
   }
   for (const [source, members] of found) {
     if (members === null || members.length === 0) continue
@@ -102,7 +106,7 @@ export function afterLook(job: DesiredJob, found: Found, before: KnownMembers): 
     const there = new Set(members.map(({ name }) => name))
     const gone = mine.filter(({ name }) => !there.has(name))
     const known: KnownMember[] = gone.map((one) => ({ ...one, isGone: true }))
-    after.set(memberKey(job, source), { of: source.kind, members: mine })
+    after.set(memberKey(job, source), { of: source.kind, by: optionsMark(source), members: mine })
     const taken = takenIn(job, after, found)
     for (const member of members) {
       const had = mine.find(({ name }) => name === member.name)?.source
@@ -110,7 +114,11 @@ export function afterLook(job: DesiredJob, found: Found, before: KnownMembers): 
       taken.add(name)
       known.push({ ...member, source: name })
     }
-    after.set(memberKey(job, source), { of: source.kind, members: inOrder(known) })
+    after.set(memberKey(job, source), {
+      of: source.kind,
+      by: optionsMark(source),
+      members: inOrder(known),
+    })
   }
   return after
 }
@@ -142,6 +150,11 @@ export function fitName(member: string): string {
   return isFit ? member : `${member.replaceAll(/[^A-Za-z0-9_-]+/g, '-')}-${markOf(member)}`
 }
 
+/** Secrets have no say in it. */
+function optionsMark({ options }: DesiredSource): string {
+  return markOf(JSON.stringify(options))
+}
+
 /** Tells names apart that are the same once they fit. */
 function markOf(text: string): string {
   return hash32(text).toString(16).padStart(8, '0')
@@ -164,8 +177,9 @@ export function parseStands(text: string): Stands | null {
 
 function isStands(value: unknown): value is Stands {
   if (typeof value !== 'object' || value === null) return false
-  const { of, members } = value as Record<string, unknown>
-  return typeof of === 'string' && Array.isArray(members) && members.every(isMember)
+  const { of, by, members } = value as Record<string, unknown>
+  const isText = typeof of === 'string' && typeof by === 'string'
+  return isText && Array.isArray(members) && members.every(isMember)
 }
 
 function isMember(value: unknown): value is KnownMember {

@@ -1,6 +1,5 @@
 import type { Desired } from '../core/model.ts'
 import { messageOf, reportOf } from '../lib/errors.ts'
-import type { SeenWords } from '../observe/surroundings.ts'
 import type { World } from '../observe/world.ts'
 import { type Expanded, expandAndKeep } from './expansion.ts'
 import type { Running } from './running.ts'
@@ -26,14 +25,13 @@ export interface ExpansionWatch {
 /** A watch whose first look is a while from now: whoever makes it has just looked. */
 export function createExpansionWatch(parts: ExpansionWatchParts): ExpansionWatch {
   const { running, wake, lifetime } = parts
-  const words: SeenWords = new Map()
   let due = performance.now() + LOOK_EVERY
   let underWay = false
   let found: { readonly declared: Desired; readonly expanded: Expanded } | null = null
   const look = async () => {
     const declared = running.generation.desired
     try {
-      const expanded = await expandAndKeep(declared, running.world, { signal: lifetime }, words)
+      const expanded = await expandAndKeep(declared, running.world, { signal: lifetime })
       if (isSame(expanded, running.world)) return
       found = { declared, expanded }
       wake.wake()

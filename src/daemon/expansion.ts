@@ -8,7 +8,7 @@ import { parseSurroundings, type Surroundings } from '../core/surroundings.ts'
 import { holdPatiently } from '../leases/lease.ts'
 import { LeaseBusy } from '../lib/errors.ts'
 import { knownMembers, lookForMembers, rememberMembers } from '../observe/members.ts'
-import { type LookBounds, lookAtSurroundings, type SeenWords } from '../observe/surroundings.ts'
+import { type LookBounds, lookAtSurroundings } from '../observe/surroundings.ts'
 import type { Seen, World } from '../observe/world.ts'
 import type { Store } from '../state/store.ts'
 
@@ -42,13 +42,12 @@ export async function expandFresh(
   declared: Desired,
   world: World,
   bounds: LookBounds,
-  words: SeenWords = new Map(),
 ): Promise<Expanded> {
   const { store } = world
   const around = new Map(await surroundingsIn(store))
   if (isResident(world)) {
     const looker = { ...selfOf(world), now: world.now() }
-    const own = await lookAtSurroundings(declared.docker, looker, words, bounds)
+    const own = await lookAtSurroundings(declared.docker, looker, bounds)
     around.set(looker.instance, own)
   }
   const surroundings = [...around.values()].filter(({ docker }) => docker !== null)
@@ -64,9 +63,8 @@ export async function expandAndKeep(
   declared: Desired,
   world: World,
   bounds: LookBounds,
-  words?: SeenWords,
 ): Promise<Expanded> {
-  const expanded = await expandFresh(declared, world, bounds, words)
+  const expanded = await expandFresh(declared, world, bounds)
   await keep(declared, expanded, world, bounds.signal)
   return expanded
 }

@@ -20,7 +20,7 @@ describe('completion', () => {
     expect(await complete('')).toEqual(expect.arrayContaining(['plan', 'backup', 'restore']))
     expect(await complete('backup', 'pr')).toEqual(['prune'])
     expect(await complete('backup', 'prune', '--old')).toEqual(['--older-than'])
-    expect(await complete('restore', '--t')).toEqual(['--to'])
+    expect(await complete('restore', '--t')).toEqual(['--to', '--to-volume', '--to-database'])
     expect(await complete('dril')).toEqual([''])
   })
 

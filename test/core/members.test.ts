@@ -123,12 +123,15 @@ describe('what a declaration stands for', () => {
     const before = looked(job, [[SERVER, databases('shop')]])
     expect(afterLook(job, new Map(), before)).toEqual(before)
     expect(afterLook(job, new Map([[SERVER, []]]), before)).toEqual(before)
+    // As a volume says whose server is gone, in the hour when its databases are to be restored.
+    expect(afterLook(job, new Map([[SERVER, null]]), before)).toEqual(before)
   })
 
-  it('is itself again once it says so, or once another kind has its name', () => {
+  it('is itself again once the file says so, or once another kind has its name', () => {
     const job = jobOf(SERVER)
     const before = looked(job, [[SERVER, databases('shop')]])
-    expect(afterLook(job, new Map([[SERVER, null]]), before).size).toBe(0)
+    const other = { ...SERVER, options: { databases: 'shop' } }
+    expect(afterLook(jobOf(other), new Map([[other, null]]), before).size).toBe(0)
     const folder = { ...FILES, name: SERVER.name }
     expect(expanded(jobOf(folder), before).sources).toEqual([folder])
   })
@@ -138,7 +141,14 @@ describe('what a declaration stands for', () => {
     const known = looked(job, [[SERVER, databases('shop')]], [[SERVER, databases('crm')]])
     const [stands] = known.values()
     expect(parseStands(JSON.stringify(stands))).toEqual(stands)
-    const bad = ['', '{', '{}', '[]', '{"of":"a","members":[1]}', '{"of":"a","members":[{}]}']
+    const bad = [
+      '',
+      '{',
+      '{}',
+      '[]',
+      '{"of":"a","by":"b","members":[1]}',
+      '{"of":"a","by":"b","members":[{}]}',
+    ]
     for (const text of bad) expect(parseStands(text), text).toBeNull()
   })
 })

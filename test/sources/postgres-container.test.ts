@@ -54,7 +54,8 @@ async function shop(): Promise<string> {
   return name
 }
 
-for (const format of ['custom', 'plain']) {
+/** By URL every format is held to the contract; how the bytes come out of a container is the same for all. */
+for (const format of process.env.STORM_ROUNDS ? ['custom', 'plain'] : ['custom']) {
   sourceContract(`postgres in a container, in the format ${format}`, async () => {
     const name = await shop()
     const elsewhere = `${name}_copy`

@@ -8,6 +8,8 @@ const LONG = [
   'docs/ha.test.ts',
   'chaos/chaos.test.ts',
   'cli/three-targets.test.ts',
+  'volume/kill-restore.test.ts',
+  'daemon/stranded.test.ts',
 ]
 
 /** The order of the files of a run. */
