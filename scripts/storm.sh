@@ -11,4 +11,6 @@ STORM_ROUNDS="${STORM_ROUNDS:-1000}"
 STORM_FAR_ROUNDS="${STORM_FAR_ROUNDS:-200}"
 STORM_SEED="${STORM_SEED:-$(date +%s)}"
 export PATH STORM_ROUNDS STORM_FAR_ROUNDS STORM_SEED
-exec node node_modules/vitest/vitest.mjs run "${@:-test/storm}"
+[ $# -gt 0 ] || set -- test/storm test/volume/storm test/volume/kill-restore test/cli/postgres-kill \
+  test/sources/postgres-container
+exec node node_modules/vitest/vitest.mjs run "$@"

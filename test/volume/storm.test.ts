@@ -7,7 +7,8 @@ import { makeWorkspace } from '../support/holdfast.ts'
 import { snapshotNames } from '../support/trees.ts'
 import { configOf, makeVolume, runUser, stateOf } from './support.ts'
 
-const ROUNDS = Number(process.env.STORM_ROUNDS ?? 20)
+/** Fifty in the long form. */
+const ROUNDS = process.env.STORM_ROUNDS ? 50 : 20
 const SEED = Number(process.env.STORM_SEED ?? 20_261_120)
 /** A backup, or a restore, of so little takes less; in milliseconds. */
 const LONGEST = 2_500
