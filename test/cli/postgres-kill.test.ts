@@ -17,7 +17,7 @@ afterAll(async () => {
 /** More programs than one restore starts. */
 const MOST = 40
 /** All of them in the long form. */
-const STEP = process.env.STORM_ROUNDS ? 1 : 4
+const STEP = process.env.STORM_ROUNDS ? 1 : 2
 
 describe('a restore that is killed as it starts a program of PostgreSQL', () => {
   // Just after the start the program lives on, and does what it was told without anybody there.
