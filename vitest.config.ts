@@ -1,9 +1,17 @@
-import { defineConfig } from 'vitest/config'
+import { configDefaults, defineConfig } from 'vitest/config'
 import { LongestFirst } from './test/support/longest-first.ts'
+
+/** Kills of restores and backups of volumes and databases: minutes, so `npm run test:storm` has them. */
+const LONG_FORMS = [
+  'test/volume/storm.test.ts',
+  'test/volume/kill-restore.test.ts',
+  'test/cli/postgres-kill.test.ts',
+]
 
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
+    exclude: [...configDefaults.exclude, ...(process.env.STORM_ROUNDS ? [] : LONG_FORMS)],
     pool: 'forks',
     // One more than cores: what takes longest mostly waits for leases to end.
     maxWorkers: 3,

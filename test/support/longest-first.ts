@@ -8,7 +8,6 @@ const LONG = [
   'docs/ha.test.ts',
   'chaos/chaos.test.ts',
   'cli/three-targets.test.ts',
-  'volume/kill-restore.test.ts',
   'daemon/stranded.test.ts',
 ]
 
