@@ -17,6 +17,8 @@ if ! cmp -s package-lock.json "$stamp" 2>/dev/null || [ ! -x node_modules/.bin/n
   cp package-lock.json "$stamp"
   did=yes
 fi
+# The first start after a change makes the program of the sources.
+bin/holdfast --version >/dev/null
 
 if [ "${1:-}" = tests ]; then
   missing=''

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { createRequire } from 'node:module'
+import { createRequire, findPackageJSON } from 'node:module'
 import { dirname, join } from 'node:path'
 import type { ErrorObject } from 'ajv'
 import ajvPackage from 'ajv/package.json' with { type: 'json' }
@@ -38,7 +38,10 @@ const SETTINGS = {
 } as const
 
 /** Beside the compiled code of our own modules: as much the installation's own as they are. */
-const FILE = join(import.meta.dirname, '../../node_modules/.cache/holdfast/validator.cjs')
+const FILE = join(
+  dirname(findPackageJSON('..', import.meta.url) ?? ''),
+  'node_modules/.cache/holdfast/validator.cjs',
+)
 
 /** What was made by one version of ajv calls into files of that version. */
 const { version: VERSION } = ajvPackage

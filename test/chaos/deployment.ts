@@ -1,13 +1,11 @@
-import { join } from 'node:path'
-import { pathToFileURL } from 'node:url'
 import type { Dice } from '../support/dice.ts'
 import { makeWorkspace, type Workspace } from '../support/holdfast.ts'
 import { type FaultyLink, startProxy } from '../support/proxy.ts'
 import { blockOf, type Job, jobsOf } from './jobs.ts'
 import { createMember, type Member } from './member.ts'
+import { installNextVersion } from './next-version.ts'
 import { openPlaces, type Places, type Wanted } from './places.ts'
 
-const NEXT_VERSION = pathToFileURL(join(import.meta.dirname, 'next-version.ts')).href
 const NAMES = ['ada', 'bea', 'cid']
 /** From the writing of the file to the first slot: three daemons have to come up. In milliseconds. */
 const AHEAD = 12_000
@@ -54,9 +52,11 @@ async function openWithin(
   const from = Math.ceil((Date.now() + ahead) / 1000) * 1000
   const jobs = jobsOf({ slots: options.slots, from, window: options.window }, dice)
   await space.write({ counts: '', 'holdfast.yml': configOf(jobs, counts, places) })
+  const nextProgram = await installNextVersion(space.at('next'))
+  const around = { space, places, stack, nextProgram }
   const members: Member[] = []
   for (const name of NAMES) {
-    members.push(stack.use(createMember(await surroundingsOf(name, { space, places, stack }))))
+    members.push(stack.use(createMember(await surroundingsOf(name, around))))
   }
   for (const one of members) one.start()
   for (const one of members) await one.untilStarted()
@@ -91,10 +91,11 @@ interface Around {
   readonly space: Workspace
   readonly places: Places
   readonly stack: AsyncDisposableStack
+  readonly nextProgram: string
 }
 
 /** Links of its own. Servers that tell their addresses themselves cannot be had through one. */
-async function surroundingsOf(name: string, { space, places, stack }: Around) {
+async function surroundingsOf(name: string, { space, places, stack, nextProgram }: Around) {
   const { database, redis, topology } = places
   const toPostgres: FaultyLink = stack.use(await startProxy(database.port))
   const port = redis.servers[0]?.port ?? 0
@@ -103,6 +104,5 @@ async function surroundingsOf(name: string, { space, places, stack }: Around) {
     HOLDFAST_STATE: database.url.replace(`:${database.port}/`, `:${toPostgres.port}/`),
     HOLDFAST_REDIS_URL: toRedis ? redis.url.replace(`:${port}/`, `:${toRedis.port}/`) : redis.url,
   }
-  const later = { NODE_OPTIONS: `--import ${NEXT_VERSION}` }
-  return { name, space, toPostgres, toRedis, env, later }
+  return { name, space, toPostgres, toRedis, env, nextProgram }
 }

@@ -41,14 +41,15 @@ export interface MemberOptions {
   readonly toPostgres: FaultyLink
   readonly toRedis: FaultyLink | null
   readonly env: Readonly<Record<string, string>>
-  /** Added from the upgrade on. */
-  readonly later: Readonly<Record<string, string>>
+  /** What it runs from the upgrade on. */
+  readonly nextProgram: string
 }
 
 export function createMember(options: MemberOptions): Member {
   const { name, space, toPostgres, toRedis } = options
   const lives: Daemon[] = []
-  let env = { ...options.env, HOLDFAST_INSTANCE: name, DATA: space.at(name) }
+  let program: string | null = null
+  const env = { ...options.env, HOLDFAST_INSTANCE: name, DATA: space.at(name) }
   let isRunning = false
   const life = () => {
     const daemon = lives.at(-1)
@@ -58,7 +59,7 @@ export function createMember(options: MemberOptions): Member {
   const hasEnded = new Set<Daemon>()
   const falls: string[] = []
   const begin = () => {
-    const daemon = startDaemon(space, { env })
+    const daemon = startDaemon(space, { env, ...(program ? { program } : {}) })
     lives.push(daemon)
     isRunning = true
     void daemon.ended.then(() => {
@@ -94,7 +95,7 @@ export function createMember(options: MemberOptions): Member {
       await space.ok([...words], { env })
     },
     upgrade() {
-      env = { ...env, ...options.later }
+      program = options.nextProgram
     },
     instance: () => (told('daemon.started')?.instance as string | undefined) ?? null,
     lines: () => life().lines,

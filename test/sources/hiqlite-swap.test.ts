@@ -12,11 +12,11 @@ import { hiqlite } from '../../src/sources/hiqlite.ts'
 import { fill, taskOf } from '../contract/source.ts'
 import { addMeta, makeNode } from '../support/hiqlite.ts'
 import type { KillOrder } from '../support/kill-at.ts'
+import { KILL_AT } from '../support/preload.ts'
 import { examine, makeDatabase } from '../support/sqlite.ts'
 
 const NEVER = new AbortController().signal
 const CHILD = join(import.meta.dirname, '../act/swap-child.ts')
-const PRELOAD = join(import.meta.dirname, '../support/kill-at.ts')
 
 let folder = ''
 
@@ -55,7 +55,7 @@ async function killedAfter(nth: number, { entry, dataDir }: Case): Promise<boole
     ...{ phase: 'swap', on: 'rename', match: '.', when: 'after', nth, victim: 'self', delay: 0 },
     log: `${dataDir}.log`,
   }
-  const args = ['--import', PRELOAD, CHILD, 'swap', `${dataDir}.json`, `${dataDir}.journal`]
+  const args = ['--import', KILL_AT, CHILD, 'swap', `${dataDir}.json`, `${dataDir}.journal`]
   const env = { ...process.env, KILL_AT: JSON.stringify(order) }
   const { signal, status, stderr } = spawnSync(process.execPath, args, { env, encoding: 'utf8' })
   if (signal === 'SIGKILL') return true

@@ -51,14 +51,16 @@ export interface DaemonOptions {
   /** From the workspace's root on; `holdfast.yml` unless told. */
   readonly config?: string
   readonly env?: Readonly<Record<string, string>>
+  /** Another installation's `bin/holdfast`. */
+  readonly program?: string
   /** Other words than `daemon`, as `restore --boot -- …`. */
   readonly args?: readonly string[]
 }
 
 /** Starts a daemon on the workspace's config. */
 export function startDaemon(workspace: Workspace, options: DaemonOptions = {}): Daemon {
-  const { config = 'holdfast.yml', env = {}, args = ['daemon'] } = options
-  const child = spawn(PROGRAM, ['--config', workspace.at(config), ...args], {
+  const { config = 'holdfast.yml', env = {}, args = ['daemon'], program = PROGRAM } = options
+  const child = spawn(program, ['--config', workspace.at(config), ...args], {
     cwd: workspace.root,
     // Two daemons of two tests cannot both have the usual address: a test that wants one says so.
     env: {

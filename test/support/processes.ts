@@ -3,11 +3,10 @@ import { once } from 'node:events'
 import { readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
-import { pathToFileURL } from 'node:url'
 import type { KillOrder } from './kill-at.ts'
+import { KILL_AT } from './preload.ts'
 
 const ROOT = join(import.meta.dirname, '..', '..')
-const PRELOAD = pathToFileURL(join(import.meta.dirname, 'kill-at.ts')).href
 /** Nothing that a test starts takes this long, on however busy a machine. */
 const LIMIT = 90_000
 
@@ -47,7 +46,7 @@ export function start(args: readonly string[], options: Start): Running {
       HOME: cwd,
       HOLDFAST_HTTP: 'off',
       ...env,
-      ...(killAt ? { NODE_OPTIONS: `--import ${PRELOAD}`, KILL_AT: JSON.stringify(killAt) } : {}),
+      ...(killAt ? { NODE_OPTIONS: `--import ${KILL_AT}`, KILL_AT: JSON.stringify(killAt) } : {}),
     },
     stdio: ['ignore', 'pipe', 'pipe'],
   })

@@ -2,6 +2,7 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { type DockerEngine, startDocker } from '../services/docker.ts'
 import { makeWorkspace } from '../support/holdfast.ts'
+import { KILL_AT } from '../support/preload.ts'
 import { configOf, makeVolume, runUser, stateOf } from './support.ts'
 
 let docker: DockerEngine
@@ -107,7 +108,7 @@ describe('containers that use a volume', () => {
     const log = workspace.at('kills')
     const killed = await workspace.run(['backup', 'create', 'shop'], {
       env: {
-        NODE_OPTIONS: `--import=${new URL('../support/kill-at.ts', import.meta.url)}`,
+        NODE_OPTIONS: `--import=${KILL_AT}`,
         KILL_AT: JSON.stringify({ ...order, log }),
       },
     })

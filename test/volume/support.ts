@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import type { DockerEngine } from '../services/docker.ts'
 import type { KillOrder } from '../support/kill-at.ts'
+import { KILL_AT } from '../support/preload.ts'
 
 /** A config with a job `shop` of one volume, and what a test adds to its source. */
 export function configOf(docker: DockerEngine, source: string): string {
@@ -41,7 +42,7 @@ export function dying(
 ): Readonly<Record<string, string>> {
   const whole: KillOrder = { phase: 'here', victim: 'self', delay: 0, log, ...order }
   return {
-    NODE_OPTIONS: `--import=${new URL('../support/kill-at.ts', import.meta.url)}`,
+    NODE_OPTIONS: `--import=${KILL_AT}`,
     KILL_AT: JSON.stringify(whole),
   }
 }
