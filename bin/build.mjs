@@ -11,7 +11,7 @@ const MERGED = /^(?:kysely|yaml|commander|croner|fast-deep-equal)(?:\/|$)/
 /** Programs of their own, which the main one starts by their place beside it. */
 const CHILDREN = [
   'docker/relay',
-  'platform/sqlite/child',
+  'platform/sqlite/sqlite-child',
   'platform/supervise',
   'stream/age-passphrase',
 ]

@@ -103,7 +103,7 @@ const changes: readonly Phase[] = [
 const alone: readonly Phase[] = [
   child('backup', 'tar of a backup', '^tar --create'),
   child('backup', 'zstd of a backup', '/zstd '),
-  child('backup', 'copier of a database', 'sqlite/child'),
+  child('backup', 'copier of a database', 'sqlite-child'),
   child('backup', 'supervisor of a command', 'supervise'),
   child('restore', 'zstd of a restore', '/zstd '),
   child('boot', 'tar of a restore', '^tar (?!--version)'),

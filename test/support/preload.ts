@@ -1,10 +1,12 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { stripTypeScriptTypes } from 'node:module'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 
-const folder = mkdtempSync(join(tmpdir(), 'preload-'))
+/** Where it finds the packages that Holdfast has. */
+const CACHE = join(import.meta.dirname, '..', '..', 'node_modules', '.cache')
+mkdirSync(CACHE, { recursive: true })
+const folder = mkdtempSync(join(CACHE, 'preload-'))
 process.on('exit', () => rmSync(folder, { recursive: true, force: true }))
 
 /**

@@ -5,7 +5,9 @@ import { failureOf, run } from '../program.ts'
 import type { Answers, Problem, Task } from './task.ts'
 
 /** Beside this file, and with its extension: `.ts` in a checkout, `.js` in a package. */
-const CHILD = fileURLToPath(new URL(`./child${extname(import.meta.filename)}`, import.meta.url))
+const CHILD = fileURLToPath(
+  new URL(`./sqlite-child${extname(import.meta.filename)}`, import.meta.url),
+)
 
 /** A last limit; the caller's signal carries the configured one. */
 const TIME_LIMIT = 24 * 60 * 60 * 1000
