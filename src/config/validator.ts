@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { createRequire, findPackageJSON } from 'node:module'
+import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import type { ErrorObject } from 'ajv'
 import ajvPackage from 'ajv/package.json' with { type: 'json' }
@@ -37,11 +37,9 @@ const SETTINGS = {
   code: { source: true },
 } as const
 
-/** Beside the compiled code of our own modules: as much the installation's own as they are. */
-const FILE = join(
-  dirname(findPackageJSON('..', import.meta.url) ?? ''),
-  'node_modules/.cache/holdfast/validator.cjs',
-)
+const require = createRequire(import.meta.url)
+/** Among the packages, as the programs that are made of our modules: as much the installation's own as they are. */
+const FILE = join(dirname(require.resolve('ajv/package.json')), '../.cache/holdfast/validator.cjs')
 
 /** What was made by one version of ajv calls into files of that version. */
 const { version: VERSION } = ajvPackage
@@ -59,7 +57,7 @@ export async function validatorOf(schema: Schema, file = FILE): Promise<Validato
 
 function readValidator(file: string, label: string): Validator | null {
   try {
-    const made = createRequire(import.meta.url)(file)
+    const made = require(file)
     return made.label === label ? made : null
   } catch {
     return null
