@@ -7,6 +7,7 @@ import { formatBytes } from '../lib/size.ts'
 import { formatDuration } from '../lib/time.ts'
 import type { World } from '../observe/world.ts'
 import { declaredJob, openSource } from '../observe/world.ts'
+import { openHolds } from './alone.ts'
 import { announceRun, announceStart, type RunNews } from './announce.ts'
 import { commitCopies } from './commit.ts'
 import { noting } from './notes.ts'
@@ -136,8 +137,10 @@ async function write(
   await using scratch = await makeScratch(world, backup.id)
   const leaveOut = ownPaths(world)
   const about = { kind: source.kind, job: job.id, source: source.name }
+  await using holds = openHolds(world)
+  const notes = { ...noting(about, backup.id, world), alone: holds.alone }
   await using dump = await plugin.dump(
-    { scratch: scratch.path, leaveOut, token: backup.id, ...noting(about, backup.id, world) },
+    { scratch: scratch.path, leaveOut, token: backup.id, ...notes },
     signal,
   )
   const { layer, extension } = plugin

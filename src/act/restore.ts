@@ -1,5 +1,4 @@
 import { encryptionsOfJob } from '../core/encryptions.ts'
-import type { Event, EventName } from '../core/event.ts'
 import type { Copy, Restore, RestoreId } from '../core/model.ts'
 import { messageOf, naming, RestoreFailed, reportOf } from '../lib/errors.ts'
 import type { World } from '../observe/world.ts'
@@ -7,11 +6,14 @@ import { fileRealm } from '../platform/file-realm.ts'
 import type { Staged, Staging } from '../sources/source.ts'
 import { loadIdentities } from '../stream/keys.ts'
 import { readThrough, unseal } from '../stream/unseal.ts'
+import { openHolds } from './alone.ts'
 import type { Archive } from './archive.ts'
 import { ownPaths } from './backup.ts'
 import { type LateJournal, lateJournal } from './late-journal.ts'
+import { forgetLoading, noteLoading } from './loading.ts'
 import { noting } from './notes.ts'
 import { pin } from './pin.ts'
+import { progressOf, tell, tellLeft, tellVerified } from './restore-events.ts'
 import type { RestoreOrder } from './restore-order.ts'
 import { endOf } from './rows.ts'
 import { makeScratch } from './scratch.ts'
@@ -53,6 +55,7 @@ export async function restore(
     previous: staged.previous,
   } as const
   await world.store.closeRestore(row.id, end)
+  await forgetLoading(row, world)
   await journal.settle()
   return { restore: { ...row, ...end }, staged }
 }
@@ -64,6 +67,7 @@ async function closeFailed(row: Restore, error: string, world: World): Promise<v
     error,
     previous: null,
   })
+  await forgetLoading(row, world)
 }
 
 /** On the worst day a target that takes no pin must not stand in the way of the data. */
@@ -137,12 +141,18 @@ async function stageAndSwap(
   const { place } = order
   const about = place && { kind: place.source.kind, job: place.job.id, source: place.source.name }
   const notes = about ? noting(about, row.id, world) : {}
-  const context = { scratch: scratch.path, leaveOut: ownPaths(world), token: row.id, ...notes }
+  await using holds = openHolds(world)
+  const { alone } = holds
+  const context = {
+    ...{ scratch: scratch.path, leaveOut: ownPaths(world), token: row.id, alone },
+    ...notes,
+  }
   const staging = await order.source.stage(task, context, signal)
   try {
     tell('restore.download', `reading ${order.archive.name}`, order, world)
     // A file can be thrown away again: then all of it is here, and proven, before anything is done with it.
-    if (staging.immediate && staging.sink.kind === 'program') await prove(order, world, signal)
+    if (staging.immediate && staging.sink.kind !== 'file') await prove(order, world, signal)
+    if (staging.immediate) await noteLoading(row, world)
     const staged = await fill(staging, order, world, signal)
     tellVerified(staged, order, world)
     const { moves, leftovers, previous } = staged
@@ -158,17 +168,6 @@ async function stageAndSwap(
     if (!journal.isOpen()) await staging.discard().catch(() => {})
     throw error
   }
-}
-
-/** What staging left behind costs disk space and nothing else. */
-function tellLeft(row: Restore, error: unknown, world: World): void {
-  world.report({
-    event: 'pass.failed',
-    level: 'warn',
-    message: `could not remove what the restore of ${row.key} had staged: ${messageOf(error)}`,
-    key: row.key,
-    error: reportOf(error),
-  })
 }
 
 /** Streams the archive into its staging place and proves that all of it arrived as it was written. */
@@ -222,38 +221,4 @@ function stored({ manifest, bytes, sha256 }: Archive): StoredFacts {
 
 function about(archive: Archive): { key: string; target: Copy['target'] } {
   return { key: archive.name, target: (archive.target ?? 'this machine') as Copy['target'] }
-}
-
-function progressOf({ archive }: RestoreOrder, world: World): (bytes: number) => void {
-  return (bytes) =>
-    world.progress({
-      what: 'restore',
-      subject: archive.name,
-      bytes,
-      total: archive.bytes,
-      done: false,
-    })
-}
-
-/** At boot nobody else tells what staging had to say. */
-function tellVerified({ summary, warnings }: Staged, order: RestoreOrder, world: World): void {
-  const said = [`${order.archive.name} is whole and checked: ${summary}`, ...warnings].join('; ')
-  const more = warnings.length === 0 ? {} : ({ level: 'warn', detail: { warnings } } as const)
-  world.report({ ...eventOf('restore.verified', said, order), ...more })
-}
-
-function tell(event: EventName, message: string, order: RestoreOrder, world: World): void {
-  world.report(eventOf(event, message, order))
-}
-
-function eventOf(event: EventName, message: string, { archive, place }: RestoreOrder): Event {
-  return {
-    event,
-    level: 'info',
-    message,
-    key: archive.name,
-    ...(place ? { job: place.job.id, source: place.source.name } : {}),
-    ...(archive.target ? { target: archive.target } : {}),
-    ...(archive.bytes === null ? {} : { bytes: archive.bytes }),
-  }
 }

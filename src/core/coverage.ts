@@ -4,9 +4,9 @@ import type { FoundVolume } from './apps.ts'
 import { type Bare, bareDatabases } from './bare-databases.ts'
 import { isWithin } from './database-images.ts'
 import { type Ignore, isInForce } from './docker-settings.ts'
-import { covers, runsOn, serves } from './job-volumes.ts'
+import { covers, runsOn, serves, takesAll } from './job-volumes.ts'
 import { livingSources } from './members.ts'
-import type { Desired, DesiredJob, Instant, JobId } from './model.ts'
+import type { Desired, DesiredJob, DesiredSource, Instant, JobId } from './model.ts'
 import { sortedBy } from './order.ts'
 import { type OtherTool, otherTools } from './other-tools.ts'
 import { appsOf, enginesOf, type SeenApp, type SeenEngine } from './seen-apps.ts'
@@ -19,11 +19,11 @@ export interface Coverage {
   readonly protected: readonly (Subject & { readonly job: JobId })[]
   readonly ignored: readonly (Subject & { readonly reason: string; readonly day: string | null })[]
   readonly unprotected: readonly Unprotected[]
-  /** Instances that could not look: of what they would see, nothing is known. */
   /** How many engines somebody looked at. With none, nothing is known. */
   readonly engines: number
   /** What other backup tools on the engines are told to do, as lines of this config. */
   readonly tools: readonly OtherTool[]
+  /** Instances that could not look: of what they would see, nothing is known. */
   readonly unseen: readonly { readonly instance: string; readonly error: string }[]
 }
 
@@ -122,12 +122,9 @@ function ofVolume(volume: FoundVolume, app: SeenApp, looks: Looks): Verdict {
   }
   const ignored = ignoredBy(volume, app, looks.ignores)
   if (ignored !== null) return { subject, kind: 'ignored', ...ignored }
-  const taking = looks.desired.jobs.filter((job) =>
-    livingSources(job).some(
-      (source) => covers(source, app.found.name, volume) || isFolderOf(source, volume),
-    ),
-  )
-  return judge(subject, taking, { app, volume, ...looks })
+  const takes = (source: DesiredSource) =>
+    covers(source, app.found.name, volume) || isFolderOf(source, volume)
+  return judge(subject, { app, volume, takes, ...looks })
 }
 
 function ofDatabase(
@@ -149,10 +146,9 @@ function ofDatabase(
       (kind === 'app' && name === app),
   )
   if (ignored) return { subject, kind: 'ignored', reason: ignored.reason, day: ignored.day }
-  const taking = looks.desired.jobs.filter((job) =>
-    livingSources(job).some(({ kind, options }) => kind === database && serves(options, container)),
-  )
-  return judge(subject, taking, { app: { words }, volume: null, ...looks })
+  const takes = ({ kind, options }: DesiredSource) =>
+    kind === database && serves(options, container)
+  return judge(subject, { app: { words }, volume: null, takes, ...looks })
 }
 
 /** Nobody named them, and nobody uses them: what a container of the past left behind. */
@@ -181,27 +177,39 @@ function looseVolumes({ docker, instances }: SeenEngine, { isSeveral }: Looks): 
 interface Judging extends Looks {
   readonly app: Pick<SeenApp, 'words'>
   readonly volume: FoundVolume | null
+  /** Whether a source is about it. */
+  readonly takes: (source: DesiredSource) => boolean
 }
 
-/** A job protects when it is enabled, goes somewhere, and an instance that sees the data may run it. */
-function judge(
-  subject: Subject,
-  taking: readonly DesiredJob[],
-  { app, volume, desired }: Judging,
-): Verdict {
-  const jobs = sortedBy(taking, ({ id }) => id)
-  const good = jobs.find((job) => weaknessOf(job, app.words) === null)
-  if (good !== undefined) return { subject, kind: 'protected', job: good.id }
-  const [weak] = jobs
-  const weakness = weak && weaknessOf(weak, app.words)
+/**
+ * A job protects when it is enabled, goes somewhere, an instance that sees the data may run it, and
+ * what it takes is all of it.
+ */
+function judge(subject: Subject, { app, volume, takes, desired }: Judging): Verdict {
+  const taking = desired.jobs.flatMap((job) => {
+    const sources = livingSources(job).filter(takes)
+    return sources.length === 0 ? [] : [{ job, sources }]
+  })
+  const jobs = sortedBy(taking, ({ job }) => job.id)
+  const good = jobs.find((one) => weaknessOf(one, app.words) === null)
+  if (good !== undefined) return { subject, kind: 'protected', job: good.job.id }
+  const [weakest] = jobs
+  const weakness = weakest && weaknessOf(weakest, app.words)
   const why = weakness ?? whyNot(subject, volume)
+  const weak = weakest && { job: weakest.job, takesAll: weakest.sources.some(takesAll) }
   return { subject, kind: 'unprotected', why, lines: linesFor(subject, { weak, volume, desired }) }
 }
 
-function weaknessOf(job: DesiredJob, words: readonly string[]): string | null {
+interface Taking {
+  readonly job: DesiredJob
+  readonly sources: readonly DesiredSource[]
+}
+
+function weaknessOf({ job, sources }: Taking, words: readonly string[]): string | null {
   if (!job.enabled) return `job ${job.id} is disabled`
   if (job.targets.length === 0) return `job ${job.id} has no target`
-  return runsOn(job, words) ? null : `job ${job.id} runs on ${job.on.join(', ')} only`
+  if (!runsOn(job, words)) return `job ${job.id} runs on ${job.on.join(', ')} only`
+  return sources.some(takesAll) ? null : `job ${job.id} takes only some of its databases`
 }
 
 function whyNot({ kind }: Subject, volume: FoundVolume | null): string {

@@ -71,6 +71,18 @@ export function serves({ container, url }: DesiredSource['options'], name: strin
   return container === name || (url instanceof Secret && hostOf(url) === name)
 }
 
+/**
+ * Whether a source takes all that is in what it is about: of a server of databases it may be told to
+ * take some, and what is made there later is in none of them.
+ */
+export function takesAll({ kind, options }: DesiredSource): boolean {
+  if (kind === 'mysql' || kind === 'mariadb' || kind === 'mongo') {
+    return options.databases === undefined || options.databases === 'all'
+  }
+  // `null` where `all` was told apart into its members.
+  return kind !== 'postgres' || options.databases === 'all' || options.databases === null
+}
+
 function hostOf(url: Secret): string | null {
   const written = url.reveal()
   return URL.canParse(written) ? new URL(written).hostname : null

@@ -6,7 +6,7 @@ import type { DesiredJob } from './model.ts'
 /** What lines are written for. */
 export interface Lacking {
   /** A job that takes it, and does not protect. */
-  readonly weak: DesiredJob | undefined
+  readonly weak: { readonly job: DesiredJob; readonly takesAll: boolean } | undefined
   /** Null: a database on no volume. */
   readonly volume: FoundVolume | null
   readonly desired: Covering
@@ -14,7 +14,7 @@ export interface Lacking {
 
 /** The lines of the config that would protect it; they say what to add, not what is there already. */
 export function linesFor(subject: Subject, { weak, volume, desired }: Lacking): readonly string[] {
-  if (weak !== undefined) return ofWeak(weak)
+  if (weak !== undefined) return ofWeak(weak, subject)
   const { kind, name, app, logical, strategy } = subject
   const called = app ?? logical
   if (kind === 'bind' && strategy === 'tar') {
@@ -50,9 +50,18 @@ export function linesFor(subject: Subject, { weak, volume, desired }: Lacking): 
   return appLines(called, logical)
 }
 
-function ofWeak(job: DesiredJob): readonly string[] {
+function ofWeak(
+  { job, takesAll }: NonNullable<Lacking['weak']>,
+  { strategy }: Subject,
+): readonly string[] {
   if (!job.enabled) return inJob(job.id, ['enabled: true'])
   if (job.targets.length === 0) return TARGET
+  if (!takesAll) {
+    return inJob(job.id, [
+      'sources:',
+      `  - { type: ${strategy}, databases: all }   # not some of them`,
+    ])
+  }
   return inJob(job.id, [`on: []   # or an instance that sees it beside ${job.on.join(', ')}`])
 }
 

@@ -7,7 +7,7 @@ import type { Desired } from '../core/model.ts'
 import { parseSurroundings, type Surroundings } from '../core/surroundings.ts'
 import { holdPatiently } from '../leases/lease.ts'
 import { LeaseBusy } from '../lib/errors.ts'
-import { knownMembers, lookForMembers, rememberMembers } from '../observe/members.ts'
+import { knownMembers, type LookedAt, lookForMembers, rememberMembers } from '../observe/members.ts'
 import { type LookBounds, lookAtSurroundings } from '../observe/surroundings.ts'
 import type { Seen, World } from '../observe/world.ts'
 import type { Store } from '../state/store.ts'
@@ -43,6 +43,14 @@ export async function expandFresh(
   world: World,
   bounds: LookBounds,
 ): Promise<Expanded> {
+  return (await lookAfresh(declared, world, bounds)).expanded
+}
+
+async function lookAfresh(
+  declared: Desired,
+  world: World,
+  bounds: LookBounds,
+): Promise<{ readonly expanded: Expanded; readonly looked: LookedAt }> {
   const { store } = world
   const around = new Map(await surroundingsIn(store))
   if (isResident(world)) {
@@ -54,8 +62,8 @@ export async function expandFresh(
   const made = await autoMadeIn(store)
   const before = { declared, surroundings, made, members: new Map() }
   const jobs = expandBy(before, world).desired
-  const members = await lookForMembers(jobs, world, bounds)
-  return expandBy({ ...before, members }, world)
+  const looked = await lookForMembers(jobs, world, bounds)
+  return { expanded: expandBy({ ...before, members: looked.known }, world), looked }
 }
 
 /** By what is seen now, which is kept for the next start and for other instances. */
@@ -64,7 +72,8 @@ export async function expandAndKeep(
   world: World,
   bounds: LookBounds,
 ): Promise<Expanded> {
-  const expanded = await expandFresh(declared, world, bounds)
+  const { expanded, looked } = await lookAfresh(declared, world, bounds)
+  await rememberMembers(looked, world)
   await keep(declared, expanded, world, bounds.signal)
   return expanded
 }
@@ -92,7 +101,6 @@ async function keep(
   signal: AbortSignal,
 ): Promise<void> {
   const { store } = world
-  await rememberMembers(seen.members, world)
   const { instance } = selfOf(world)
   const own = seen.surroundings.find((one) => one.instance === instance) ?? null
   const kept = (await surroundingsIn(store)).get(instance) ?? null

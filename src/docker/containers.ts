@@ -44,6 +44,8 @@ export interface ContainerDetails extends Container {
   /** Of the Swarm service that it is a task of. */
   readonly service: string | null
   readonly restarts: boolean
+  /** Whether its engine removes it when it ends. */
+  readonly isPassing: boolean
   /** When it began to run last, as the engine writes it: another time is another run. */
   readonly startedAt: string
 }
@@ -92,6 +94,7 @@ export async function lookAtContainer(
       .map(({ IPAddress }) => IPAddress)
       .filter((address) => address !== ''),
     service: labels['com.docker.swarm.service.name'] ?? null,
+    isPassing: host.AutoRemove === true,
     restarts: !['', 'no'].includes(host.RestartPolicy?.Name ?? ''),
     startedAt: told.State.StartedAt,
   }

@@ -40,7 +40,7 @@ export async function lookForMembers(
   declared: Desired,
   world: World,
   bounds: LookBounds,
-): Promise<KnownMembers> {
+): Promise<LookedAt> {
   const before = await knownMembers(world.store)
   const self = world.fleet?.self()
   // What lies on another host is told of by whoever runs there.
@@ -57,22 +57,31 @@ export async function lookForMembers(
     for (const source of job.sources) known.delete(memberKey(job, source))
     for (const [key, stands] of afterLook(job, answers, before)) known.set(key, stands)
   }
-  return known
+  const own = ours.flatMap((job) => job.sources.map((source) => memberKey(job, source)))
+  return { known, own: new Set(own) }
 }
 
-/** Keeps what a look found for the next start, and for other instances; tells what came and went. */
-export async function rememberMembers(known: KnownMembers, world: World): Promise<void> {
+/** What a look found. */
+export interface LookedAt {
+  readonly known: KnownMembers
+  /** Keys of what this instance may tell of. */
+  readonly own: ReadonlySet<string>
+}
+
+/**
+ * Keeps what a look found for the next start, and for other instances; tells what came and went. What
+ * others told meanwhile of theirs stays.
+ */
+export async function rememberMembers({ known, own }: LookedAt, world: World): Promise<void> {
   const { store } = world
   const before = await store.facts(PREFIX)
-  for (const [key, stands] of known) {
-    const text = JSON.stringify(stands)
+  for (const key of own) {
+    const stands = known.get(key)
+    const text = stands === undefined ? null : JSON.stringify(stands)
     const had = before.get(PREFIX + key)
-    if (had === text) continue
+    if ((had ?? null) === text) continue
     await store.saveFact(PREFIX + key, text)
-    tellChange(key, stands, had === undefined ? null : parseStands(had), world)
-  }
-  for (const key of before.keys()) {
-    if (!known.has(key.slice(PREFIX.length))) await store.saveFact(key, null)
+    if (stands) tellChange(key, stands, had === undefined ? null : parseStands(had), world)
   }
 }
 

@@ -62,12 +62,23 @@ export interface SourceContext {
    * `SourceKind.mend`; null once nothing is owed. Durable when it resolves.
    */
   readonly keep?: (note: string | null) => Promise<void>
+  /**
+   * Waits until nobody else is at `name`, whatever its job and instance, and keeps others away until it
+   * is disposed of, or the backup or restore is over. Throws `LeaseBusy` after an hour.
+   */
+  readonly alone?: (name: string, signal: AbortSignal) => Promise<Hold>
   /** Tells the log of what is done beside reading and writing. */
   readonly tell?: (
     event: 'source.halted' | 'source.resumed',
     message: string,
     detail: Readonly<Record<string, unknown>>,
   ) => void
+}
+
+/** Keeps others away. */
+export interface Hold extends AsyncDisposable {
+  /** Throws `LeaseLost` unless it kept them away until now. */
+  confirm(): Promise<void>
 }
 
 /** One copy, ready to be read once. */

@@ -134,10 +134,14 @@ describe('a job', () => {
       'volume notes',
     ],
     ['a folder above', taking({ kind: 'directory', options: { path: '/srv' } }), 'bind /srv/wiki'],
-    ['a server', taking({ kind: 'postgres', options: { container: 'db' } }), 'database db'],
+    [
+      'a server',
+      taking({ kind: 'postgres', options: { container: 'db', databases: 'all' } }),
+      'database db',
+    ],
     [
       'a server by its address',
-      taking({ kind: 'postgres', options: { url: AT_DB } }),
+      taking({ kind: 'postgres', options: { url: AT_DB, databases: 'all' } }),
       'database db',
     ],
   ])('protects %s', (_what, own, name) => {
@@ -152,6 +156,22 @@ describe('a job', () => {
   ])('that %s protects nothing', (_how, changes, why) => {
     const { unprotected } = of(WIKI, { jobs: [taking(notes, changes)] })
     expect(unprotected.find(({ name }) => name === 'notes')?.why).toBe(why)
+  })
+
+  it.each([
+    ['the usual one', { container: 'db' }],
+    ['a named one', { container: 'db', database: 'app' }],
+  ])('of %s of the databases of a server does not protect the server', (_which, options) => {
+    const { unprotected } = of(WIKI, { jobs: [taking({ kind: 'postgres', options })] })
+    const db = unprotected.find(({ name }) => name === 'db')
+    expect(db?.why).toBe('job mine takes only some of its databases')
+    expect(db?.lines).toContain('      - { type: postgres, databases: all }   # not some of them')
+  })
+
+  it('of each of them, found by asking the server, protects it', () => {
+    const member = { container: 'db', databases: null, database: 'app', globals: false }
+    const own = taking({ kind: 'postgres', options: member })
+    expect(open(of(WIKI, { jobs: [own] }))).not.toContain('database db')
   })
 
   it('of a folder beside does not protect', () => {

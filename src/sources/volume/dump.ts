@@ -7,6 +7,7 @@ import { unreachable } from '../../lib/unreachable.ts'
 import type { Dump, SourceContext } from '../source.ts'
 import { dumpDirectory } from '../tree/dump.ts'
 import { type Access, accessTo } from './access.ts'
+import { aloneWith } from './alone.ts'
 import { hush } from './calm.ts'
 import { requireVolume } from './find.ts'
 import { serverIn } from './members.ts'
@@ -24,6 +25,7 @@ export async function dumpVolume(
   const engine = await openEngine(settings.address)
   const volume = await requireVolume(engine, settings, signal)
   const place: Place = { engine, volume, settings }
+  const hold = await aloneWith('volume', place, context, signal)
   await refuseLiveDatabase(place, signal)
   // Before anything is stopped: looking for a way takes its time.
   const access = await accessTo(place, 'read', signal)
@@ -35,6 +37,7 @@ export async function dumpVolume(
       async finish(exit) {
         const { warnings, facts } = await calm.end()
         const report = await inner.finish(exit)
+        await hold?.confirm()
         return {
           ...report,
           facts: { ...report.facts, ...factsOf(place, access), ...facts },

@@ -3,6 +3,7 @@ import { formatEngineAddress } from '../../core/engine-address.ts'
 import { isTrue } from '../../core/persistence.ts'
 import {
   type Container,
+  listContainers,
   lookAtContainer,
   pauseContainer,
   stopContainer,
@@ -12,9 +13,10 @@ import { isMissing } from '../../docker/trouble.ts'
 import { EngineRefused, messageOf, SourceFailed } from '../../lib/errors.ts'
 import { formatDuration } from '../../lib/time.ts'
 import type { SourceContext } from '../source.ts'
+import { aloneWith } from './alone.ts'
 import { goOn, type Halted, noteOf } from './halt-note.ts'
 import type { Place } from './place.ts'
-import { usersUp } from './users.ts'
+import { usersOf, usersUp } from './users.ts'
 
 /** Containers that stand still for a while. */
 export interface Halt {
@@ -38,7 +40,7 @@ export interface Halting {
   readonly context: SourceContext
 }
 
-const NOBODY: Resumed = { names: [], downtime: 0, failed: [] }
+const NO_HALT: Halt = { resume: async () => ({ names: [], downtime: 0, failed: [] }) }
 const SERVICE = 'com.docker.swarm.service.name'
 /** How long tasks of a service may take beyond their own grace to be gone, in milliseconds. */
 const TASK_MARGIN = 60_000
@@ -50,12 +52,19 @@ const TASK_MARGIN = 60_000
 export async function halt(halting: Halting, signal: AbortSignal): Promise<Halt> {
   const { place, context } = halting
   const { settings, volume } = place
+  if (!(await isAsked(halting, signal))) return NO_HALT
+  // Who stands still for another volume is not up, and will be before this one is read.
+  await using stack = new AsyncDisposableStack()
+  stack.use(await aloneWith('halt', place, context, signal))
   const halted = await chosen(halting, signal)
-  if (halted.length === 0) return { resume: async () => NOBODY }
+  if (halted.length === 0) return NO_HALT
   await context.keep?.(noteOf(formatEngineAddress(settings.address), halted))
+  const hold = stack.move()
   const began = performance.now()
   let resumed: Promise<Resumed> | null = null
-  const halt: Halt = { resume: () => (resumed ??= resume(halting, halted, began)) }
+  const halt: Halt = {
+    resume: () => (resumed ??= resume(halting, halted, began).finally(() => hold.disposeAsync())),
+  }
   try {
     await Promise.all(halted.map((one) => still(place, one, signal)))
   } catch (error) {
@@ -96,6 +105,13 @@ function namesOf(halted: readonly Halted[]): readonly string[] {
   return halted.map(({ name }) => name).toSorted()
 }
 
+/** Whether anybody may have to stand still: by the source, or by a label of one that has the volume. */
+async function isAsked({ place, how }: Halting, signal: AbortSignal): Promise<boolean> {
+  if (how !== null) return true
+  const users = usersOf(await listContainers(place.engine, signal), place.volume.name)
+  return users.some((one) => askedBy(one) !== null)
+}
+
 /** As the engine lists them: the one that came last stops first, and comes back last. */
 async function chosen({ place, how }: Halting, signal: AbortSignal): Promise<readonly Halted[]> {
   const halted: Halted[] = []
@@ -117,7 +133,8 @@ async function chosen({ place, how }: Halting, signal: AbortSignal): Promise<rea
       const hint = 'set pause: true, or run it as a service with replicas'
       throw new SourceFailed(`service ${name} runs on every machine and cannot be scaled`, { hint })
     }
-    halted.push({ how: 'scale', name, replicas })
+    // Scaled to nothing already, its tasks on their way out: that is how it is to stay.
+    if (replicas > 0) halted.push({ how: 'scale', name, replicas })
   }
   return halted
 }
@@ -132,13 +149,21 @@ async function haltedOf(
   if (asked === 'pause') return state === 'running' ? { how: 'pause', id, name } : null
   if (state === 'paused') return null
   try {
-    const { startedAt } = await lookAtContainer(engine, id, signal)
+    const { startedAt, isPassing } = await lookAtContainer(engine, id, signal)
+    if (isPassing) throw passing(name)
     const grace = Math.ceil(settings.stopTimeout / 1000)
     return { how: 'stop', id, name, startedAt, grace }
   } catch (error) {
     if (isMissing(error)) return null
     throw error
   }
+}
+
+function passing(name: string): SourceFailed {
+  return new SourceFailed(`${name} was started with --rm: stopped, it would be gone`, {
+    at: name,
+    hint: 'set pause: true instead of stop, or start it without --rm',
+  })
 }
 
 /** What the labels of a container want; docker-volume-backup's takes any name for yes. */

@@ -4,11 +4,9 @@ import { readArchive } from '../../docker/archive.ts'
 import { withShelf } from '../../docker/helper.ts'
 import { SourceFailed } from '../../lib/errors.ts'
 import type { FarProgram } from '../../stream/ends.ts'
+import { walkTar } from '../../stream/tar-walk.ts'
 import type { Dump } from '../source.ts'
 import { INSIDE, ownerOf, type Place } from './place.ts'
-
-/** A tar ends with two blocks of zeros; an engine that breaks off leaves them out. */
-const END = 1024
 
 const LOSSES =
   'times are whole seconds, holes are filled, and sockets, access lists, extended attributes and whatever it cannot read are left out'
@@ -72,17 +70,22 @@ async function openShelf(
   }
 }
 
-/** Passes a tar on, and fails instead of ending where its end is missing. */
+/** Passes a tar on, and fails instead of ending where its end is missing: an engine that breaks off ends it so. */
 function whole(volume: string, onBytes: (more: number) => void): Transform {
-  let tail = Buffer.alloc(0)
+  const walk = walkTar()
   return new Transform({
     transform(chunk: Buffer, _encoding, done) {
       onBytes(chunk.length)
-      tail = Buffer.from(Buffer.concat([tail, chunk.subarray(-END)]).subarray(-END))
-      done(null, chunk)
+      try {
+        walk.take(chunk)
+        done(null, chunk)
+      } catch (cause) {
+        const message = `what the engine gives of volume ${volume} is no archive`
+        done(new SourceFailed(message, { at: volume, cause }))
+      }
     },
     flush(done) {
-      if (tail.length === END && tail.every((byte) => byte === 0)) return done()
+      if (walk.isWhole()) return done()
       const message = `the engine broke off its archive of volume ${volume}`
       done(new SourceFailed(message, { at: volume, hint: 'see its log: journalctl -u docker' }))
     },

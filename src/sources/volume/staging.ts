@@ -8,6 +8,7 @@ import { listOf } from '../tree/carry.ts'
 import { isEmpty } from '../tree/places.ts'
 import { stageDirectory, sweepStaged } from '../tree/staging.ts'
 import { type Access, accessTo } from './access.ts'
+import { aloneWith } from './alone.ts'
 import { nameToRestore } from './find.ts'
 import { type Place, treeOf } from './place.ts'
 import type { Shared } from './realm.ts'
@@ -41,6 +42,7 @@ export async function stageVolume(
     if (found === null) await removeEmpty(place)
   }
   try {
+    const hold = await aloneWith('volume', place, context, signal)
     await refuseInUse(place, task, signal)
     const access = await accessTo(place, 'write', signal)
     const empty = await isEmptyAt(place, access, signal)
@@ -49,6 +51,11 @@ export async function stageVolume(
     const staging = withPeace(inner, { place, context }, signal)
     return {
       ...staging,
+      async finish(exit, during) {
+        const staged = await staging.finish(exit, during)
+        await hold?.confirm()
+        return staged
+      },
       async discard() {
         await staging.discard()
         await letGo()

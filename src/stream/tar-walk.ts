@@ -1,0 +1,85 @@
+/** Goes from header to header of a tar that passes by, to tell whether it is whole. */
+export interface TarWalk {
+  /** The next bytes. Throws `RangeError` where a header has no size that can be read. */
+  take(chunk: Buffer): void
+  /** Whether the end mark was there: zeros inside a file are none. */
+  isWhole(): boolean
+}
+
+const BLOCK = 512
+/** The end mark: two blocks of zeros where a header would be. */
+const END_BLOCKS = 2
+/** Size and kind of a member, in a header (POSIX ustar). */
+const SIZE = { from: 124, to: 136 }
+const KIND = 156
+/** Records about the next member (`x`); longer ones than this are no records of a size. */
+const MOST_RECORDS = 1 << 20
+
+export function walkTar(): TarWalk {
+  let zeros = 0
+  /** What is left of the content of the member, with its padding. */
+  let left = 0
+  let block: Buffer[] = []
+  let missing = BLOCK
+  let records: Buffer[] | null = null
+  /** A size that the octal digits of the next header are too few for. */
+  let nextSize: number | null = null
+
+  const readHeader = (header: Buffer) => {
+    if (header.every((byte) => byte === 0)) {
+      zeros++
+      return
+    }
+    zeros = 0
+    const isRecords = header[KIND] === 'x'.charCodeAt(0)
+    const size = isRecords ? sizeOf(header) : (nextSize ?? sizeOf(header))
+    left = Math.ceil(size / BLOCK) * BLOCK
+    if (isRecords) records = size <= MOST_RECORDS ? [] : null
+    else nextSize = null
+  }
+  const closeRecords = () => {
+    if (records === null) return
+    const told = /(?:^|\n)\d+ size=(\d+)\n/.exec(Buffer.concat(records).toString('latin1'))
+    nextSize = told ? Number(told[1]) : nextSize
+    records = null
+  }
+  /** Takes what it can; returns how many bytes that were. */
+  const step = (rest: Buffer): number => {
+    if (left > 0) {
+      const piece = rest.subarray(0, left)
+      records?.push(piece)
+      left -= piece.length
+      if (left === 0) closeRecords()
+      return piece.length
+    }
+    const piece = rest.subarray(0, missing)
+    block.push(piece)
+    missing -= piece.length
+    if (missing === 0) {
+      const header = Buffer.concat(block)
+      block = []
+      missing = BLOCK
+      readHeader(header)
+    }
+    return piece.length
+  }
+  return {
+    take(chunk) {
+      for (let at = 0; at < chunk.length; ) at += step(chunk.subarray(at))
+    },
+    isWhole: () => left === 0 && missing === BLOCK && zeros >= END_BLOCKS,
+  }
+}
+
+/** Octal digits, or GNU's form for more than 8 GiB: the first bit set, then a number of 88 bits. */
+function sizeOf(header: Buffer): number {
+  const field = header.subarray(SIZE.from, SIZE.to)
+  const [first = 0] = field
+  if ((first & 0x80) !== 0) return Number(BigInt(`0x${field.toString('hex')}`) & ((1n << 88n) - 1n))
+  const digits = field
+    .toString('latin1')
+    .replace(/[\0 ]+$/, '')
+    .trim()
+  if (!/^[0-7]*$/.test(digits)) throw new RangeError('a header of the tar has no size')
+  return digits === '' ? 0 : Number.parseInt(digits, 8)
+}
