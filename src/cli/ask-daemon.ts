@@ -6,9 +6,9 @@ import type { Context } from './context.ts'
 
 /** What a daemon is asked. */
 export interface Question {
-  /** From `/api/v1` on. */
   readonly path: string
-  readonly body: Readonly<Record<string, unknown>>
+  /** Null: nothing is sent, and nothing is asked for but an answer. */
+  readonly body: Readonly<Record<string, unknown>> | null
 }
 
 /** What it answered: a JSON object, empty when there was nothing to say. */
@@ -89,7 +89,8 @@ async function post(
   signal: AbortSignal,
 ): Promise<{ readonly status: number; readonly text: string }> {
   const { promise, resolve, reject } = Promise.withResolvers<{ status: number; text: string }>()
-  const common = { method: 'POST', signal, headers: { 'content-type': 'application/json' } }
+  const method = body === null ? 'GET' : 'POST'
+  const common = { method, signal, headers: { 'content-type': 'application/json' } }
   const asking =
     'socketPath' in options
       ? overHttp({ ...common, ...options, path, host: 'localhost' })
@@ -101,7 +102,7 @@ async function post(
       .on('error', reject)
       .on('end', () => resolve({ status: response.statusCode ?? 0, text }))
   })
-  asking.end(JSON.stringify(body))
+  asking.end(body === null ? '' : JSON.stringify(body))
   return await promise
 }
 

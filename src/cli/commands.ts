@@ -268,6 +268,10 @@ function addSystemVerbs(program: Command, run: Run): void {
     .option('--timeout <duration>', 'cut short what runs longer; else drain_timeout')
     .action(run(async () => (await import('./system.ts')).systemDrain))
   system
+    .command('health')
+    .description('whether the daemon lives: what a health check of a container asks')
+    .action(run(async () => (await import('./system.ts')).systemHealth))
+  system
     .command('undrain')
     .description('take slots again')
     .action(run(async () => (await import('./system.ts')).systemUndrain))

@@ -1,4 +1,5 @@
 import { Refused } from '../lib/errors.ts'
+import { withTimeLimit } from '../lib/limits.ts'
 import { parseDuration } from '../lib/time.ts'
 import { askRunning } from './ask-daemon.ts'
 import type { Context, GlobalFlags } from './context.ts'
@@ -37,6 +38,22 @@ export async function systemUndrain(
   const question = { path: '/api/v1/system/undrain', body: {} }
   await askRunning(question, dataDirOf(flags, context), context)
   context.out(flags.json ? JSON.stringify({ drained: false }) : 'takes slots again')
+  return 0
+}
+
+/** A daemon that lives answers at once. In milliseconds. */
+const ALIVE_WITHIN = 5_000
+
+/** `system health`: whether the daemon lives and its loop turns, as `/healthz` tells; for who restarts it. */
+export async function systemHealth(
+  _words: readonly string[],
+  flags: GlobalFlags,
+  context: Context,
+): Promise<number> {
+  const interrupted = withTimeLimit(context.interrupted, ALIVE_WITHIN, 'the look at the daemon')
+  const question = { path: '/healthz', body: null }
+  await askRunning(question, dataDirOf(flags, context), { ...context, interrupted })
+  context.out(flags.json ? JSON.stringify({ status: 'ok' }) : 'alive')
   return 0
 }
 

@@ -4,7 +4,9 @@ import {
   existsSync,
   globSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   symlinkSync,
 } from 'node:fs'
@@ -109,7 +111,7 @@ describe('the image', () => {
     expect(dockerfile).not.toMatch(/^# ?syntax=/m)
     const joined = dockerfile.replaceAll('\\\n', ' ')
     const lines = joined.split('\n').filter((line) => line !== '' && !line.startsWith('#'))
-    const known = /^(?:FROM|RUN|COPY|WORKDIR|ENTRYPOINT|CMD) \S/
+    const known = /^(?:FROM|RUN|COPY|WORKDIR|STOPSIGNAL|HEALTHCHECK|ENTRYPOINT|CMD) \S/
     expect(lines.filter((line) => !known.test(line))).toEqual([])
     expect(joined.match(/^FROM \S+/gm)).toEqual([
       'FROM node:24-bookworm-slim',
@@ -118,24 +120,29 @@ describe('the image', () => {
   })
 
   it('runs with these files and the Node of its own', () => {
-    const last = dockerfile.slice(dockerfile.lastIndexOf('FROM '))
-    for (const [, words = ''] of last.matchAll(/^COPY (?!--from)(.+)$/gm)) {
-      for (const path of words.split(' ').slice(0, -1)) {
-        cpSync(join(ROOT, path), join(folder, 'app', path), { recursive: true })
-      }
+    const app = join(folder, 'app')
+    for (const path of copied) cpSync(join(ROOT, path), join(app, path), { recursive: true })
+    for (const [name, { dev }] of Object.entries(packages)) {
+      if (name === '' || dev || !existsSync(join(ROOT, name))) continue
+      cpSync(join(ROOT, name), join(app, name), { recursive: true })
     }
-    // Its packages without the Node among them: then the one on PATH serves.
-    for (const [name, { dev, optional }] of Object.entries(packages)) {
-      if (name === '' || dev || optional || !existsSync(join(ROOT, name))) continue
-      cpSync(join(ROOT, name), join(folder, 'app', name), { recursive: true })
-    }
-    symlinkSync(join(folder, 'app', 'bin', 'holdfast'), join(folder, 'holdfast'))
+    // As its first stage: one program of the sources, and nothing that made it.
+    const env = { PATH: `${join(ROOT, 'node_modules', '.bin')}:${process.env.PATH}` }
+    execFileSync(join(app, 'bin', 'holdfast'), ['--version'], { env })
+    const made = join(app, 'node_modules', '.cache', 'holdfast')
+    renameSync(join(made, readdirSync(made)[0] ?? ''), join(app, 'dist'))
+    const gone = ['src', 'bin/build.mjs', 'bin/made.mjs', 'node_modules/.cache']
+    // Without the Node among the packages the one on PATH serves.
+    const optional = Object.keys(packages).filter((name) => packages[name]?.optional)
+    for (const path of [...gone, ...optional])
+      rmSync(join(app, path), { recursive: true, force: true })
+    symlinkSync(join(app, 'bin', 'holdfast'), join(folder, 'holdfast'))
     cpSync(join(ROOT, 'examples', 'toml'), join(folder, 'config'), { recursive: true })
     const run = (...args: readonly string[]) =>
       execFileSync(join(folder, 'holdfast'), args, {
         cwd: join(folder, 'config'),
         encoding: 'utf8',
-        env: { PATH: `${join(ROOT, 'node_modules', '.bin')}:${process.env.PATH}` },
+        env,
       })
     expect(run('--version').trim()).toBe(declared.version)
     expect(run('plan', '--offline')).toContain('add job wiki')

@@ -1,9 +1,22 @@
+import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { readdirSync, statSync } from 'node:fs'
+import { accessSync, constants, existsSync, readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
+import process from 'node:process'
+
+/** The folder of the program that is made of these sources, at their first start; null where none can be. */
+export function programOf(root) {
+  const packages = join(root, 'node_modules')
+  const folder = join(packages, '.cache', 'holdfast', labelOf(root))
+  if (!existsSync(folder) && existsSync(join(packages, 'rolldown')) && isWritable(packages)) {
+    const build = [...process.execArgv, join(import.meta.dirname, 'build.mjs'), folder]
+    spawnSync(process.execPath, build, { timeout: 60_000 })
+  }
+  return existsSync(folder) ? folder : null
+}
 
 /** A name for the sources as they are now: any edit makes another, as does another set of packages. */
-export function labelOf(root) {
+function labelOf(root) {
   const hash = createHash('sha256')
   for (const path of filesOf(root)) {
     const { size, mtimeMs, ino } = statSync(path, { throwIfNoEntry: false }) ?? {}
@@ -23,4 +36,13 @@ function filesOf(root) {
     }
   }
   return own
+}
+
+function isWritable(path) {
+  try {
+    accessSync(path, constants.W_OK)
+    return true
+  } catch {
+    return false
+  }
 }
