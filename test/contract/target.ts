@@ -8,6 +8,8 @@ import type { Target } from '../../src/targets/target.ts'
 /** A target to try, and what the suite cannot do through its interface. */
 export interface TargetUnderTest extends AsyncDisposable {
   readonly target: Target
+  /** The most objects that one answer of a server lists; as of S3 unless told. */
+  readonly page?: number
   /** Begins a put in another process and resolves once that was ended by SIGKILL midway. */
   killMidPut(key: string, token: string): Promise<void>
 }
@@ -238,9 +240,10 @@ export function targetContract(name: string, open: () => Promise<TargetUnderTest
       expect(await keys(prefix)).toEqual([])
     })
 
-    it('lists 1,100 objects, each once', async () => {
+    it('lists more objects than one answer holds, each once', async () => {
       const prefix = fresh()
-      const all = Array.from({ length: 1100 }, (_, n) => `${prefix}many/${n}`).sort()
+      const { page = 1000 } = place
+      const all = Array.from({ length: page + page / 10 }, (_, n) => `${prefix}many/${n}`).sort()
       const waiting = [...all]
       const worker = async () => {
         for (let key = waiting.pop(); key !== undefined; key = waiting.pop()) await put(key, '')
@@ -248,7 +251,8 @@ export function targetContract(name: string, open: () => Promise<TargetUnderTest
       await Promise.all(Array.from({ length: 16 }, worker))
 
       expect(await keys(`${prefix}many/`)).toEqual(all)
-      expect((await keys(`${prefix}many/10`)).length).toBe(111)
+      const some = all.filter((key) => key.startsWith(`${prefix}many/10`))
+      expect(await keys(`${prefix}many/10`)).toEqual(some)
     })
 
     it('throws ObjectMissing at once for an object that is not there', async () => {

@@ -15,7 +15,7 @@ import { openSqliteStore } from '../../src/state/sqlite.ts'
 import type { Store } from '../../src/state/store.ts'
 
 /** Leases of tests end sooner than real ones. */
-export const TTL = 3_000
+export const TTL = 5_000
 
 export interface Member {
   readonly id: InstanceId

@@ -279,23 +279,22 @@ describe('leases with sentinels', () => {
     const lease = await granted(one.leases, 'job/a')
     // Two of three still agree on who the primary is.
     await place.sentinels[2]?.crash()
-    for (const [failovers, way] of [
-      [1, 'crash'],
-      [2, 'stall'],
-    ] as const) {
+    const members = [one, two]
+    const failovers = () => members.map(({ leases }) => leases.state().failovers)
+    for (const way of ['crash', 'stall'] as const) {
+      // On a busy machine the sentinels may take a primary for dead that nobody struck.
+      const before = failovers()
       const primary = await primaryOf(place)
       await primary[way]()
       await until(async () => {
         expect(await two.leases.acquire('job/a')).toMatchObject({ kind: 'busy' })
-        return [one, two].every(({ leases }) => {
-          const seen = leases.state()
-          return seen.failovers === failovers && seen.redis === 'reached'
-        })
+        const isOver = failovers().every((count, index) => count > (before[index] ?? 0))
+        return isOver && members.every(({ leases }) => leases.state().redis === 'reached')
       })
       await lease.confirm()
       await one.leases.beat()
       expect(await two.votes?.take('job/a')).toEqual({ kind: 'held', instance: one.id })
-      expect(told(one, 'redis.failover')).toBe(failovers)
+      expect(told(one, 'redis.failover')).toBeGreaterThan(before[0] ?? 0)
       if (way !== 'crash') continue
       await primary.restart()
       // The sentinel that is asked may be the last to hear who was promoted.

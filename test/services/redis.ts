@@ -65,7 +65,7 @@ export async function startSentinels(): Promise<RedisPlace> {
       file,
       [
         `sentinel monitor mymaster 127.0.0.1 ${primary?.port} 2`,
-        'sentinel down-after-milliseconds mymaster 1000',
+        'sentinel down-after-milliseconds mymaster 2000',
         'sentinel failover-timeout mymaster 1000',
         'sentinel parallel-syncs mymaster 2',
       ].join('\n'),

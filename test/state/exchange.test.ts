@@ -147,19 +147,19 @@ describe('an exported state', () => {
 
   it('is moved in memory that does not grow with it', async () => {
     const first = await open(join(folder, 'first.db'))
-    fill(join(folder, 'first.db'), 10_000)
+    fill(join(folder, 'first.db'), 20_000)
     const url = await server.database()
     const to = await open(url)
     await Promise.all([first, to].map((store) => store.close()))
     opened = []
     // As objects the rows alone take three times as much.
     const child = spawn(process.execPath, [
-      '--max-old-space-size=22',
+      '--max-old-space-size=44',
       join(import.meta.dirname, 'exchange-child.ts'),
       ...[join(folder, 'first.db'), url, join(folder, 'moved')],
     ])
     expect(await once(child, 'exit')).toEqual([0, null])
-    expect(await server.ask(url, 'select count(*) from holdfast.copies')).toEqual(['10000'])
+    expect(await server.ask(url, 'select count(*) from holdfast.copies')).toEqual(['20000'])
   })
 })
 

@@ -1,14 +1,16 @@
 import { afterAll, describe, expect, it } from 'vitest'
 import { objectsOf, targetContract } from '../contract/target.ts'
 import { makeBucket } from '../services/s3-server.ts'
-import { startSwift } from '../services/swift.ts'
+import { PAGE, startSwift } from '../services/swift.ts'
 import { startProxy } from '../support/proxy.ts'
 import { blockOf, openPlace, openTarget } from './s3-place.ts'
 
 const starting = startSwift()
 afterAll(async () => await (await starting)[Symbol.asyncDispose]())
 
-targetContract('s3 on Swift', async () => await openPlace(await starting))
+targetContract('s3 on Swift', async () => {
+  return { ...(await openPlace(await starting)), page: PAGE }
+})
 
 describe('a server of another dialect', () => {
   it('is asked once for what it does not know, and deletes many objects at a time', async () => {
