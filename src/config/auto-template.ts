@@ -1,7 +1,7 @@
 import type { AutoTemplate } from '../core/docker-settings.ts'
 import type { Channel, DesiredJob, DesiredTarget, Encryption, Subscription } from '../core/model.ts'
 import { jobFacts } from './job-facts.ts'
-import { USUAL_RETRY, USUAL_VERIFIED_WITHIN } from './resolve-jobs.ts'
+import { USUAL_OBJECTIVES, USUAL_RETRY } from './resolve-jobs.ts'
 import { defaultTarget } from './resolve-targets.ts'
 import { keepEverything } from './retention.ts'
 import { fingerprintOf, md5BytesOf } from './words.ts'
@@ -34,12 +34,7 @@ export function autoTemplate(
     noTarget: typeof target === 'string' ? target : null,
     require: 1,
     retry: USUAL_RETRY,
-    objectives: {
-      rpo: null,
-      rto: null,
-      verifiedWithin: USUAL_VERIFIED_WITHIN,
-      drilledWithin: null,
-    },
+    objectives: USUAL_OBJECTIVES,
     notify: subscriptions(organization, channels),
     compression: isPlain ? { kind: 'gzip', level: 6 } : { kind: 'zstd', level: 3 },
     encryption,

@@ -19,7 +19,7 @@ import { HIQLITE_TABLES, type HiqliteMachine } from './hiqlite-settings.ts'
 import { hiqliteLocal, hiqliteS3, missing } from './hiqlite-targets.ts'
 import { jobFacts } from './job-facts.ts'
 import type { PlacedJob } from './resolve-jobs.ts'
-import { USUAL_RETRY, USUAL_VERIFIED_WITHIN } from './resolve-jobs.ts'
+import { USUAL_OBJECTIVES, USUAL_RETRY } from './resolve-jobs.ts'
 import type { PlacedSource } from './resolve-sources.ts'
 import { keepEverything } from './retention.ts'
 import { fingerprintOf } from './words.ts'
@@ -88,12 +88,7 @@ function jobOf(
     // As with Hiqlite, a bucket that is away costs no local backup; the next pass brings it there.
     require: 1,
     retry: USUAL_RETRY,
-    objectives: {
-      rpo: null,
-      rto: null,
-      verifiedWithin: USUAL_VERIFIED_WITHIN,
-      drilledWithin: null,
-    },
+    objectives: USUAL_OBJECTIVES,
     notify: channels.filter(isOfSystem).map(({ id, on }) => ({ channel: id, on })),
     compression: { kind: 'none' },
     encryption: null,

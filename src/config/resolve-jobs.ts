@@ -43,7 +43,15 @@ export interface PlacedJob {
 /** How a slot that failed is tried again, unless its job says otherwise. */
 export const USUAL_RETRY: Retry = { attempts: 3, within: 7_200_000 as Millis }
 /** How soon a copy is read again, unless its job says otherwise. */
-export const USUAL_VERIFIED_WITHIN = 604_800_000 as Millis
+const USUAL_VERIFIED_WITHIN = 604_800_000 as Millis
+
+/** What is expected of a job that expects nothing. */
+export const USUAL_OBJECTIVES: DesiredJob['objectives'] = {
+  rpo: null,
+  rto: null,
+  verifiedWithin: USUAL_VERIFIED_WITHIN,
+  drilledWithin: null,
+}
 
 /** The jobs of one level: the system's, or an organization's. */
 export function resolveJobs(
@@ -152,7 +160,7 @@ function resolveRetry(job: Block): Retry {
 function resolveObjectives(job: Block): Objectives {
   const block = child(job, 'objectives')
   if (block === null) {
-    return { rpo: null, rto: null, verifiedWithin: USUAL_VERIFIED_WITHIN, drilledWithin: null }
+    return USUAL_OBJECTIVES
   }
   return {
     rpo: millis(block, 'rpo'),

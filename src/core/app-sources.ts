@@ -1,6 +1,5 @@
 import { type FoundApp, type FoundVolume, settingsOf } from './apps.ts'
 import type { Ignore } from './docker-settings.ts'
-import type { Member } from './members.ts'
 import type { Desired, DesiredSource, GroupId } from './model.ts'
 import { byText } from './order.ts'
 
@@ -33,24 +32,6 @@ export function appSource(
       pause: settings?.pause ?? false,
     },
   }
-}
-
-/**
- * What a source of a whole app stands for: a source for each volume that counts as persistent by now,
- * treated as `apps` of the file says, else as the source itself does. `ignores` are those in force.
- */
-export function appMembers(
-  found: FoundApp,
-  desired: Pick<Desired, 'apps'>,
-  ignores: readonly Ignore[],
-): readonly Member[] {
-  const { name: app } = found
-  return keptVolumes([], { app, found }, ignores).map((volume) => {
-    const settings = settingsOf(desired, app, volume)
-    if (settings === null) return { name: volume, kind: 'volume', options: { app, volume } }
-    const { persistent: _, ...how } = settings
-    return { name: volume, kind: 'volume', options: { app, volume, ...how } }
-  })
 }
 
 /**

@@ -47,23 +47,3 @@ async function greet(engine: Engine, signal: AbortSignal): Promise<void> {
     client.listContainers({ limit: 1, abortSignal }),
   )
 }
-
-/** Unpacks a tar into a container at `path`. When it throws, a part of it may be there. */
-export async function writeArchive(
-  engine: Engine,
-  {
-    container,
-    path,
-    tar,
-  }: {
-    readonly container: string
-    readonly path: string
-    readonly tar: Readable
-  },
-  options: { readonly timeLimit: number; readonly signal: AbortSignal },
-): Promise<void> {
-  const question = { what: `write ${path} of ${container}`, ...options }
-  await ask(engine, question, (client, abortSignal) =>
-    client.getContainer(container).putArchive(tar, { path, abortSignal }),
-  )
-}

@@ -5,11 +5,9 @@ import {
   lstat,
   mkdir,
   open,
-  readdir,
   readFile,
   realpath,
   rename,
-  rm,
   stat,
   statfs,
   unlink,
@@ -213,24 +211,4 @@ async function mountPoints(): Promise<ReadonlySet<string> | null> {
   const plain = (path: string) =>
     path.replaceAll(/\\([0-7]{3})/g, (_, octal) => String.fromCharCode(Number.parseInt(octal, 8)))
   return new Set(table.split('\n').map((line) => plain(line.split(' ')[4] ?? '')))
-}
-
-/**
- * Removes what is in the folder, never the folder, and nothing that a link leads to; an entry that
- * has something mounted in it stays. Gives the names removed; a missing folder is an empty one.
- */
-export async function sweepFolder(path: string): Promise<readonly string[]> {
-  const names = await readdir(path).catch((error: unknown) => {
-    if (isGone(error)) return []
-    throw error
-  })
-  if (names.length === 0) return []
-  const real = await realpath(path)
-  const points = [...((await mountPoints()) ?? [])]
-  const free = names.filter((name) => {
-    const entry = join(real, name)
-    return !points.some((point) => point === entry || point.startsWith(`${entry}/`))
-  })
-  for (const name of free) await rm(join(real, name), { recursive: true, force: true })
-  return free
 }

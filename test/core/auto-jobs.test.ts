@@ -1,7 +1,5 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { appMembers } from '../../src/core/app-sources.ts'
-import { appsIn } from '../../src/core/apps.ts'
 import { type AutoMade, autoJobs } from '../../src/core/auto-jobs.ts'
 import { parseAutoMade } from '../../src/core/auto-made.ts'
 import type { Desired, DesiredJob, DesiredSource, GroupId } from '../../src/core/model.ts'
@@ -318,26 +316,3 @@ describe('a target', () => {
     expect(jobs).toMatchObject([{ id: 'auto-shop', noTarget: 'none is declared' }])
   })
 })
-
-describe('a source of a whole app', () => {
-  it('stands for each of its persistent volumes, treated as the file says', () => {
-    const how = { strategy: 'tar', exclude: ['tmp'], stop: true, pause: false } as const
-    const uploads = { persistent: true, ...how }
-    const apps = [{ organization: null, name: 'shop', volumes: new Map([['uploads', uploads]]) }]
-    const found = (desired: Desired) => appsIn(SHOP, desired)[0] ?? never()
-    expect(appMembers(found(discovering()), discovering(), [])).toEqual([
-      { name: 'pgdata', kind: 'volume', options: { app: 'shop', volume: 'pgdata' } },
-      { name: 'uploads', kind: 'volume', options: { app: 'shop', volume: 'uploads' } },
-    ])
-    const ignore = [
-      { kind: 'volume', name: 'shop_pgdata', reason: 'x', until: null, day: null } as const,
-    ]
-    expect(appMembers(found(discovering({ apps })), discovering({ apps }), ignore)).toEqual([
-      { name: 'uploads', kind: 'volume', options: { app: 'shop', volume: 'uploads', ...how } },
-    ])
-  })
-})
-
-function never(): never {
-  throw new Error('the app is not there')
-}

@@ -1,3 +1,4 @@
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -5,7 +6,7 @@ import { Readable } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
 import { pipeline } from 'node:stream/promises'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
-import { readArchive, writeArchive } from '../../src/docker/archive.ts'
+import { readArchive } from '../../src/docker/archive.ts'
 import type { Engine } from '../../src/docker/engine.ts'
 import { removeHelpers, startHelper, withShelf } from '../../src/docker/helper.ts'
 import { createHelper } from '../../src/docker/helper-container.ts'
@@ -114,22 +115,13 @@ describe('a container of ours', () => {
 })
 
 describe('a container that never runs', () => {
-  it('gives and takes what a volume holds, without a program in it', async () => {
-    const twin = { ...plan('none'), bindings: [{ from: 'twin', target: '/w', readOnly: false }] }
-    await withShelf(engine, plan('none'), signal, async (from, within) => {
-      const tar = await readArchive(engine, { container: from, path: '/v/.' }, within)
-      await withShelf(engine, twin, within, async (container) => {
-        const to = { container, path: '/w', tar }
-        await writeArchive(engine, to, { timeLimit: 60_000, signal: within })
-      })
+  it('gives what a volume holds, without a program in it', async () => {
+    await withShelf(engine, plan('none'), signal, async (container, within) => {
+      const tar = await readArchive(engine, { container, path: '/v/.' }, within)
+      const unpacked = spawn('tar', ['--extract', '--to-stdout', './a.txt'])
+      tar.pipe(unpacked.stdin)
+      expect((await buffer(unpacked.stdout)).toString()).toBe('held fast')
     })
-    const { stdout, exit } = await startHelper(
-      engine,
-      { ...plan('cat', '/w/a.txt'), bindings: [{ from: 'twin', target: '/w', readOnly: true }] },
-      options,
-    )
-    expect((await buffer(stdout)).toString()).toBe('held fast')
-    await exit
   })
 
   it('is gone after a failure, and says of a path that it is not there', async () => {

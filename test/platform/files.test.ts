@@ -1,6 +1,5 @@
 import { execFileSync } from 'node:child_process'
 import {
-  chmod,
   link,
   lstat,
   mkdir,
@@ -26,7 +25,6 @@ import {
   readTextFile,
   removeDurably,
   renameNew,
-  sweepFolder,
   syncFile,
   syncFolder,
   writeFileDurably,
@@ -251,39 +249,6 @@ describe('isMountPoint', () => {
     expect(await isMountPoint(odd)).toBe(false)
     expect(await isMountPoint(root)).toBe(false)
     expect(await isMountPoint(join(root, 'missing'))).toBe(false)
-  })
-})
-
-describe('sweepFolder', () => {
-  it('removes what is inside, never the folder, nor what a link leads to', async () => {
-    const root = await folder()
-    const outside = await folder()
-    await writeFile(join(outside, 'kept'), 'kept')
-    await mkdir(join(root, 'closed/deep'), { recursive: true })
-    await chmod(join(root, 'closed'), 0o000)
-    await symlink(outside, join(root, 'link'))
-    await writeFile(join(root, 'file'), '')
-
-    expect([...(await sweepFolder(root))].sort()).toEqual(['closed', 'file', 'link'])
-
-    expect(await readdir(root)).toEqual([])
-    expect(await readdir(outside)).toEqual(['kept'])
-    expect(await sweepFolder(join(root, 'missing'))).toEqual([])
-  })
-
-  it('leaves what is mounted inside', async () => {
-    const root = await folder()
-    const data = await folder()
-    await writeFile(join(data, 'precious'), 'x')
-    await mkdir(join(root, 'holder/mounted'), { recursive: true })
-    await writeFile(join(root, 'debris'), '')
-    execFileSync('mount', ['--bind', data, join(root, 'holder/mounted')])
-    try {
-      expect(await sweepFolder(root)).toEqual(['debris'])
-    } finally {
-      execFileSync('umount', [join(root, 'holder/mounted')])
-    }
-    expect(await readdir(data)).toEqual(['precious'])
   })
 })
 
