@@ -1,26 +1,17 @@
-import { standsApart } from '../core/archive-key.ts'
 import { chooseBackup } from '../core/choose.ts'
-import type { Manifest } from '../core/manifest.ts'
-import type { Copy, DesiredJob, DesiredSource, JobId, Options } from '../core/model.ts'
+import type { Copy } from '../core/model.ts'
 import { knownJobs, parseReference } from '../core/reference.ts'
 import { restorePins } from '../core/restore-pins.ts'
 import { parseRestoreRequest } from '../core/restore-request.ts'
-import { section } from '../core/section.ts'
-import { messageOf, NotAvailable, RestoreFailed } from '../lib/errors.ts'
+import { messageOf, RestoreFailed } from '../lib/errors.ts'
 import { unreachable } from '../lib/unreachable.ts'
 import { openSource, type World } from '../observe/world.ts'
 import { realOf, within } from '../platform/paths.ts'
-import type { Source } from '../sources/source.ts'
 import { type Archive, archiveOfCopy, archiveOfFile } from './archive.ts'
 import { archiveOfObject } from './archive-object.ts'
 import { ownPaths } from './backup.ts'
+import { onlyFitting, type Place, placeNamed, placeOf, sourceFor } from './place.ts'
 import type { RestoreOrder } from './restore-order.ts'
-
-/** A job and one of its sources, as declared. */
-export interface Place {
-  readonly job: DesiredJob
-  readonly source: DesiredSource
-}
 
 /** An order into the source itself, as a boot restore always is. */
 export type PlacedOrder = RestoreOrder & { readonly place: Place }
@@ -182,97 +173,4 @@ function withOwn(copies: readonly Copy[], { copy }: Archive): readonly Copy[] {
 function onDeclared(copies: readonly Copy[], world: World): readonly Copy[] {
   const declared = new Set(world.desired.targets.map(({ id }) => id))
   return copies.filter(({ target }) => declared.has(target))
-}
-
-function placeOf(jobId: JobId, sourceName: string, world: World): Place | null {
-  const job = world.desired.jobs.find(
-    ({ id, renamedFrom }) => id === jobId || renamedFrom === jobId,
-  )
-  const source = job?.sources.find(({ name }) => name === sourceName)
-  return job && source ? { job, source } : null
-}
-
-/** Kinds of sources that take archives of an innermost layer; the first one also without a declaration. */
-const KINDS_OF_LAYER: Readonly<Record<string, readonly [string, ...string[]]>> = {
-  tar: ['directory'],
-  sqlite: ['sqlite', 'hiqlite'],
-  pgdump: ['postgres'],
-  sql: ['postgres'],
-  raw: ['command'],
-}
-
-/** A manifest that names what is not declared here is no licence to choose something else. */
-function placeNamed({ key, job, source }: Manifest, world: World): Place {
-  const place = placeOf(job, source.name, world)
-  if (place) return place
-  throw new RestoreFailed(
-    `${key} is a backup of ${job}/${source.name}, which is not declared here`,
-    {
-      at: key,
-      hint: `declare it, with renamed_from: ${job} if it has another name now; or move the manifest away to restore by the content alone`,
-    },
-  )
-}
-
-function onlyFitting(archive: Archive, world: World): Place {
-  const kinds: readonly string[] = KINDS_OF_LAYER[archive.layers[0] ?? ''] ?? []
-  const places = world.desired.jobs.flatMap((job) =>
-    job.sources.filter((source) => kinds.includes(source.kind)).map((source) => ({ job, source })),
-  )
-  // A name of Hiqlite's belongs to Hiqlite, whatever else could take a database.
-  const hiqlites = isHiqliteName(archive.name) ? places.filter(isOfHiqlite) : []
-  const [only, ...others] = hiqlites.length > 0 ? hiqlites : places
-  if (only && others.length === 0) return only
-  const names = places.map(({ job, source }) => `${job.id}/${source.name}`)
-  const which =
-    names.length === 0
-      ? `no ${kinds.join(' or ')} source is declared`
-      : `it may belong to ${names.join(' or ')}`
-  throw new RestoreFailed(`nothing beside ${archive.name} says whose it is, and ${which}`, {
-    at: archive.name,
-    hint: 'keep its .manifest.json beside it, or declare a single source of that type',
-  })
-}
-
-function isOfHiqlite({ source }: Place): boolean {
-  return source.kind === 'hiqlite'
-}
-
-function isHiqliteName(name: string): boolean {
-  return standsApart(name.slice(name.lastIndexOf('/') + 1))
-}
-
-/** Into a volume that is named goes whatever is a tree of files, wherever it came from. */
-async function sourceFor(
-  archive: Archive,
-  place: Place | null,
-  to: string | null,
-  world: World,
-): Promise<Source> {
-  const declared = place ? await openSource(world, place.job, place.source) : null
-  if (!to?.startsWith('volume:') || place?.source.kind === 'volume') {
-    return declared ?? (await sourceOf(archive, world))
-  }
-  if (archive.layers[0] !== 'tar') {
-    throw new RestoreFailed(`${archive.name} is no tree of files, which a volume could take`)
-  }
-  const load = world.plugins.sources.get('volume')
-  if (!load) throw new NotAvailable('source type volume')
-  const options = { volume: to.slice('volume:'.length), docker: world.desired.docker?.host ?? null }
-  return (await load()).configure(section(archive.name, options))
-}
-
-/** A source for an archive whose own is not declared any more: enough to restore it elsewhere. */
-async function sourceOf(archive: Archive, world: World): Promise<Source> {
-  const [kind] = KINDS_OF_LAYER[archive.layers[0] ?? ''] ?? ['command']
-  const load = world.plugins.sources.get(kind)
-  if (!load) throw new NotAvailable(`source type ${kind}`)
-  return (await load()).configure(section(archive.name, OPTIONS_FOR[kind] ?? { path: NOWHERE }))
-}
-
-const NOWHERE = '/nonexistent/holdfast'
-/** What kinds that have no path have to be told; the server of a database is the one of the environment. */
-const OPTIONS_FOR: Readonly<Record<string, Options>> = {
-  command: { backup: ['true'] },
-  postgres: {},
 }
