@@ -1,3 +1,4 @@
+import { chmod, copyFile } from 'node:fs/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { HASTY, type PostgresServer, startPostgres } from '../services/postgres.ts'
 import { makeWorkspace, type Workspace } from '../support/holdfast.ts'
@@ -169,5 +170,33 @@ describe('databases: all', () => {
         message: expect.stringContaining('Connection refused'),
       }),
     )
+  })
+})
+
+describe('programs of an older version than the server', () => {
+  it('are told by plan, and back up nothing', async () => {
+    const url = await shopAt()
+    await using work = await made(url)
+    for (const program of ['pg_dump', 'psql', 'pg_restore']) {
+      await work.write({ [`old/real/${program}`]: '' })
+      const real = work.at(`old/real/${program}`)
+      await copyFile(`/usr/lib/postgresql/15/bin/${program}`, real)
+      const told = `--version) echo "${program} (PostgreSQL) 14.9";;`
+      const script = `#!/bin/sh\ncase "$1" in ${told} *) exec ${real} "$@";; esac\n`
+      await work.write({ [`old/${program}`]: script })
+      for (const path of [real, work.at(`old/${program}`)]) await chmod(path, 0o755)
+    }
+    // Debian has each version in a folder of its own, and the newest would be taken.
+    const hidden = 'mount -t tmpfs none /usr/lib/postgresql && exec "$@"'
+    const old = {
+      env: { PATH: `${work.at('old')}:${process.env.PATH}` },
+      through: ['unshare', '--mount', 'sh', '-c', hidden, 'sh'],
+    }
+    const { stdout } = await work.ok(['plan'], old)
+    expect(stdout).toContain('client-too-old')
+    expect(stdout).toContain('is PostgreSQL 15, and pg_dump here is only 14: backups will fail')
+    const { code, stderr } = await work.run(['backup', 'create'], old)
+    expect(code).toBe(1)
+    expect(stderr).toContain('postgresql-client-15')
   })
 })
