@@ -13,12 +13,12 @@ export interface Holds extends AsyncDisposable {
   readonly alone: Required<SourceContext>['alone']
 }
 
-/** Lets go of all, at the latest when it is disposed of. */
-export function openHolds({ leases }: World): Holds {
+/** Lets go of all, at the latest when it is disposed of; waits for others as long as it is patient. */
+export function openHolds({ leases }: World, patience = PATIENCE): Holds {
   const held = new AsyncDisposableStack()
   return {
     async alone(name, signal) {
-      const until = performance.now() + PATIENCE
+      const until = performance.now() + patience
       for (;;) {
         const lease = await leases.acquire(name)
         if (lease.kind === 'granted') {

@@ -22,3 +22,8 @@ export async function forgetLoading(restore: Restore, { store }: World): Promise
 export async function wasLoading(restore: Restore, { store }: World): Promise<boolean> {
   return (await store.facts(keyOf(restore))).size > 0
 }
+
+/** What a restore that was cut short amid that leaves. */
+export function halfLoaded({ to }: Pick<Restore, 'to'>): string {
+  return `it was loading straight into ${to}: what is there may be neither the old nor the new; restore it again before anything uses it`
+}

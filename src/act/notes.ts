@@ -1,6 +1,7 @@
-import { messageOf, reportOf } from '../lib/errors.ts'
+import { LeaseBusy, messageOf, reportOf } from '../lib/errors.ts'
 import type { World } from '../observe/world.ts'
 import type { SourceContext } from '../sources/source.ts'
+import { openHolds } from './alone.ts'
 
 /*
  * What a source does beside reading and writing, and has to undo, is noted before it is done: whom it
@@ -78,12 +79,14 @@ async function mend(key: string, noted: Noted, world: World): Promise<void> {
   const { kind, job, source, note } = noted
   try {
     const plugin = await world.plugins.sources.get(kind)?.()
-    const done = await plugin?.mend?.(note)
+    // Whoever is at work there now is not to be disturbed, nor waited for.
+    await using holds = openHolds(world, 0)
+    const done = await plugin?.mend?.(note, holds)
     await world.store.saveFact(key, null)
     if (done === undefined) return
     world.report({ event: 'source.resumed', level: 'warn', message: done, job, source })
   } catch (error) {
-    if (!world.news(key, messageOf(error))) return
+    if (error instanceof LeaseBusy || !world.news(key, messageOf(error))) return
     world.report({
       event: 'pass.failed',
       level: 'error',

@@ -10,7 +10,7 @@ import { openHolds } from './alone.ts'
 import type { Archive } from './archive.ts'
 import { ownPaths } from './backup.ts'
 import { type LateJournal, lateJournal } from './late-journal.ts'
-import { forgetLoading, noteLoading } from './loading.ts'
+import { forgetLoading, halfLoaded, noteLoading, wasLoading } from './loading.ts'
 import { noting } from './notes.ts'
 import { pin } from './pin.ts'
 import { progressOf, tell, tellLeft, tellVerified } from './restore-events.ts'
@@ -41,7 +41,7 @@ export async function restore(
     async (error: unknown) => {
       const cause = signal.aborted ? signal.reason : naming(error, order.archive.name)
       // What a swap could neither finish nor take back stays open, for the next start to find.
-      if (!journal.isOpen()) await closeFailed(row, messageOf(cause), world)
+      if (!journal.isOpen()) await closeFailed(row, await inWords(cause, row, world, signal), world)
       await journal.settle()
       throw cause
     },
@@ -58,6 +58,17 @@ export async function restore(
   await forgetLoading(row, world)
   await journal.settle()
   return { restore: { ...row, ...end }, staged }
+}
+
+/** What failed says itself what it left behind; what was cut short never does. */
+async function inWords(
+  cause: unknown,
+  row: Restore,
+  world: World,
+  { aborted }: AbortSignal,
+): Promise<string> {
+  const wasCut = aborted && (await wasLoading(row, world))
+  return wasCut ? `${messageOf(cause)}; ${halfLoaded(row)}` : messageOf(cause)
 }
 
 async function closeFailed(row: Restore, error: string, world: World): Promise<void> {
@@ -152,8 +163,7 @@ async function stageAndSwap(
     tell('restore.download', `reading ${order.archive.name}`, order, world)
     // A file can be thrown away again: then all of it is here, and proven, before anything is done with it.
     if (staging.immediate && staging.sink.kind !== 'file') await prove(order, world, signal)
-    if (staging.immediate) await noteLoading(row, world)
-    const staged = await fill(staging, order, world, signal)
+    const staged = await fill({ staging, order, row }, world, signal)
     tellVerified(staged, order, world)
     const { moves, leftovers, previous } = staged
     const at = { kind: 'swap', id: world.newId(), openedAt: world.now(), restore: row.id } as const
@@ -170,16 +180,22 @@ async function stageAndSwap(
   }
 }
 
+interface Filling extends Pick<Restoring, 'order' | 'row'> {
+  readonly staging: Staging
+}
+
 /** Streams the archive into its staging place and proves that all of it arrived as it was written. */
 async function fill(
-  staging: Staging,
-  order: RestoreOrder,
+  { staging, order, row }: Filling,
   world: World,
   signal: AbortSignal,
 ): Promise<Staged> {
   const { archive } = order
   const keys = await identities(order, world)
   const body = await archive.open(signal)
+  // What is taken as a file goes from there into the live data, once it is all here.
+  const loadsLate = staging.sink.kind === 'file'
+  if (staging.immediate && !loadsLate) await noteLoading(row, world)
   const read = await unseal(
     body,
     { layers: archive.layers, keys, onBytes: progressOf(order, world) },
@@ -187,6 +203,7 @@ async function fill(
     signal,
   )
   proveStored(about(archive), stored(archive), read.stored)
+  if (staging.immediate && loadsLate) await noteLoading(row, world)
   const staged = await staging.finish(read.exit, signal)
   if (staged.moves.length === 0 && !staging.immediate) {
     throw new RestoreFailed(`nothing came out of ${archive.name}`)

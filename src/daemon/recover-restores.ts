@@ -1,4 +1,4 @@
-import { forgetLoading, wasLoading } from '../act/loading.ts'
+import { forgetLoading, halfLoaded, wasLoading } from '../act/loading.ts'
 import { realmOf, realmUntil } from '../act/realm.ts'
 import { announceRestore } from '../act/restore-and-tell.ts'
 import { recoverSwap } from '../act/swap.ts'
@@ -81,13 +81,12 @@ function eachWithin({ limit, tried }: Recovering, world: World, held: AbortSigna
 
 async function endDead(restore: Restore, world: World, signal: AbortSignal): Promise<void> {
   const error = (await wasLoading(restore, world))
-    ? `the process that ran it ended without a word as it loaded straight into ${restore.to}: what is there may be neither the old nor the new; restore it again before anything uses it`
+    ? `the process that ran it ended without a word; ${halfLoaded(restore)}`
     : 'the process that ran it ended without a word; nothing was replaced'
   const ended = { status: 'failed', finishedAt: world.now(), error, previous: null } as const
   await sweepRestore(restore, world)
   signal.throwIfAborted()
   await close(restore, ended, world)
-  await forgetLoading(restore, world)
   await tellRecovered(
     { ...restore, ...ended },
     `the restore of ${restore.key} failed: ${error}`,
@@ -96,8 +95,10 @@ async function endDead(restore: Restore, world: World, signal: AbortSignal): Pro
 }
 
 /** A person who abandoned it as its host came back was late. */
-async function close({ id }: Restore, ended: RestoreEnd, world: World): Promise<void> {
+async function close(restore: Restore, ended: RestoreEnd, world: World): Promise<void> {
+  const { id } = restore
   await world.store.closeRestore(id, ended)
+  await forgetLoading(restore, world)
   await forgetStranded(id, world)
   await forgetAbandoned(id, world)
 }

@@ -82,6 +82,8 @@ export interface EngineFacts {
   readonly root: string
   /** Whether it is a manager of a Swarm, so that services can be asked for. */
   readonly hasServices: boolean
+  /** Its own name in the Swarm; empty where it is in none. */
+  readonly node: string
   readonly system: string
 }
 
@@ -94,6 +96,7 @@ export async function lookAtEngine(engine: Engine, signal: AbortSignal): Promise
     storageDriver: String(info.Driver ?? ''),
     root: String(info.DockerRootDir ?? ''),
     hasServices: info.Swarm?.ControlAvailable === true,
+    node: String(info.Swarm?.NodeID ?? ''),
     system: String(info.OperatingSystem ?? ''),
   }
 }

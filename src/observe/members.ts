@@ -58,26 +58,31 @@ export async function lookForMembers(
     for (const [key, stands] of afterLook(job, answers, before)) known.set(key, stands)
   }
   const own = ours.flatMap((job) => job.sources.map((source) => memberKey(job, source)))
-  return { known, own: new Set(own) }
+  const told = own.filter((key) => textOf(known.get(key)) !== textOf(before.get(key)))
+  return { known, told: new Set(told) }
+}
+
+function textOf(stands: Stands | undefined): string | null {
+  return stands === undefined ? null : JSON.stringify(stands)
 }
 
 /** What a look found. */
 export interface LookedAt {
   readonly known: KnownMembers
-  /** Keys of what this instance may tell of. */
-  readonly own: ReadonlySet<string>
+  /** Keys of what this look found otherwise than it was known before: of the rest it has nothing to tell. */
+  readonly told: ReadonlySet<string>
 }
 
 /**
  * Keeps what a look found for the next start, and for other instances; tells what came and went. What
- * others told meanwhile of theirs stays.
+ * others told meanwhile stays.
  */
-export async function rememberMembers({ known, own }: LookedAt, world: World): Promise<void> {
+export async function rememberMembers({ known, told }: LookedAt, world: World): Promise<void> {
   const { store } = world
   const before = await store.facts(PREFIX)
-  for (const key of own) {
+  for (const key of told) {
     const stands = known.get(key)
-    const text = stands === undefined ? null : JSON.stringify(stands)
+    const text = textOf(stands)
     const had = before.get(PREFIX + key)
     if ((had ?? null) === text) continue
     await store.saveFact(PREFIX + key, text)

@@ -208,7 +208,8 @@ export interface SourceKind {
   members?(section: Section, signal: AbortSignal): Promise<readonly Member[] | null>
   /**
    * Puts in order what a note of `SourceContext.keep` tells of, whose keeper is dead; resolves to what
-   * was done, in words. Throws when it cannot be done yet: it is tried again.
+   * was done, in words. Throws when it cannot be done yet, `LeaseBusy` where others are at work there:
+   * it is tried again.
    */
-  mend?(note: string): Promise<string>
+  mend?(note: string, context: Pick<SourceContext, 'alone'>): Promise<string>
 }

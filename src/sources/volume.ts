@@ -1,8 +1,8 @@
 import type { SourceKind } from './source.ts'
 import { describeVolume } from './volume/describe.ts'
 import { dumpVolume } from './volume/dump.ts'
-import { mendHalt } from './volume/halt-note.ts'
 import { membersOf } from './volume/members.ts'
+import { mendVolume } from './volume/mend.ts'
 import { readSettings } from './volume/read-settings.ts'
 import { realmOfVolume, type Shared } from './volume/realm.ts'
 import { stageVolume, sweepVolume } from './volume/staging.ts'
@@ -11,7 +11,7 @@ import { stageVolume, sweepVolume } from './volume/staging.ts'
 export const volume: SourceKind = {
   kind: 'volume',
   members: (section, signal) => membersOf(readSettings(section), signal),
-  mend: mendHalt,
+  mend: mendVolume,
   configure(section) {
     const settings = readSettings(section)
     const shared: Shared = { session: null }

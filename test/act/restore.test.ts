@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises'
 import { describe, expect, it } from 'vitest'
 import { pin } from '../../src/act/pin.ts'
 import { release } from '../../src/act/release.ts'
@@ -6,7 +7,9 @@ import { restore } from '../../src/act/restore.ts'
 import type { RestoreOrder } from '../../src/act/restore-order.ts'
 import { pinKey } from '../../src/core/archive-key.ts'
 import { recover } from '../../src/daemon/recover.ts'
+import { ArchiveDamaged, Interrupted } from '../../src/lib/errors.ts'
 import type { World } from '../../src/observe/world.ts'
+import type { Staging } from '../../src/sources/source.ts'
 import { filesConfig, makeWorkspace, type Workspace } from '../support/holdfast.ts'
 import { inWorld } from '../support/world.ts'
 
@@ -34,6 +37,60 @@ function littering(order: RestoreOrder): RestoreOrder {
   })
   return { ...order, source: { ...source, stage } }
 }
+
+/** The order with a staging place that takes its bytes straight into something live. */
+function intoLive(order: RestoreOrder, sink: Staging['sink']): RestoreOrder {
+  const { source } = order
+  const stage: typeof source.stage = async () => ({
+    sink,
+    immediate: true,
+    finish: async () => ({ moves: [], previous: null, leftovers: [], summary: '', warnings: [] }),
+    discard: async () => {},
+  })
+  return { ...order, source: { ...source, stage } }
+}
+
+describe('a restore straight into something live', () => {
+  it.each([
+    ['a program elsewhere', false],
+    ['a program of this host', true],
+  ])('gives no byte of a damaged archive to %s', async (_name, isHere) => {
+    await using work = await backedUp(filesConfig())
+    const [key = ''] = await work.archives('shelf')
+    const bytes = await readFile(work.at('shelf', key))
+    bytes[bytes.length - 1] = (bytes.at(-1) ?? 0) ^ 1
+    await work.write({ [`shelf/${key}`]: bytes })
+    const open = () => Promise.reject(new Error('it was opened'))
+    const program = { command: 'touch', args: [work.at('opened')] }
+    const sink = isHere
+      ? ({ kind: 'program', program } as const)
+      : { kind: 'stream' as const, open }
+    await inWorld(work, async (world) => {
+      const order = intoLive(await resolveRequest('files/live', world, signal), sink)
+      await expect(restore(order, world, signal)).rejects.toBeInstanceOf(ArchiveDamaged)
+      const [row] = await restoresOf(world)
+      expect(row?.error).not.toMatch(/neither the old nor the new/)
+    })
+    expect(await work.files('.')).not.toHaveProperty('opened')
+  })
+
+  it('says so in the history when it was cut short, and what was there may be half of it', async () => {
+    await using work = await backedUp(filesConfig())
+    await inWorld(work, async (world) => {
+      const cut = new AbortController()
+      const open = async () => {
+        cut.abort(new Interrupted('told to end', { signal: 'SIGTERM' }))
+        throw new Error('cut off')
+      }
+      const asked = await resolveRequest('files/live', world, signal)
+      const order = intoLive(asked, { kind: 'stream', open })
+      await expect(restore(order, world, cut.signal)).rejects.toBeInstanceOf(Interrupted)
+      const [row] = await restoresOf(world)
+      expect(row?.error).toMatch(/told to end; .*neither the old nor the new/)
+      expect((await world.store.facts('loading:')).size).toBe(0)
+    })
+  })
+})
 
 describe('a restore whose data is in place', () => {
   it('is a success although what it staged cannot be removed', async () => {

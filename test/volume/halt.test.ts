@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { type DockerEngine, startDocker } from '../services/docker.ts'
 import { makeWorkspace } from '../support/holdfast.ts'
 import { KILL_AT } from '../support/preload.ts'
-import { configOf, makeVolume, runUser, stateOf } from './support.ts'
+import { configOf, dying, makeVolume, runUser, stateOf } from './support.ts'
 
 let docker: DockerEngine
 
@@ -143,6 +143,38 @@ describe('hooks', () => {
     expect(code).not.toBe(0)
     expect(stderr).toContain('before hook')
     expect(await workspace.read('note')).toBe('before\nafter\nafter\n')
+  })
+})
+
+describe('hooks from after', () => {
+  it.each([
+    ['once the volume is being read', 'spawn', 'tar .*--create', 'hooked-reading'],
+    ['once its users are stopped', 'request', '/stop', 'hooked-stopped'],
+  ] as const)('run once, after a death of ours %s', async (_name, on, match, name) => {
+    const at = await makeVolume(docker, name)
+    await writeFile(at('a'), 'held fast')
+    await runUser(docker, `${name}-up`, name)
+    await using workspace = await makeWorkspace()
+    const note = workspace.at('note')
+    const script = (word: string) => `[sh, -c, "echo ${word} $HOLDFAST_VOLUME >>${note}"]`
+    const inside = 'exec: { before: [touch, /data/dumped], after: [rm, /data/dumped] }'
+    const hooks = `before: ${script('before')}, after: ${script('after')}, ${inside}`
+    const files = '  files: { sources: [{ type: directory, path: ./live }], targets: [shelf] }'
+    const config = configOf(docker, `volume: ${name}, stop: true, ${hooks}`)
+    await workspace.write({ 'holdfast.yml': `${config}\n${files}\n`, 'live/a': 'held fast' })
+    const log = workspace.at('kills')
+    const env = dying(log, { on, match, when: 'after', nth: 1 })
+    expect((await workspace.run(['backup', 'create', 'shop'], { env })).code).toBe(null)
+    expect(await workspace.read('note')).toBe(`before ${name}\n`)
+    await expect(readFile(at('dumped'))).resolves.toBeDefined()
+    const { stderr } = await workspace.ok(['backup', 'create', 'files'], {})
+    expect(stderr).toContain(`ran the after hooks of volume ${name}`)
+    expect(await workspace.read('note')).toBe(`before ${name}\nafter ${name}\n`)
+    // In the container, which ran again by then.
+    await expect(readFile(at('dumped'))).rejects.toThrow('ENOENT')
+    expect(await stateOf(docker, `${name}-up`)).toBe('running')
+    await workspace.ok(['backup', 'create', 'files'], {})
+    expect(await workspace.read('note')).toBe(`before ${name}\nafter ${name}\n`)
   })
 })
 

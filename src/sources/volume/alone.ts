@@ -1,6 +1,5 @@
-import { lookAtEngine } from '../../docker/engine.ts'
+import { type Engine, lookAtEngine } from '../../docker/engine.ts'
 import type { Hold, SourceContext } from '../source.ts'
-import type { Place } from './place.ts'
 
 /**
  * Several jobs may be about one volume, and several volumes have one container: who reads or replaces
@@ -8,13 +7,13 @@ import type { Place } from './place.ts'
  * of every host has the same address.
  */
 export async function aloneWith(
-  what: 'volume' | 'halt',
-  { engine, volume }: Pick<Place, 'engine' | 'volume'>,
-  { alone }: SourceContext,
+  what: { readonly volume: string } | 'halts',
+  engine: Engine,
+  { alone }: Pick<SourceContext, 'alone'>,
   signal: AbortSignal,
 ): Promise<Hold | null> {
   if (!alone) return null
   const { id } = await lookAtEngine(engine, signal)
-  const name = `docker:${id || engine.label}:${what}`
-  return await alone(what === 'volume' ? `${name}:${volume.name}` : name, signal)
+  const name = `docker:${id || engine.label}`
+  return await alone(what === 'halts' ? `${name}:halt` : `${name}:volume:${what.volume}`, signal)
 }

@@ -1,7 +1,8 @@
 import type { SourceFacts } from '../../core/manifest.ts'
 import type { SourceContext } from '../source.ts'
+import { openDebts } from './debts.ts'
 import { type Halt, halt } from './halt.ts'
-import { runHooks } from './hooks.ts'
+import { afterHooksOf, runAfter, runBefore } from './hooks.ts'
 import type { Place } from './place.ts'
 
 /** What keeps still while a volume is read, and is to go on. */
@@ -23,11 +24,15 @@ export async function hush(
   signal: AbortSignal,
 ): Promise<Calm> {
   const { quiet } = place.settings
+  const debts = openDebts(place, context)
   let halted: Halt | null = null
   let ended: Promise<Ended> | null = null
   const end = async (): Promise<Ended> => {
     const resumed = await halted?.resume()
-    const faults = await runHooks(place, 'after')
+    const after = afterHooksOf(place)
+    const faults = after === null ? [] : await runAfter(place.engine, after)
+    // A note that stays makes them run again: better twice than never.
+    await debts.paidHooks().catch(() => {})
     const how = quiet === 'pause' ? 'paused' : 'stopped'
     return {
       facts:
@@ -39,8 +44,9 @@ export async function hush(
   }
   const calm: Calm = { end: () => (ended ??= end()) }
   try {
-    await runHooks(place, 'before', signal)
-    halted = await halt({ place, how: quiet, context }, signal)
+    await debts.oweHooks()
+    await runBefore(place, signal)
+    halted = await halt({ place, how: quiet, context, debts }, signal)
     return calm
   } catch (error) {
     await calm.end()

@@ -25,7 +25,7 @@ export async function dumpVolume(
   const engine = await openEngine(settings.address)
   const volume = await requireVolume(engine, settings, signal)
   const place: Place = { engine, volume, settings }
-  const hold = await aloneWith('volume', place, context, signal)
+  const hold = await aloneWith({ volume: volume.name }, engine, context, signal)
   await refuseLiveDatabase(place, signal)
   // Before anything is stopped: looking for a way takes its time.
   const access = await accessTo(place, 'read', signal)

@@ -1,5 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises'
-import { formatEngineAddress } from '../../core/engine-address.ts'
 import { isTrue } from '../../core/persistence.ts'
 import {
   type Container,
@@ -8,13 +6,14 @@ import {
   pauseContainer,
   stopContainer,
 } from '../../docker/containers.ts'
-import { listServices, scaleService } from '../../docker/services.ts'
 import { isMissing } from '../../docker/trouble.ts'
 import { EngineRefused, messageOf, SourceFailed } from '../../lib/errors.ts'
 import { formatDuration } from '../../lib/time.ts'
 import type { SourceContext } from '../source.ts'
 import { aloneWith } from './alone.ts'
-import { goOn, type Halted, noteOf } from './halt-note.ts'
+import type { Debts } from './debts.ts'
+import { goOn, type Halted } from './go-on.ts'
+import { scaleDown, servicesOf, untilGone } from './halt-services.ts'
 import type { Place } from './place.ts'
 import { usersOf, usersUp } from './users.ts'
 
@@ -38,33 +37,33 @@ export interface Halting {
   /** What is done with all users; null: what their labels ask for. */
   readonly how: 'stop' | 'pause' | null
   readonly context: SourceContext
+  readonly debts: Debts
 }
 
-const NO_HALT: Halt = { resume: async () => ({ names: [], downtime: 0, failed: [] }) }
+const NOBODY: Resumed = { names: [], downtime: 0, failed: [] }
 const SERVICE = 'com.docker.swarm.service.name'
-/** How long tasks of a service may take beyond their own grace to be gone, in milliseconds. */
-const TASK_MARGIN = 60_000
 
 /**
  * Brings to a stand what lives and has the volume. Whom that hits is kept before it happens, so that
  * a death of ours leaves nobody standing; whoever stood still already is none of our business.
  */
 export async function halt(halting: Halting, signal: AbortSignal): Promise<Halt> {
-  const { place, context } = halting
-  const { settings, volume } = place
-  if (!(await isAsked(halting, signal))) return NO_HALT
+  const { place, context, debts } = halting
+  const { engine, volume } = place
+  if (!(await isAsked(halting, signal))) return { resume: async () => NOBODY }
   // Who stands still for another volume is not up, and will be before this one is read.
   await using stack = new AsyncDisposableStack()
-  stack.use(await aloneWith('halt', place, context, signal))
+  stack.use(await aloneWith('halts', engine, context, signal))
   const halted = await chosen(halting, signal)
-  if (halted.length === 0) return NO_HALT
-  await context.keep?.(noteOf(formatEngineAddress(settings.address), halted))
+  if (halted.length > 0) await debts.oweHalted(halted)
+  // Kept with nobody up, too: who stands still for a process that died is not to go on amid this.
   const hold = stack.move()
   const began = performance.now()
   let resumed: Promise<Resumed> | null = null
   const halt: Halt = {
     resume: () => (resumed ??= resume(halting, halted, began).finally(() => hold.disposeAsync())),
   }
+  if (halted.length === 0) return halt
   try {
     await Promise.all(halted.map((one) => still(place, one, signal)))
   } catch (error) {
@@ -84,14 +83,15 @@ export async function halt(halting: Halting, signal: AbortSignal): Promise<Halt>
 }
 
 async function resume(
-  { place, context }: Halting,
+  { place, context, debts }: Halting,
   halted: readonly Halted[],
   began: number,
 ): Promise<Resumed> {
   const names = namesOf(halted)
+  if (names.length === 0) return NOBODY
   const failed = await goOn(place.engine, halted)
   // What could not be done is still owed.
-  if (failed.length === 0) await context.keep?.(null).catch(() => {})
+  if (failed.length === 0) await debts.oweHalted([]).catch(() => {})
   const downtime = Math.round(performance.now() - began)
   const message =
     failed.length === 0
@@ -109,34 +109,38 @@ function namesOf(halted: readonly Halted[]): readonly string[] {
 async function isAsked({ place, how }: Halting, signal: AbortSignal): Promise<boolean> {
   if (how !== null) return true
   const users = usersOf(await listContainers(place.engine, signal), place.volume.name)
-  return users.some((one) => askedBy(one) !== null)
+  if (users.some((one) => askedBy(one) !== null)) return true
+  const services = await servicesOf(place, signal)
+  return services.some(({ taskLabels }) => askedBy({ labels: taskLabels }) !== null)
 }
 
 /** As the engine lists them: the one that came last stops first, and comes back last. */
 async function chosen({ place, how }: Halting, signal: AbortSignal): Promise<readonly Halted[]> {
   const halted: Halted[] = []
-  const services = new Set<string>()
+  const tasked = new Set<string>()
   for (const one of await usersUp(place, signal)) {
     const asked = how ?? askedBy(one)
     const service = one.labels[SERVICE]
-    if (asked === null) continue
-    if (asked === 'stop' && service !== undefined) services.add(service)
-    else {
-      const found = await haltedOf(place, one, asked, signal)
-      if (found) halted.push(found)
-    }
+    if (asked === 'stop' && service !== undefined) tasked.add(service)
+    if (asked === null || (asked === 'stop' && service !== undefined)) continue
+    const found = await haltedOf(place, one, asked, signal)
+    if (found) halted.push(found)
   }
-  if (services.size === 0) return halted
-  for (const { name, replicas } of await listServices(place.engine, signal)) {
-    if (!services.has(name)) continue
+  for (const { name, replicas, taskLabels } of await servicesOf(place, signal)) {
+    if ((how ?? askedBy({ labels: taskLabels })) !== 'stop') continue
     if (replicas === null) {
       const hint = 'set pause: true, or run it as a service with replicas'
       throw new SourceFailed(`service ${name} runs on every machine and cannot be scaled`, { hint })
     }
+    tasked.delete(name)
     // Scaled to nothing already, its tasks on their way out: that is how it is to stay.
-    if (replicas > 0) halted.push({ how: 'scale', name, replicas })
+    if (replicas === 0) await untilGone(place, name, signal)
+    else halted.push({ how: 'scale', name, replicas })
   }
-  return halted
+  const [far] = tasked
+  if (far === undefined) return halted
+  const hint = 'set pause: true, or back the volume up on a manager of the Swarm'
+  throw new SourceFailed(`service ${far} cannot be scaled from ${place.engine.label}`, { hint })
 }
 
 /** Null for one that stands still already, in one way or another. */
@@ -167,7 +171,7 @@ function passing(name: string): SourceFailed {
 }
 
 /** What the labels of a container want; docker-volume-backup's takes any name for yes. */
-function askedBy({ labels }: Container): 'stop' | 'pause' | null {
+function askedBy({ labels }: Pick<Container, 'labels'>): 'stop' | 'pause' | null {
   const theirs = labels['docker-volume-backup.stop-during-backup']
   if (isTrue(labels['holdfast.stop'])) return 'stop'
   if (isTrue(labels['holdfast.pause'])) return 'pause'
@@ -184,16 +188,5 @@ async function still(place: Place, one: Halted, signal: AbortSignal): Promise<vo
     // Removed meanwhile, or ended by itself: it stands still enough.
     const ended = one.how === 'pause' && error instanceof EngineRefused && error.status === 409
     if (!isMissing(error) && !ended) throw error
-  }
-}
-
-async function scaleDown(place: Place, service: string, signal: AbortSignal): Promise<void> {
-  await scaleService(place.engine, { service, replicas: 0 }, signal)
-  const limit = performance.now() + place.settings.stopTimeout + TASK_MARGIN
-  for (;;) {
-    const users = await usersUp(place, signal)
-    if (!users.some(({ labels }) => labels[SERVICE] === service)) return
-    if (performance.now() > limit) throw new Error(`tasks of service ${service} do not end`)
-    await sleep(200, undefined, { signal })
   }
 }

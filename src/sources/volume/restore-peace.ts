@@ -1,6 +1,7 @@
 import { restartContainer } from '../../docker/containers.ts'
 import { messageOf } from '../../lib/errors.ts'
 import type { SourceContext, Staged, Staging } from '../source.ts'
+import { openDebts } from './debts.ts'
 import { type Halt, halt } from './halt.ts'
 import type { Place } from './place.ts'
 import { usersUp } from './users.ts'
@@ -23,7 +24,8 @@ export function withPeace(
     async finish(exit, during) {
       // Before the swap is planned: what is written later would be in nobody's plan.
       if (settings.quiet === 'stop') {
-        halted = await halt({ place, how: 'stop', context }, AbortSignal.any([signal, during]))
+        const halting = { place, how: 'stop', context, debts: openDebts(place, context) } as const
+        halted = await halt(halting, AbortSignal.any([signal, during]))
       }
       const staged = await inner.finish(exit, during)
       return { ...staged, summary: renamed(staged, place) }

@@ -35,6 +35,8 @@ export async function stageVolume(
   }
   const engine = await openEngine(settings.address)
   const name = await nameToRestore(engine, settings, task, signal)
+  // Before it is looked at: another restore may be about to make it, or to remove it again.
+  const hold = await aloneWith({ volume: name }, engine, context, signal)
   const found = await findVolume(engine, name, signal)
   const volume = found ?? (await make(engine, name, task, signal))
   const place: Place = { engine, volume, settings }
@@ -42,7 +44,6 @@ export async function stageVolume(
     if (found === null) await removeEmpty(place)
   }
   try {
-    const hold = await aloneWith('volume', place, context, signal)
     await refuseInUse(place, task, signal)
     const access = await accessTo(place, 'write', signal)
     const empty = await isEmptyAt(place, access, signal)

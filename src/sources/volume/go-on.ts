@@ -1,11 +1,10 @@
-import { parseEngineAddress } from '../../core/engine-address.ts'
 import {
   lookAtContainer,
   startContainer,
   stopContainer,
   unpauseContainer,
 } from '../../docker/containers.ts'
-import { type Engine, openEngine } from '../../docker/engine.ts'
+import type { Engine } from '../../docker/engine.ts'
 import { scaleService } from '../../docker/services.ts'
 import { isMissing } from '../../docker/trouble.ts'
 import { messageOf } from '../../lib/errors.ts'
@@ -24,29 +23,6 @@ export type Halted =
     }
   | { readonly how: 'pause'; readonly id: string; readonly name: string }
   | { readonly how: 'scale'; readonly name: string; readonly replicas: number }
-
-/** The words that outlive us: whom we made to stand still, and on which engine. */
-export function noteOf(docker: string, halted: readonly Halted[]): string {
-  return JSON.stringify({ docker, halted })
-}
-
-/** Lets go on what a death of ours left standing still. Throws when that cannot be done yet. */
-export async function mendHalt(note: string): Promise<string> {
-  const { docker, halted } = parseNote(note)
-  const address = parseEngineAddress(docker)
-  if (address.kind === 'bad') throw new Error(`no address of an engine: ${docker}`)
-  const failed = await goOn(await openEngine(address), halted)
-  if (failed.length > 0) throw new Error(failed.join('; '))
-  return `let go on ${halted.map(({ name }) => name).join(', ')}, which stood still for a process that died`
-}
-
-/** Only what `noteOf` made is ever kept. */
-function parseNote(note: string): {
-  readonly docker: string
-  readonly halted: readonly Halted[]
-} {
-  return JSON.parse(note)
-}
 
 /** Lets all go on, the oldest first; resolves to what went wrong. What is gone needs nothing. */
 export async function goOn(engine: Engine, halted: readonly Halted[]): Promise<readonly string[]> {
