@@ -19,12 +19,12 @@ RUN apt-get update \
   && rm -rf /var/lib/apt/lists/*
 COPY LICENSE /opt/holdfast/
 COPY --from=program /opt/holdfast /opt/holdfast
-# What a first start would keep for the next ones, with this Node and its flags: later the root may be
-# one that nobody writes to.
+# What a first start would keep for the next ones, with this Node and its flags, of which `plan` has
+# its own: later the root may be one that nobody writes to.
 RUN ln -s /opt/holdfast/bin/holdfast /usr/local/bin/holdfast \
   && echo 'targets: {}' >/tmp/holdfast.yml && holdfast --config /tmp/holdfast.yml validate \
-  && rm /tmp/holdfast.yml \
-  && HOLDFAST_SCRIPT=/opt/holdfast/bin/compile.mjs holdfast
+  && rm /tmp/holdfast.yml && export HOLDFAST_SCRIPT=/opt/holdfast/bin/compile.mjs \
+  && holdfast daemon && holdfast plan
 WORKDIR /etc/holdfast
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=30s --timeout=10s --start-period=60s CMD ["holdfast", "system", "health"]
