@@ -1,8 +1,11 @@
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { accessSync, constants, existsSync, readdirSync, statSync } from 'node:fs'
-import { join } from 'node:path'
+import { accessSync, constants, existsSync, readdirSync, rmSync, statSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import process from 'node:process'
+
+/** Older programs that stay: a daemon that runs on one may yet read a part of it. */
+const KEPT = 8
 
 /** The folder of the program that is made of these sources, at their first start; null where none can be. */
 export function programOf(root) {
@@ -11,8 +14,17 @@ export function programOf(root) {
   if (!existsSync(folder) && existsSync(join(packages, 'rolldown')) && isWritable(packages)) {
     const build = [...process.execArgv, join(import.meta.dirname, 'build.mjs'), folder]
     spawnSync(process.execPath, build, { timeout: 60_000 })
+    if (existsSync(folder)) removeOld(dirname(folder))
   }
   return existsSync(folder) ? folder : null
+}
+
+function removeOld(cache) {
+  const all = readdirSync(cache, { withFileTypes: true })
+    .filter((entry) => entry.isDirectory())
+    .map(({ name }) => join(cache, name))
+  const byAge = all.sort((one, other) => statSync(other).mtimeMs - statSync(one).mtimeMs)
+  for (const old of byAge.slice(KEPT)) rmSync(old, { recursive: true, force: true })
 }
 
 /** A name for the sources as they are now: any edit makes another, as does another set of packages. */
@@ -26,7 +38,8 @@ function labelOf(root) {
 }
 
 function filesOf(root) {
-  const own = ['package.json', 'package-lock.json', 'bin/build.mjs'].map((name) => join(root, name))
+  const names = ['package.json', 'package-lock.json', 'bin/build.mjs', 'bin/compile.mjs']
+  const own = names.map((name) => join(root, name))
   const folders = ['schema', 'src'].map((name) => join(root, name))
   for (let at = 0; at < folders.length; at++) {
     for (const entry of readdirSync(folders[at], { withFileTypes: true })) {

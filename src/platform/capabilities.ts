@@ -1,7 +1,14 @@
 import { readFile } from 'node:fs/promises'
 
 /** Bits of the kernel's capabilities, as `capability.h` numbers them. */
-const BITS = { chown: 0, dacOverride: 1, dacReadSearch: 2, fowner: 3 } as const
+const BITS = {
+  chown: 0,
+  dacOverride: 1,
+  dacReadSearch: 2,
+  fowner: 3,
+  fsetid: 4,
+  setfcap: 31,
+} as const
 
 /** What lets a process pass over the permissions of files. */
 export type Capability = keyof typeof BITS

@@ -1,9 +1,16 @@
-import { execFile, spawn } from 'node:child_process'
-import { chmod, cp, mkdir, mkdtemp, realpath, rm, symlink, writeFile } from 'node:fs/promises'
+import { execFile } from 'node:child_process'
+import { cp, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { basename, dirname, join } from 'node:path'
-import { text } from 'node:stream/consumers'
+import { join } from 'node:path'
 import { promisify } from 'node:util'
+import {
+  addAccounts,
+  type Filled,
+  found,
+  importTar,
+  PROGRAMS,
+  withLibraries,
+} from './machine-files.ts'
 
 const exec = promisify(execFile)
 
@@ -13,50 +20,11 @@ const exec = promisify(execFile)
  * - `busybox`: `busybox:1`, its tar among it.
  * - `postgres`: `postgres:15`, a real server with the entrypoint's words that matter.
  * - `mariadb`: `mariadb:10`, the same for MariaDB.
+ * - `redis`: `redis:7`, the server as the account `redis`, its data in `/data`.
  */
-export type ImageName = 'debian' | 'busybox' | 'postgres' | 'mariadb'
-
-/** The part of an engine that is needed to fill it. */
-interface Filled {
-  readonly host: string
-  docker(...args: readonly string[]): Promise<string>
-}
+export type ImageName = 'debian' | 'busybox' | 'postgres' | 'mariadb' | 'redis'
 
 const POSTGRES = '/usr/lib/postgresql/15'
-
-/** What a shell script may want. */
-const PROGRAMS = [
-  ...['bash', 'dash', 'sh', 'tar', 'gzip', 'zstd', 'grep', 'sed', 'find', 'xargs', 'setpriv', 'su'],
-  ...['cat', 'chmod', 'chown', 'cp', 'cut', 'date', 'dd', 'df', 'du', 'env', 'false', 'head', 'id'],
-  ...[
-    'install',
-    'kill',
-    'ln',
-    'ls',
-    'md5sum',
-    'mkdir',
-    'mkfifo',
-    'mktemp',
-    'mv',
-    'nice',
-    'od',
-    'ps',
-  ],
-  ...[
-    'printenv',
-    'printf',
-    'pwd',
-    'readlink',
-    'realpath',
-    'rm',
-    'rmdir',
-    'seq',
-    'sha256sum',
-    'sleep',
-  ],
-  ...['sort', 'stat', 'sync', 'tail', 'tee', 'test', 'timeout', 'touch', 'tr', 'true', 'truncate'],
-  ...['uname', 'wc', 'yes', 'getfattr', 'setfattr'],
-]
 
 /** Adds images to an engine. */
 export async function addImages(engine: Filled, names: readonly ImageName[]): Promise<void> {
@@ -132,78 +100,13 @@ const MAKERS: Readonly<Record<ImageName, (engine: Filled, folder: string) => Pro
     const settings = ['VOLUME /var/lib/mysql', 'ENTRYPOINT ["docker-entrypoint.sh"]']
     await importTar(engine, { folder, files, tag: 'mariadb:10', settings })
   },
-}
 
-/** Accounts and folders that programs look for. */
-async function addAccounts(folder: string): Promise<void> {
-  for (const name of ['etc', 'root', 'tmp', 'run', 'var/tmp', 'var/lib/postgresql/data']) {
-    await mkdir(join(folder, name), { recursive: true })
-  }
-  for (const name of ['tmp', 'var/tmp']) await chmod(join(folder, name), 0o1777)
-  const users = ['root:x:0:0:root:/root:/bin/sh', 'postgres:x:999:999::/var/lib/postgresql:/bin/sh']
-  await writeFile(join(folder, 'etc/passwd'), `${users.join('\n')}\n`)
-  await writeFile(join(folder, 'etc/group'), 'root:x:0:\npostgres:x:999:\n')
-  await symlink('/run', join(folder, 'var/run'))
-  await symlink('/usr/share/zoneinfo/Etc/UTC', join(folder, 'etc/localtime'))
-}
-
-/** Those of these programs that the machine has. */
-async function found(names: readonly string[]): Promise<readonly string[]> {
-  const paths = names.map((name) => `/usr/bin/${name}`)
-  const { stdout } = await exec('find', [...paths, '-maxdepth', '0'])
-  return stdout.trimEnd().split('\n')
-}
-
-/** These files and the libraries that they load, with the links on the way to each. */
-async function withLibraries(programs: readonly string[]): Promise<readonly string[]> {
-  // It fails for whatever is a script, and tells the libraries of all others.
-  const told = await exec('ldd', [...programs], { maxBuffer: 2 ** 26 }).catch(
-    (error: { readonly stdout: string }) => error,
-  )
-  const libraries = [...told.stdout.matchAll(/(?:=> |^\t)(\/\S+) \(0x/gm)].map(([, path]) => path)
-  const all = new Set<string>()
-  for (const path of new Set([...programs, ...libraries, ...SCAFFOLD])) {
-    if (path === undefined) continue
-    all.add(join(await realpath(dirname(path)), basename(path)))
-    if (!SCAFFOLD.includes(path)) all.add(await realpath(path))
-  }
-  return [...all]
-}
-
-/** Debian's links from the old places of programs and libraries into `/usr`. */
-const SCAFFOLD = ['/bin', '/sbin', '/lib', '/lib64']
-
-interface Recipe {
-  /** What is put on top of the machine's files. */
-  readonly folder: string
-  /** Files and folders of the machine. */
-  readonly files: readonly string[]
-  readonly tag: string
-  /** Lines as of a Dockerfile. */
-  readonly settings: readonly string[]
-}
-
-/** Streams files of this machine into an image of one layer. */
-async function importTar(engine: Filled, { folder, files, tag, settings }: Recipe): Promise<void> {
-  const rooted = files.map((file) => file.slice(1))
-  const omitted = ['--exclude=llvmjit*', '--exclude=bitcode', '--exclude=right', '--exclude=posix']
-  const packed = ['--create', '--numeric-owner', '--owner=0', '--group=0', ...omitted]
-  const tar = spawn('tar', [...packed, '-C', '/', ...rooted, '-C', folder, '.'], {
-    stdio: ['ignore', 'pipe', 'pipe'],
-  })
-  const changes = settings.flatMap((line) => ['--change', line])
-  const docker = spawn('/usr/bin/docker', ['import', ...changes, '-', tag], {
-    stdio: [tar.stdout, 'ignore', 'pipe'],
-    env: { PATH: process.env.PATH ?? '', DOCKER_HOST: engine.host },
-  })
-  tar.stdout.destroy()
-  const [packing, importing] = await Promise.all([ended(tar), ended(docker)])
-  if (packing + importing !== '') throw new Error(`no image ${tag}: ${packing} ${importing}`)
-}
-
-/** What a program complained of before it failed; nothing when it succeeded. */
-async function ended(child: ReturnType<typeof spawn>): Promise<string> {
-  const said = child.stderr ? text(child.stderr) : ''
-  const code = await new Promise((resolve) => child.once('exit', resolve))
-  return code === 0 ? '' : `${await said} (${code})`
+  async redis(engine, folder) {
+    await addAccounts(folder)
+    await mkdir(join(folder, 'data'))
+    const own = ['redis-server', 'redis-cli', 'redis-check-rdb']
+    const files = await withLibraries(await found([...PROGRAMS, ...own]))
+    const settings = ['WORKDIR /data', 'VOLUME /data', 'EXPOSE 6379', 'CMD ["redis-server"]']
+    await importTar(engine, { folder, files, tag: 'redis:7', settings })
+  },
 }

@@ -62,14 +62,22 @@ describe('what a volume stands for', () => {
 
 describe('the name of an app’s volume', () => {
   it('is the one that a container has which runs, in whatever slot or environment', async () => {
-    const nowThere = async (options: Options) => {
+    const nowThere = async (options: Options, facts = {}) => {
       const block = section('jobs.test.sources[0]', { docker: docker.host, ...options })
-      const task = { to: null, only: null, facts: {}, force: true, direct: false }
+      const task = { to: null, only: null, facts, force: true, direct: false }
       return (await volume.configure(block).describe(task, never)).to
     }
     expect(await nowThere({ app: 'wiki', volume: 'data' })).toContain('volume wiki-green_data')
     const staged = { app: 'blog', volume: 'data', env: 'staging' }
     expect(await nowThere(staged)).toContain('volume blog-staging_data')
     expect(await nowThere({ app: 'new', volume: 'data' })).toContain('volume new-blue_data')
+    // Compose looks for its own name, and a slot's is as good as the other's.
+    const made = (project: string) => ({
+      volume: `${project}_data`,
+      labels: [`com.docker.compose.project=${project}`, 'com.docker.compose.volume=data'],
+    })
+    const asNew = { app: 'new', volume: 'data' }
+    expect(await nowThere(asNew, made('new'))).toContain('volume new_data')
+    expect(await nowThere(asNew, made('new-green'))).toContain('volume new-blue_data')
   })
 })

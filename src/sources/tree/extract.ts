@@ -3,12 +3,20 @@ import type { Exit, Program } from '../../platform/program.ts'
 import { MAX_NAMED, readable, unquote } from './names.ts'
 import { TAR_ENV } from './tools.ts'
 
-/** The tar that unpacks into `tree`: everything, or one member and the folders that lead to it. */
-export function tarExtract(tree: string, only: string | null): Program {
+/**
+ * The tar that unpacks into `tree`: everything, or one member and the folders that lead to it. It tells
+ * of each member in the file `index`.
+ */
+export function tarExtract(
+  tree: string,
+  only: string | null,
+  index: string | null = null,
+): Program {
   const args = [
     ...['--extract', '--file=-', `--directory=${tree}`],
     ...['--preserve-permissions', '--numeric-owner', '--delay-directory-restore'],
     ...['--acls', '--xattrs', '--xattrs-include=*'],
+    ...(index === null ? [] : ['--verbose', '--verbose', `--index-file=${index}`]),
     ...['--warning=no-timestamp', '--warning=no-unknown-keyword'],
     ...(only === null
       ? []

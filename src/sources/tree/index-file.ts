@@ -57,7 +57,7 @@ export function indexReader(): IndexReader {
 }
 
 /** The member's own name; links are listed as `name -> target` and `name link to target`. */
-function nameIn(line: string): Buffer {
+export function nameIn(line: string): Buffer {
   const text = MEMBER.exec(line)?.[1] ?? ''
   const isLink = line.startsWith('l') || line.startsWith('h')
   return unquote(isLink ? text.replace(/(?: -> | link to ).*$/, '') : text)

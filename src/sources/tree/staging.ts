@@ -2,6 +2,7 @@ import { chmod, mkdir, readdir, rmdir, statfs } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { ArchiveDamaged, RestoreFailed } from '../../lib/errors.ts'
 import { formatBytes } from '../../lib/size.ts'
+import { ownCapabilities } from '../../platform/capabilities.ts'
 import { exists, makeFolders } from '../../platform/files.ts'
 import { realOf } from '../../platform/paths.ts'
 import type { Exit } from '../../platform/program.ts'
@@ -11,6 +12,7 @@ import type { OwnRole } from './excludes.ts'
 import { judgeExtraction, tarExtract } from './extract.ts'
 import { type Flushing, flushMeanwhile } from './flushing.ts'
 import { findGoal, type Goal, memberOf } from './goal.ts'
+import { lostGroupBits } from './group-bits.ts'
 import { ownName } from './places.ts'
 import { scan } from './scan.ts'
 import type { DirectorySettings } from './settings.ts'
@@ -25,6 +27,8 @@ interface Work {
   readonly holder: string
   /** Root of what is unpacked, in `holder`. */
   readonly tree: string
+  /** What tar tells of each member, in `holder`; null where nothing can be lost unheard. */
+  readonly index: string | null
   readonly previous: string
   readonly park: string
   /** Folders outside `holder` that were made for this restore; those still empty go with it. */
@@ -47,11 +51,13 @@ export async function stageDirectory(
   refuse(goal)
   const ours = (role: OwnRole) => join(goal.home, ownName(role, context.token, goal.base))
   const holder = ours('staging')
+  const keepsBits = (await ownCapabilities()).has('fsetid')
   const work: Work = {
     goal,
     task,
     holder,
     tree: join(holder, 'tree'),
+    index: keepsBits ? null : join(holder, 'members'),
     previous: ours('previous'),
     park: ours('parked'),
     made: [...(await missingAbove(goal.path))],
@@ -64,7 +70,7 @@ export async function stageDirectory(
   }
   const flushing = flushMeanwhile(holder, signal)
   return {
-    sink: { kind: 'program', program: tarExtract(work.tree, memberOf(task)) },
+    sink: { kind: 'program', program: tarExtract(work.tree, memberOf(task), work.index) },
     immediate: false,
     finish: (exit, during) =>
       finish({ ...work, flushing, exit }, AbortSignal.any([signal, during])),
@@ -146,12 +152,13 @@ async function requireSpace({ home }: Goal, task: RestoreTask): Promise<void> {
 }
 
 async function finish(work: Unpacked, signal: AbortSignal): Promise<Staged> {
-  const { goal, task, holder, tree, exit } = work
+  const { goal, task, holder, tree, index, exit } = work
   const only = memberOf(task)
   const said = judgeExtraction(exit, only)
   work.flushing.last()
   const scanned = await scan(tree, listOf(task.facts, 'devices'), signal)
   if (only === null) requireAll(scanned.entries, task)
+  const lost = index === null ? [] : await lostGroupBits(tree, index, signal)
   const carried = await carriedOver(goal, task.facts, signal)
   const origin = join(tree, goal.part)
   const swap = await planSwap({ ...work, origin, carried })
@@ -166,7 +173,7 @@ async function finish(work: Unpacked, signal: AbortSignal): Promise<Staged> {
       only === null
         ? `${scanned.entries} entries into ${goal.path}`
         : `${only} into ${swap.moves.at(-1)?.to ?? goal.path}`,
-    warnings: [...said, ...scanned.warnings, ...swap.warnings],
+    warnings: [...said, ...lost, ...scanned.warnings, ...swap.warnings],
   }
 }
 

@@ -35,10 +35,13 @@ export async function reachByPath(
   return why === null ? { path: volume.path } : { why }
 }
 
+/** What it takes to put files of anybody where they were, and nothing off them. */
+const WRITING = ['chown', 'dacOverride', 'fowner', 'fsetid', 'setfcap'] as const
+
 async function lackOfRights(intent: 'read' | 'write'): Promise<string | null> {
   const own = await ownCapabilities()
   const mayRead = own.has('dacReadSearch') || own.has('dacOverride')
-  const mayWrite = own.has('dacOverride') && own.has('chown') && own.has('fowner')
+  const mayWrite = WRITING.every((name) => own.has(name))
   if (intent === 'read' ? mayRead : mayWrite) return null
   return `this process may not ${intent} the files of every user`
 }

@@ -5,6 +5,7 @@ import { seeDocker } from '../../docker/look.ts'
 import { findVolume, type Volume } from '../../docker/volumes.ts'
 import { RestoreFailed, SourceFailed } from '../../lib/errors.ts'
 import type { RestoreTask } from '../source.ts'
+import { listOf } from '../tree/carry.ts'
 import type { VolumeSettings } from './settings.ts'
 
 /** The engine's volume that a source means. Throws `SourceFailed` for one that is not there. */
@@ -34,19 +35,30 @@ export async function requireVolume(
 export async function nameToRestore(
   engine: Engine,
   settings: VolumeSettings,
-  { to }: Pick<RestoreTask, 'to'>,
+  { to, facts = {} }: Pick<RestoreTask, 'to'> & Partial<Pick<RestoreTask, 'facts'>>,
   signal: AbortSignal,
 ): Promise<string> {
   if (to === null) {
     const { app, volume, environment } = settings.subject
     const slot = environment === 'production' ? 'blue' : environment
-    return (await nameOf(engine, settings, signal)) ?? `${app}-${slot}_${volume}`
+    const name = (await nameOf(engine, settings, signal)) ?? nameAsArchived(settings, facts)
+    return name ?? `${app}-${slot}_${volume}`
   }
   const [, name] = /^volume:([A-Za-z0-9][A-Za-z0-9_.-]+)$/.exec(to) ?? []
   if (name !== undefined) return name
   throw new RestoreFailed(`a volume cannot be restored to ${to}`, {
     hint: 'name a path with --to, or a volume with --to-volume: letters, digits, _ . -',
   })
+}
+
+/** What compose called the volume, where its project is the app and no slot of it: it looks there again. */
+function nameAsArchived({ subject }: VolumeSettings, facts: RestoreTask['facts']): string | null {
+  const { app, volume } = subject
+  const labels = listOf(facts, 'labels')
+  const isOfApp = labels.includes(`com.docker.compose.project=${appNameOf({ subject })}`)
+  const isIt = labels.includes(`com.docker.compose.volume=${volume}`)
+  if (app === null || !isOfApp || !isIt) return null
+  return typeof facts.volume === 'string' ? facts.volume : null
 }
 
 /** Null: an app's volume that was never deployed. */
