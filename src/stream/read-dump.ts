@@ -1,11 +1,9 @@
 import { join } from 'node:path'
 import { ArchiveDamaged, NotAvailable } from '../lib/errors.ts'
+import { isSqlEnd, SQL_END } from '../lib/sql-end.ts'
 import { findPostgresClient } from '../platform/postgres-client.ts'
 import { failureOf, startChain } from '../platform/program.ts'
 import { feed } from './content.ts'
-
-/** Bytes in which the last line of a dump as SQL stands. */
-const END = 512
 
 /**
  * Reads a dump of pg_dump to its end, as pg_restore does: a list of its contents alone would not tell
@@ -46,11 +44,10 @@ export async function readDump(
 export async function readSql(content: AsyncIterable<Uint8Array>): Promise<null> {
   let tail: Buffer = Buffer.alloc(0)
   for await (const chunk of content) {
-    tail = Buffer.concat(chunk.length >= END ? [chunk.subarray(-END)] : [tail, chunk]).subarray(
-      -END,
-    )
+    const last = chunk.subarray(-SQL_END)
+    tail = Buffer.concat(last.length === SQL_END ? [last] : [tail, last]).subarray(-SQL_END)
   }
-  if (/^-- .* complete\b|^-- Dump completed/m.test(tail.toString('latin1'))) return null
+  if (isSqlEnd(tail.toString('latin1'))) return null
   throw damaged('its last line is missing')
 }
 
