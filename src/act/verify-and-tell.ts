@@ -4,7 +4,14 @@ import { messageOf, reportOf } from '../lib/errors.ts'
 import { formatBytes } from '../lib/size.ts'
 import type { World } from '../observe/world.ts'
 import { announceOther } from './announce.ts'
-import { verify } from './verify.ts'
+import { type Verified, verify } from './verify.ts'
+
+/** What was done, by depth. */
+const HOW = {
+  content: 'read to its end',
+  unpacked: 'unpacked to its end, the dump in it not read: pg_restore is not installed here',
+  stored: 'stored bytes only: no identity is configured',
+} as const satisfies Record<Verified['depth'], string>
 
 /** Verifies a copy and reports the verdict; a failed one is told to those who hear of failures, too. */
 export async function verifyAndTell(
@@ -21,12 +28,10 @@ export async function verifyAndTell(
       world,
       signal,
     )
-    const how =
-      depth === 'content' ? 'read to its end' : 'stored bytes only: no identity is configured'
     world.report({
       event: 'verify.done',
       level: 'info',
-      message: `verified ${copy.key} on ${copy.target} (${formatBytes(bytes)}, ${how})`,
+      message: `verified ${copy.key} on ${copy.target} (${formatBytes(bytes)}, ${HOW[depth]})`,
       ...about,
       bytes,
       durationMs: world.now() - began,

@@ -11,8 +11,11 @@ import { manifestOfCopy, openCopy } from './archive.ts'
 /** What a verify learned. */
 export interface Verified {
   readonly copy: Copy
-  /** `content`: read through to its end. `stored`: only the stored bytes, for want of an identity. */
-  readonly depth: 'content' | 'stored'
+  /**
+   * `content`: read through to its end, as what it is. `unpacked`: its bytes to their end, for want of
+   * the program that reads such a dump. `stored`: only the stored bytes, for want of an identity.
+   */
+  readonly depth: 'content' | 'unpacked' | 'stored'
   readonly bytes: number
   readonly contentBytes: number | null
   readonly contentSha256: string | null
@@ -115,7 +118,7 @@ async function readArchive(
   const read = await readThrough(body, opening, signal)
   proveStored(copy, manifest.stored, read.stored)
   return {
-    depth: 'content',
+    depth: read.isRead ? 'content' : 'unpacked',
     bytes: read.stored.bytes,
     contentBytes: read.content.bytes,
     contentSha256: read.content.sha256,

@@ -9,6 +9,8 @@ export interface SuperviseTask {
   readonly argv: readonly [string, ...string[]]
   readonly env: Readonly<Record<string, string | undefined>>
   readonly direction: 'output' | 'input'
+  /** Bytes at the end of the output that the account is to repeat; 0 for none. */
+  readonly tail: number
   /** Name for a pipe; free. */
   readonly fifo: string
   /** File that the account is written to. */
@@ -25,6 +27,8 @@ export interface Account {
   }
   /** Bytes; null when they were not read, or not written, to their end. */
   readonly counted: number | null
+  /** The end of its output, a character a byte; empty unless it was asked for. */
+  readonly tail: string
 }
 
 const SUPERVISE = fileURLToPath(
@@ -40,17 +44,26 @@ export interface Supervised {
   readonly files: readonly string[]
 }
 
+/** Where files of ours are made, and what else is asked of the run. */
+export interface Supervising {
+  readonly scratch: string
+  readonly token: string
+  /** Bytes at the end of the output to repeat in the account. */
+  readonly tail?: number
+}
+
 /** Describes the running of a program with its bytes counted. Starts nothing. */
 export function supervised(
   { command, args, env = {}, cwd }: Program,
   direction: SuperviseTask['direction'],
-  place: { readonly scratch: string; readonly token: string },
+  place: Supervising,
 ): Supervised {
   const path = (suffix: string) => join(place.scratch, `${direction}-${place.token}.${suffix}`)
   const task: SuperviseTask = {
     argv: [command, ...args],
     env,
     direction,
+    tail: place.tail ?? 0,
     fifo: path('fifo'),
     account: path('json'),
   }

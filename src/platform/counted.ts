@@ -1,20 +1,26 @@
 import { rm } from 'node:fs/promises'
-import { supervised } from './account.ts'
+import { type Supervising, supervised } from './account.ts'
 import type { Exit, Program } from './program.ts'
 
 /** A program whose output is counted on its way. */
 export interface Counted {
   readonly program: Program
-  /** How much there was, null when not all of it passed; and what became of the program. Null when it cannot be told. */
-  account(exit: Exit | null): Promise<{ readonly bytes: number | null; readonly exit: Exit } | null>
+  /** Null when it cannot be told. */
+  account(exit: Exit | null): Promise<Passed | null>
   remove(): Promise<void>
 }
 
+/** What a program printed, and what became of it. */
+export interface Passed {
+  /** Null when not all of it passed. */
+  readonly bytes: number | null
+  /** Its end, as much as was asked for, a character a byte. */
+  readonly tail: string
+  readonly exit: Exit
+}
+
 /** Describes the running of a program with what it prints counted. Starts nothing. */
-export function counted(
-  program: Program,
-  place: { readonly scratch: string; readonly token: string },
-): Counted {
+export function counted(program: Program, place: Supervising): Counted {
   const run = supervised(program, 'output', place)
   return {
     program: run.program,
@@ -24,7 +30,8 @@ export function counted(
       const { code, signal, error } = account.program
       const stderr = error === null ? exit.stderr : [`could not start (${error})`]
       const { command } = program
-      return { bytes: account.counted, exit: { ...exit, command, code, signal, stderr } }
+      const { counted: bytes, tail } = account
+      return { bytes, tail, exit: { ...exit, command, code, signal, stderr } }
     },
     async remove() {
       for (const path of run.files) await rm(path, { force: true })

@@ -1,25 +1,24 @@
 import { join } from 'node:path'
 import { ArchiveDamaged, NotAvailable } from '../lib/errors.ts'
+import { isSqlEnd, SQL_END } from '../lib/sql-end.ts'
 import { findPostgresClient } from '../platform/postgres-client.ts'
 import { failureOf, startChain } from '../platform/program.ts'
 import { feed } from './content.ts'
 
-/** Bytes in which the last line of a dump as SQL stands. */
-const END = 512
-
 /**
  * Reads a dump of pg_dump to its end, as pg_restore does: a list of its contents alone would not tell
  * that its data is cut off. Throws `ArchiveDamaged`, and whatever `content` throws; `NotAvailable`
- * for one that a newer pg_dump made. Without pg_restore on this machine it is only read.
+ * for one that a newer pg_dump made. Resolves to false without pg_restore on this machine: then its
+ * bytes came to their end, and nobody looked at what they are.
  */
 export async function readDump(
   content: AsyncIterable<Uint8Array>,
   signal: AbortSignal,
-): Promise<null> {
+): Promise<boolean> {
   const client = await findPostgresClient(signal)
   if (client === null) {
     for await (const _ of content);
-    return null
+    return false
   }
   const program = { command: join(client.folder, 'pg_restore'), args: ['--file=/dev/null'] }
   const chain = await startChain([program], { stdin: 'pipe', stdout: 'ignore', signal })
@@ -33,7 +32,7 @@ export async function readDump(
       throw new NotAvailable(`reading this dump with pg_restore ${client.major}`, { hint })
     }
     if (failure) throw damaged(failure.tail, failure)
-    return null
+    return true
   } catch (cause) {
     signal.throwIfAborted()
     throw cause
@@ -43,14 +42,13 @@ export async function readDump(
 }
 
 /** Reads a dump as SQL to its end, which says of itself that it is the end. Throws `ArchiveDamaged`. */
-export async function readSql(content: AsyncIterable<Uint8Array>): Promise<null> {
+export async function readSql(content: AsyncIterable<Uint8Array>): Promise<void> {
   let tail: Buffer = Buffer.alloc(0)
   for await (const chunk of content) {
-    tail = Buffer.concat(chunk.length >= END ? [chunk.subarray(-END)] : [tail, chunk]).subarray(
-      -END,
-    )
+    const last = chunk.subarray(-SQL_END)
+    tail = Buffer.concat(last.length === SQL_END ? [last] : [tail, last]).subarray(-SQL_END)
   }
-  if (/^-- .* complete\b|^-- Dump completed/m.test(tail.toString('latin1'))) return null
+  if (isSqlEnd(tail.toString('latin1'))) return
   throw damaged('its last line is missing')
 }
 

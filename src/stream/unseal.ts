@@ -33,6 +33,8 @@ export interface ReadThrough {
   readonly content: Reading
   /** Members of a tar; null for other content. */
   readonly entries: number | null
+  /** False for content that was taken to its end without what reads it as what it is. */
+  readonly isRead: boolean
 }
 
 /**
@@ -171,31 +173,33 @@ export async function readThrough(
   const content = meter()
   const aside = { gauge: content, onBytes: () => {}, throttle: null, patience: null }
   const chunks = metered(contentOf(body, opening, signal, stored), aside, signal)
-  const entries = await walked(tellApart(opening.layers).content, chunks, signal)
-  return { stored: stored.reading(), content: content.reading(), entries }
+  const walk = await walked(tellApart(opening.layers).content, chunks, signal)
+  return { stored: stored.reading(), content: content.reading(), ...walk }
 }
 
-/** Reads content to its end as what it is; the members of a tar. */
+/** Reads content to its end as what it is. */
 async function walked(
   content: string,
   chunks: AsyncIterable<Uint8Array>,
   signal: AbortSignal,
-): Promise<number | null> {
+): Promise<Pick<ReadThrough, 'entries' | 'isRead'>> {
+  const whole = { entries: null, isRead: true } as const
   switch (content) {
     case 'tar':
-      return await countMembers(chunks, signal)
+      return { ...whole, entries: await countMembers(chunks, signal) }
     case 'pgdump':
-      return await readDump(chunks, signal)
+      return { ...whole, isRead: await readDump(chunks, signal) }
     case 'sql':
-      return await readSql(chunks)
+      await readSql(chunks)
+      return whole
     default:
-      return await drained(chunks)
+      await drained(chunks)
+      return whole
   }
 }
 
-async function drained(chunks: AsyncIterable<Uint8Array>): Promise<null> {
+async function drained(chunks: AsyncIterable<Uint8Array>): Promise<void> {
   for await (const _ of chunks);
-  return null
 }
 
 /** Size and hash of what is stored, with no key needed. */

@@ -78,6 +78,24 @@ describe('a MariaDB container', () => {
   })
 })
 
+describe('a dump as SQL whose last line is missing', () => {
+  it('fails the backup, whatever its program said of it', async () => {
+    const root = await mkdtemp(join(tmpdir(), 'holdfast-mariadb-'))
+    const place = { scratch: root, leaveOut: [], token: 'aaaaaaaaaaaaaaaaaa' }
+    const at = (await docker.exec('db', 'sh', '-c', 'command -v mariadb-dump')).trim()
+    const cut = `mv ${at} ${at}.whole; printf '#!/bin/sh\\n${at}.whole "$@" | head -c 3000\\n' >${at}; chmod +x ${at}`
+    await docker.exec('db', 'sh', '-c', cut)
+    const failed = await archiveTo(join(root, 'a'), sourceOf(), place).catch((error) => error)
+    await docker.exec('db', 'mv', `${at}.whole`, at)
+    expect([failed.code, failed.message]).toEqual([
+      'source_failed',
+      expect.stringMatching(/cut off: its last line is missing/),
+    ])
+    expect((await archiveTo(join(root, 'b'), sourceOf(), place)).warnings).toEqual([])
+    await rm(root, { recursive: true })
+  })
+})
+
 describe('a MongoDB container', () => {
   it('is given its password by neither argument nor shell', () => {
     const env = { MONGO_INITDB_ROOT_USERNAME: 'root', MONGO_INITDB_ROOT_PASSWORD: 'a "b" $c' }

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import type { Options } from '../../src/core/model.ts'
 import { section } from '../../src/core/section.ts'
 import { ConfigError, SourceFailed } from '../../src/lib/errors.ts'
 import { postgres } from '../../src/sources/postgres.ts'
@@ -42,8 +43,9 @@ const inside = {
   },
 }
 
-function sourceOf(database: string, options: Record<string, string> = {}): Source {
-  const all = { container: 'db', docker: docker.host, database, ...options }
+function sourceOf(database: string | null, options: Options = {}): Source {
+  const which = database === null ? {} : { database }
+  const all = { container: 'db', docker: docker.host, ...which, ...options }
   return postgres.configure(section('source', all))
 }
 
@@ -131,6 +133,29 @@ describe('a PostgreSQL container', () => {
     expect([gone.code, gone.message]).toEqual(['source_failed', expect.stringMatching(/victim/)])
     await rm(root, { recursive: true })
   }, 60_000)
+
+  it.each([
+    ['plain dump', 'pg_dump', { format: 'plain' }],
+    ['list of roles', 'pg_dumpall', { globals: true }],
+  ])(
+    'whose %s lacks its last line has no backup, whatever its program said',
+    async (_name, program, options) => {
+      const root = await mkdtemp(join(tmpdir(), 'holdfast-container-'))
+      const place = { scratch: root, leaveOut: [], token: 'aaaaaaaaaaaaaaaaaa' }
+      const source = sourceOf('globals' in options ? null : await shop(), options)
+      const at = (await docker.exec('db', 'sh', '-c', `command -v ${program}`)).trim()
+      const cut = `mv ${at} ${at}.whole; printf '#!/bin/sh\\nfor one in "$@"; do [ "$one" != --version ] || exec ${at}.whole "$@"; done; ${at}.whole "$@" | head -c 200\\n' >${at}; chmod +x ${at}`
+      await docker.exec('db', 'sh', '-c', cut)
+      const failed = await archiveTo(join(root, 'a'), source, place).catch((error) => error)
+      await docker.exec('db', 'mv', `${at}.whole`, at)
+      expect([failed.code, failed.message]).toEqual([
+        'source_failed',
+        expect.stringMatching(/cut off: its last line is missing/),
+      ])
+      await archiveTo(join(root, 'b'), source, place)
+      await rm(root, { recursive: true })
+    },
+  )
 
   it('is not asked for what it cannot do', () => {
     expect(() => sourceOf('x', { format: 'directory' })).toThrow(ConfigError)

@@ -1,7 +1,10 @@
 import type { Dialect, Environment, InContainer } from './settings.ts'
 
-/** One snapshot of all tables that have transactions; nobody is locked out. */
-const SNAPSHOT = ['--single-transaction', '--routines', '--events']
+/**
+ * One snapshot of all tables that have transactions; nobody is locked out. The last line, by which a
+ * dump is known to be whole, is a comment, which a server's own settings may have turned off.
+ */
+const SNAPSHOT = ['--single-transaction', '--routines', '--events', '--comments']
 
 export const MYSQL: Dialect = sqlDialect('mysql', { dump: 'mysqldump', load: 'mysql' })
 export const MARIADB: Dialect = sqlDialect('mariadb', { dump: 'mariadb-dump', load: 'mariadb' })

@@ -5,6 +5,7 @@ import { openEngine } from '../../docker/engine.ts'
 import { relayed } from '../../docker/relayed.ts'
 import { Failure, messageOf, SourceFailed } from '../../lib/errors.ts'
 import { formatBytes } from '../../lib/size.ts'
+import { isSqlEnd, SQL_END } from '../../lib/sql-end.ts'
 import { counted } from '../../platform/counted.ts'
 import { failureOf, type Program } from '../../platform/program.ts'
 import type { Dump, SourceContext } from '../source.ts'
@@ -18,7 +19,8 @@ export async function dumpServer(
 ): Promise<Dump> {
   const { dialect, container, databases, minSize } = settings
   const program = await inContainer(settings, false, signal, (env) => dialect.dump(env, databases))
-  const run = counted(program, context)
+  const isSql = dialect.layer === 'sql'
+  const run = counted(program, { ...context, tail: isSql ? SQL_END : 0 })
   return {
     content: { kind: 'program', program: run.program },
     async finish(exit) {
@@ -34,6 +36,10 @@ export async function dumpServer(
         throw new SourceFailed(`the dump of container ${container} has ${size}`, {
           hint: 'look at what the server holds; when that is right, lower min_size',
         })
+      }
+      if (isSql && !isSqlEnd(account.tail)) {
+        const message = `the dump of container ${container} is cut off: its last line is missing`
+        throw new SourceFailed(message)
       }
       return {
         facts: { container, dumpBytes: bytes, databases },

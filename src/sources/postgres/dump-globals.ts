@@ -1,10 +1,11 @@
 import type { Bytes } from '../../core/model.ts'
 import { SourceFailed } from '../../lib/errors.ts'
+import { isSqlEnd, SQL_END } from '../../lib/sql-end.ts'
 import { counted } from '../../platform/counted.ts'
 import { failureOf } from '../../platform/program.ts'
 import type { Dump, SourceContext } from '../source.ts'
 import { askBeside, serverFacts } from './catalog.ts'
-import { dumpFailed, requireRecent } from './dump.ts'
+import { cutOff, dumpFailed, requireRecent } from './dump.ts'
 import type { PostgresSettings } from './settings.ts'
 
 /**
@@ -27,7 +28,8 @@ export async function dumpGlobals(
   )
   const mayRead = right?.may ?? false
   const bare = rolePasswords && mayRead ? [] : ['--no-role-passwords']
-  const run = counted(client.program('pg_dumpall', ['--globals-only', ...bare]), context)
+  const program = client.program('pg_dumpall', ['--globals-only', ...bare])
+  const run = counted(program, { ...context, tail: SQL_END })
   return {
     content: { kind: 'program', program: run.program },
     async finish(exit) {
@@ -37,6 +39,7 @@ export async function dumpGlobals(
         throw dumpFailed(`roles of ${server.label}`, failure?.tail || 'not run')
       if (!account.bytes)
         throw new SourceFailed(`the dump of the roles of ${server.label} is empty`)
+      if (!isSqlEnd(account.tail)) throw cutOff(`of the roles of ${server.label}`)
       return {
         facts: {
           serverVersion: facts.version,

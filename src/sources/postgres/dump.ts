@@ -4,6 +4,7 @@ import type { SourceFacts } from '../../core/manifest.ts'
 import type { Bytes } from '../../core/model.ts'
 import { Failure, messageOf, SourceFailed } from '../../lib/errors.ts'
 import { formatBytes } from '../../lib/size.ts'
+import { isSqlEnd, SQL_END } from '../../lib/sql-end.ts'
 import { counted } from '../../platform/counted.ts'
 import { type Exit, failureOf, type Program, startChain } from '../../platform/program.ts'
 import type { Dump, SourceContext, SourceReport } from '../source.ts'
@@ -51,7 +52,10 @@ export function requireRecent({ major }: Client, version: number): void {
 function dumpStream(order: Order): Dump {
   const { settings, context, facts } = order
   const program = pgDump(order, formatArgs(settings))
-  const run = settings.minSize === null ? null : counted(program, context)
+  // Of SQL the last line is the only end that it has; the other formats have one of their own.
+  const isPlain = settings.format === 'plain'
+  const watch = { ...context, tail: isPlain ? SQL_END : 0 }
+  const run = settings.minSize === null && !isPlain ? null : counted(program, watch)
   return {
     content: { kind: 'program', program: run?.program ?? program },
     async finish(exit) {
@@ -64,6 +68,7 @@ function dumpStream(order: Order): Dump {
       }
       const contentBytes = account.bytes as Bytes
       requireSize(order, contentBytes)
+      if (isPlain && !isSqlEnd(account.tail)) throw cutOff(`of ${order.database}`)
       return { ...report, facts: { ...facts, dumpBytes: contentBytes }, contentBytes }
     },
     [Symbol.asyncDispose]: async () => await run?.remove(),
@@ -135,6 +140,11 @@ function reportOf(
   const more = exit.stderrTotal - WARNINGS
   const rest = more > 0 ? [`${more} more lines of pg_dump`] : []
   return { facts, warnings: [...said.slice(0, WARNINGS), ...rest], contentBytes: null }
+}
+
+/** Whatever its program said of it. */
+export function cutOff(what: string): SourceFailed {
+  return new SourceFailed(`the dump ${what} is cut off: its last line is missing`)
 }
 
 export function dumpFailed(what: string, said: string): SourceFailed {
