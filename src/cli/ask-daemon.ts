@@ -122,11 +122,13 @@ function requestTo(
 function documentOf(status: number, text: string, at: string): Reply['document'] {
   const document = parsed(text)
   if (status >= 200 && status < 300) return document
-  const { error } = document as {
+  const { error, status: told } = document as {
     error?: { code?: string; message?: string; hint?: string | null }
+    status?: unknown
   }
   if (error?.code === undefined || error.message === undefined) {
-    throw new Failure('daemon_unreachable', `${at} answered ${status}, and not as a daemon does`)
+    const what = typeof told === 'string' ? `: ${told}` : ', and not as a daemon does'
+    throw new Failure('daemon_unreachable', `${at} answered ${status}${what}`)
   }
   throw new Failure(error.code, error.message, error.hint ? { hint: error.hint } : {})
 }

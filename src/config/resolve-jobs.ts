@@ -1,17 +1,16 @@
 import type {
   Channel,
   DesiredJob,
-  DesiredSource,
   DesiredTarget,
   Encryption,
   Instant,
   JobId,
-  JobTarget,
   Millis,
   Objectives,
   Retry,
   Schedule,
 } from '../core/model.ts'
+import { withRolePasswords } from '../core/role-passwords.ts'
 import { scheduleFault } from '../core/schedule.ts'
 import { zoneFault } from '../core/zone.ts'
 import type { Block } from './block.ts'
@@ -85,7 +84,7 @@ function resolveJob(
     title: text(block, 'name') ?? name,
     enabled: flag(block, 'enabled') ?? true,
     schedule: resolveSchedule(block, timezone, surroundings.now),
-    sources: [...sources.map(({ source }) => withPasswords(source, targets)), ...ofApps],
+    sources: [...sources.map(({ source }) => withRolePasswords(source, targets)), ...ofApps],
     targets,
     noTarget,
     require: requireOf(block, targets),
@@ -107,13 +106,6 @@ function resolveJob(
   }
   const facts = jobFacts(declared)
   return { block, sources, job: { ...declared, facts, fingerprint: fingerprintOf(facts) } }
-}
-
-/** Passwords of roles are archived only where every copy is closed with a key. */
-function withPasswords(source: DesiredSource, targets: readonly JobTarget[]): DesiredSource {
-  if (source.kind !== 'postgres' || source.options.globals !== true) return source
-  const isClosed = targets.length > 0 && targets.every(({ encryption }) => encryption !== null)
-  return isClosed ? { ...source, options: { ...source.options, role_passwords: true } } : source
 }
 
 function jobId(organization: string | null, name: string): JobId {

@@ -1,6 +1,7 @@
 import { groupOf } from './group.ts'
 import { hash32 } from './hash32.ts'
 import type { Desired, DesiredJob, DesiredSource, Options } from './model.ts'
+import { withRolePasswords } from './role-passwords.ts'
 
 /*
  * One declaration may stand for several sources: all databases of a server, whatever an app keeps.
@@ -70,7 +71,8 @@ function expandJob(job: DesiredJob, known: KnownMembers): DesiredJob {
       taken.add(name)
       const group = groupOf({ ...job, job: job.id, source: name })
       const all = { ...source.options, ...options }
-      return { ...source, kind, name, group, options: all, ...(isGone ? { isGone } : {}) }
+      const one = { ...source, kind, name, group, options: all, ...(isGone ? { isGone } : {}) }
+      return withRolePasswords(one, job.targets)
     })
   })
   return { ...job, sources }

@@ -53,6 +53,20 @@ describe('what a declaration stands for', () => {
     expect(expanded(jobOf(SERVER, FILES), NOBODY).sources).toEqual([SERVER, FILES])
   })
 
+  it('archives passwords of roles where every copy is closed with a key, and nowhere else', () => {
+    const volume = { ...FILES, kind: 'volume' }
+    const roles: Member = { name: 'globals', kind: 'postgres', options: { globals: true } }
+    const passwordsIn = (...encryption: readonly unknown[]) => {
+      const targets = encryption.map((one) => ({ encryption: one })) as never
+      const job = { ...jobOf(volume), targets }
+      const [made] = expanded(job, looked(job, [[volume, [roles]]])).sources
+      return made?.options.role_passwords
+    }
+    expect(passwordsIn({}, {})).toBe(true)
+    expect(passwordsIn({}, null)).toBeUndefined()
+    expect(passwordsIn()).toBeUndefined()
+  })
+
   it('takes its place, in its order, with a group of its own each', () => {
     const job = jobOf(SERVER, FILES)
     const { sources } = expanded(job, looked(job, [[SERVER, databases('crm', 'shop')]]))

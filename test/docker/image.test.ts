@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { type DockerEngine, startDocker } from '../services/docker.ts'
 import { buildHoldfast } from '../services/holdfast-image.ts'
 import { snapshotTree } from '../support/trees.ts'
+import { composeExample } from './compose-example.ts'
 import { type Keeper, logOf, openKeeper, untilLogged } from './image-support.ts'
 
 const ROOT = join(import.meta.dirname, '..', '..')
@@ -12,9 +13,9 @@ const ROOT = join(import.meta.dirname, '..', '..')
 let docker: DockerEngine
 
 beforeAll(async () => {
-  docker = await startDocker(['debian'])
+  docker = await startDocker(['debian', 'postgres', 'redis'])
   await buildHoldfast(docker)
-})
+}, 360_000)
 afterAll(() => docker[Symbol.asyncDispose]())
 
 /** A command in a container that runs already; resolves to its JSON. */
@@ -204,6 +205,8 @@ describe('files of other users in a folder that is mounted into it', () => {
     }
   })
 })
+
+composeExample(() => docker)
 
 /** Owners, modes and attributes that each need a right to be given. */
 function makeOthersFiles(cwd: string): void {

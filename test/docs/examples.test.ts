@@ -15,8 +15,11 @@ import { examine } from '../support/sqlite.ts'
 import { holdfast, makeFolder, type Place, ROOT, succeed } from './support.ts'
 
 const EXAMPLES = join(ROOT, 'examples')
-/** One has no config; the other declares no job, and test/volume/discovery.test.ts walks through it. */
-const WITHOUT = ['monitoring', 'docker-host']
+/**
+ * One has no config; the others declare no job: test/volume/discovery.test.ts and
+ * test/docker/image.test.ts walk through them.
+ */
+const WITHOUT = ['monitoring', 'docker-host', 'compose']
 const CONFIGS = ['vardo.yml', 'holdfast.yml', 'holdfast.toml', 'config.toml']
 
 interface Shown {

@@ -5,7 +5,7 @@ import { openFace } from '../../src/http/face.ts'
 import { openGate } from '../daemon/gate.ts'
 import { makeLoop } from '../daemon/loop.ts'
 import { poll, startDaemon } from '../support/daemon.ts'
-import { makeWorkspace } from '../support/holdfast.ts'
+import { makeWorkspace, type Workspace } from '../support/holdfast.ts'
 import { addressOf, ask } from './ask.ts'
 
 const ANY = { HOLDFAST_HTTP: '127.0.0.1:0' }
@@ -95,6 +95,48 @@ describe('/healthz', () => {
     })
     vitals.enter('draining') // takes as long as the file says
     expect((await ask(place.socket, '/healthz')).status).toBe(200)
+  })
+})
+
+describe('holdfast system health', () => {
+  const health = async (work: Workspace) => {
+    const { code, stdout, stderr } = await work.run(['system', 'health'])
+    return { code, said: stdout + stderr }
+  }
+
+  it('ends with 0 for a daemon that lives, and with 1 for one that hangs or is not there', async () => {
+    await using work = await makeWorkspace()
+    await work.write({ 'holdfast.yml': JSON.stringify({ data_dir: 'state', targets: HERE }) })
+    expect(await health(work)).toMatchObject({
+      code: 1,
+      said: expect.stringMatching(/no daemon answers at .*sock: .*\n {2}hint: start one with/),
+    })
+    await using daemon = startDaemon(work, { env: ANY })
+    await addressOf(daemon)
+    expect(await health(work)).toEqual({ code: 0, said: 'alive\n' })
+    daemon.signal('SIGSTOP')
+    expect(await health(work)).toMatchObject({
+      code: 1,
+      said: expect.stringContaining('the look at the daemon'),
+    })
+    daemon.signal('SIGCONT')
+    expect(await health(work)).toMatchObject({ code: 0 })
+  })
+
+  it('ends with 1 for one whose loop is stuck, and says so', async () => {
+    await using loop = await makeLoop({}, { now: '2026-11-20T10:00:00Z' })
+    const vitals = createVitals(
+      () => {},
+      () => loop.world().now(),
+    )
+    await using _place = await open(loop, vitals)
+    await using work = await makeWorkspace(`{ data_dir: "${loop.at('state')}" }`)
+    vitals.enter('working')
+    vitals.turn(performance.now() - 121_000)
+    expect(await health(work)).toMatchObject({
+      code: 1,
+      said: expect.stringContaining('answered 503: stuck'),
+    })
   })
 })
 

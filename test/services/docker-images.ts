@@ -20,7 +20,7 @@ const exec = promisify(execFile)
  * - `busybox`: `busybox:1`, its tar among it.
  * - `postgres`: `postgres:15`, a real server with the entrypoint's words that matter.
  * - `mariadb`: `mariadb:10`, the same for MariaDB.
- * - `redis`: `redis:7`, the server as the account `redis`, its data in `/data`.
+ * - `redis`: `redis:7`, a real server, its data in `/data`.
  */
 export type ImageName = 'debian' | 'busybox' | 'postgres' | 'mariadb' | 'redis'
 

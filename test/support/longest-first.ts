@@ -6,6 +6,7 @@ const LONG = [
   'storm/s3.test.ts',
   'storm/ssh.test.ts',
   'docs/ha.test.ts',
+  'docker/image.test.ts',
   'chaos/chaos.test.ts',
   'cli/three-targets.test.ts',
   'daemon/stranded.test.ts',
