@@ -1,12 +1,8 @@
 import { configDefaults, defineConfig } from 'vitest/config'
 import { LongestFirst } from './test/support/longest-first.ts'
 
-/** Kills of restores and backups of volumes and databases: minutes, so `npm run test:storm` has them. */
-const LONG_FORMS = [
-  'test/volume/storm.test.ts',
-  'test/volume/kill-restore.test.ts',
-  'test/cli/postgres-kill.test.ts',
-]
+/** Kills of restores of volumes at named places: minutes, so `npm run test:storm` has them. */
+const LONG_FORMS = ['test/volume/kill-restore.test.ts']
 
 export default defineConfig({
   test: {

@@ -18,8 +18,8 @@ export interface Session extends AsyncDisposable {
   start(argv: readonly string[], input: 'pipe' | null, signal: AbortSignal): Promise<Attached>
 }
 
-/** After a death of ours it ends by itself within a day; whoever sweeps removes it before. */
-const WAITING = ['sleep', '86400']
+/** After a death of ours it ends by itself within a week; whoever sweeps removes it before. */
+const WAITING = ['sleep', '604800']
 /** A flush of a busy file system, or the removal of millions of files, in milliseconds. */
 const LONG = 6 * 60 * 60_000
 
