@@ -85,7 +85,10 @@ describe('a container of it without a right of root, on a root that nobody write
 
   it('finds the volumes of its engine, takes one, and brings it back when it is gone', async () => {
     await docker.docker('volume', 'create', '--label=holdfast.persistent=true', 'album_uploads')
-    const of = ['--label=com.docker.compose.project=album', '--label=com.docker.compose.service=web']
+    const of = [
+      '--label=com.docker.compose.project=album',
+      '--label=com.docker.compose.service=web',
+    ]
     const idle = ['sh', '-c', 'trap "exit 0" TERM; while :; do sleep 1 & wait; done']
     await docker.run('--name=web', ...of, '--volume=album_uploads:/srv', 'debian:12', ...idle)
     fill()
