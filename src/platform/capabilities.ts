@@ -7,6 +7,7 @@ const BITS = {
   dacReadSearch: 2,
   fowner: 3,
   fsetid: 4,
+  mknod: 27,
   setfcap: 31,
 } as const
 

@@ -25,6 +25,8 @@ export function composeExample(engine: () => DockerEngine): void {
       folder = await mkdtemp(join(tmpdir(), 'holdfast-compose-'))
       const moved = { '/var/run/docker.sock': docker.socket }
       around = { ...(await copyExample(folder)), moved }
+      // What others left would be seen as well.
+      await docker.docker('volume', 'prune', '--force')
       await docker.docker('network', 'create', 'shop_default')
     })
     afterAll(() => rm(folder, { recursive: true, force: true }))

@@ -18,7 +18,7 @@ const BUDGETS: Readonly<Record<string, number>> = {
   http: 120,
   cli: 480,
   view: 30,
-  docker: 240,
+  docker: 330,
   volume: 420,
   docs: 330,
   storm: 1000,

@@ -25,6 +25,12 @@ export function tarExtract(
   return { command: 'tar', args, env: TAR_ENV }
 }
 
+/** The same tar, which leaves out members of these names, `./dev/null`. */
+export function without(names: readonly string[], { command, args, ...rest }: Program): Program {
+  const excludes = names.map((name) => `--exclude=${name}`)
+  return { ...rest, command, args: ['--anchored', '--no-wildcards', ...excludes, ...args] }
+}
+
 /** Archives made by others may name members without `./`. */
 function spellings(path: string): readonly string[] {
   return path.startsWith('-') ? [`./${path}`] : [`./${path}`, path]

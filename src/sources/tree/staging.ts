@@ -4,15 +4,16 @@ import { ArchiveDamaged, RestoreFailed } from '../../lib/errors.ts'
 import { formatBytes } from '../../lib/size.ts'
 import { ownCapabilities } from '../../platform/capabilities.ts'
 import { exists, makeFolders } from '../../platform/files.ts'
-import { realOf } from '../../platform/paths.ts'
+import { realOf, within } from '../../platform/paths.ts'
 import type { Exit } from '../../platform/program.ts'
 import type { RestoreTask, SourceContext, Staged, Staging } from '../source.ts'
 import { carriedOver, listOf } from './carry.ts'
 import type { OwnRole } from './excludes.ts'
-import { judgeExtraction, tarExtract } from './extract.ts'
+import { judgeExtraction, tarExtract, without } from './extract.ts'
 import { type Flushing, flushMeanwhile } from './flushing.ts'
 import { findGoal, type Goal, memberOf } from './goal.ts'
 import { lostGroupBits } from './group-bits.ts'
+import { naming } from './names.ts'
 import { ownName } from './places.ts'
 import { scan } from './scan.ts'
 import type { DirectorySettings } from './settings.ts'
@@ -29,6 +30,8 @@ interface Work {
   readonly tree: string
   /** What tar tells of each member, in `holder`; null where nothing can be lost unheard. */
   readonly index: string | null
+  /** Device nodes that are not unpacked, for want of the right to; none is restored anyway. */
+  readonly devices: readonly string[]
   readonly previous: string
   readonly park: string
   /** Folders outside `holder` that were made for this restore; those still empty go with it. */
@@ -51,13 +54,14 @@ export async function stageDirectory(
   refuse(goal)
   const ours = (role: OwnRole) => join(goal.home, ownName(role, context.token, goal.base))
   const holder = ours('staging')
-  const keepsBits = (await ownCapabilities()).has('fsetid')
+  const own = await ownCapabilities()
   const work: Work = {
     goal,
     task,
     holder,
     tree: join(holder, 'tree'),
-    index: keepsBits ? null : join(holder, 'members'),
+    index: own.has('fsetid') ? null : join(holder, 'members'),
+    devices: own.has('mknod') ? [] : devicesOf(task),
     previous: ours('previous'),
     park: ours('parked'),
     made: [...(await missingAbove(goal.path))],
@@ -70,7 +74,10 @@ export async function stageDirectory(
   }
   const flushing = flushMeanwhile(holder, signal)
   return {
-    sink: { kind: 'program', program: tarExtract(work.tree, memberOf(task), work.index) },
+    sink: {
+      kind: 'program',
+      program: without(work.devices, tarExtract(work.tree, memberOf(task), work.index)),
+    },
     immediate: false,
     finish: (exit, during) =>
       finish({ ...work, flushing, exit }, AbortSignal.any([signal, during])),
@@ -80,6 +87,14 @@ export async function stageDirectory(
       await discard(work)
     },
   }
+}
+
+/** Of what is restored. */
+function devicesOf(task: RestoreTask): readonly string[] {
+  const only = memberOf(task)
+  return listOf(task.facts, 'devices').filter(
+    (name) => only === null || within(`./${only}`, name) !== null,
+  )
 }
 
 function refuse({ path, obstacles, inPlace }: Goal): void {
@@ -152,12 +167,14 @@ async function requireSpace({ home }: Goal, task: RestoreTask): Promise<void> {
 }
 
 async function finish(work: Unpacked, signal: AbortSignal): Promise<Staged> {
-  const { goal, task, holder, tree, index, exit } = work
+  const { goal, task, holder, tree, index, devices, exit } = work
   const only = memberOf(task)
   const said = judgeExtraction(exit, only)
   work.flushing.last()
   const scanned = await scan(tree, listOf(task.facts, 'devices'), signal)
-  if (only === null) requireAll(scanned.entries, task)
+  const entries = scanned.entries + devices.length
+  if (only === null) requireAll(entries, task)
+  const left = devices.length === 0 ? [] : [naming('device nodes left out', devices)]
   const lost = index === null ? [] : await lostGroupBits(tree, index, signal)
   const carried = await carriedOver(goal, task.facts, signal)
   const origin = join(tree, goal.part)
@@ -171,9 +188,9 @@ async function finish(work: Unpacked, signal: AbortSignal): Promise<Staged> {
     leftovers: [holder],
     summary:
       only === null
-        ? `${scanned.entries} entries into ${goal.path}`
+        ? `${entries} entries into ${goal.path}`
         : `${only} into ${swap.moves.at(-1)?.to ?? goal.path}`,
-    warnings: [...said, ...lost, ...scanned.warnings, ...swap.warnings],
+    warnings: [...said, ...lost, ...left, ...scanned.warnings, ...swap.warnings],
   }
 }
 

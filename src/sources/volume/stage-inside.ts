@@ -3,7 +3,7 @@ import { RestoreFailed } from '../../lib/errors.ts'
 import type { Exit } from '../../platform/program.ts'
 import type { RestoreTask, SourceContext, Staged, Staging } from '../source.ts'
 import { listOf } from '../tree/carry.ts'
-import { judgeExtraction, tarExtract } from '../tree/extract.ts'
+import { judgeExtraction, tarExtract, without } from '../tree/extract.ts'
 import { memberOf } from '../tree/goal.ts'
 import { ownName } from '../tree/places.ts'
 import { requireAll } from '../tree/staging.ts'
@@ -96,10 +96,10 @@ function requireTools({ volume }: Place, { tar, image }: Toolbox): void {
 }
 
 function unpacking({ tree, task }: InsideWork): readonly string[] {
-  const { command, args } = tarExtract(tree, memberOf(task))
   // It may not make devices, and none is restored.
-  const devices = listOf(task.facts, 'devices').map((name) => `--exclude=${name}`)
-  return [command, '--anchored', '--no-wildcards', ...devices, ...args]
+  const devices = listOf(task.facts, 'devices')
+  const { command, args } = without(devices, tarExtract(tree, memberOf(task)))
+  return [command, ...args]
 }
 
 async function finish(work: InsideWork, exit: Exit | null, signal: AbortSignal): Promise<Staged> {
