@@ -9,6 +9,7 @@ import { readThrough, unseal } from '../stream/unseal.ts'
 import { openHolds } from './alone.ts'
 import type { Archive } from './archive.ts'
 import { ownPaths } from './backup.ts'
+import { forgetHolds, noteHolds } from './holds-left.ts'
 import { type LateJournal, lateJournal } from './late-journal.ts'
 import { forgetLoading, halfLoaded, noteLoading, wasLoading } from './loading.ts'
 import { noting } from './notes.ts'
@@ -56,6 +57,7 @@ export async function restore(
   } as const
   await world.store.closeRestore(row.id, end)
   await forgetLoading(row, world)
+  await forgetHolds(row, world)
   await journal.settle()
   return { restore: { ...row, ...end }, staged }
 }
@@ -79,6 +81,7 @@ async function closeFailed(row: Restore, error: string, world: World): Promise<v
     previous: null,
   })
   await forgetLoading(row, world)
+  await forgetHolds(row, world)
 }
 
 /** On the worst day a target that takes no pin must not stand in the way of the data. */
@@ -160,6 +163,7 @@ async function stageAndSwap(
   }
   const staging = await order.source.stage(task, context, signal)
   try {
+    await noteHolds(row, holds.names(), world)
     tell('restore.download', `reading ${order.archive.name}`, order, world)
     // A file can be thrown away again: then all of it is here, and proven, before anything is done with it.
     if (staging.immediate && staging.sink.kind !== 'file') await prove(order, world, signal)

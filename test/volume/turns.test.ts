@@ -6,6 +6,7 @@ import { resolveRequest } from '../../src/act/resolve.ts'
 import { restore } from '../../src/act/restore.ts'
 import type { RestoreOrder } from '../../src/act/restore-order.ts'
 import type { JobId } from '../../src/core/model.ts'
+import { recover } from '../../src/daemon/recover.ts'
 import { hold } from '../../src/leases/lease.ts'
 import { Interrupted } from '../../src/lib/errors.ts'
 import type { World } from '../../src/observe/world.ts'
@@ -13,7 +14,7 @@ import type { Staging } from '../../src/sources/source.ts'
 import { type DockerEngine, startDocker } from '../services/docker.ts'
 import { makeWorkspace, type Workspace } from '../support/holdfast.ts'
 import { inWorld } from '../support/world.ts'
-import { makeVolume, runUser, stateOf } from './support.ts'
+import { dying, makeVolume, runUser, stateOf } from './support.ts'
 
 let docker: DockerEngine
 const never = new AbortController().signal
@@ -155,6 +156,29 @@ describe('a volume of two jobs', () => {
     await work.ok(['restore', 'two/turns-back@latest', '--to', work.at('out')], {})
     expect(await readFile(work.at('out', 'a'), 'utf8')).toBe('changed')
     expect(await readFile(`${docker.volume('turns-back')}/a`, 'utf8')).toBe('backed up')
+  })
+})
+
+describe('a volume whose restore was killed', () => {
+  it('is not read by another job until the restore is put in order', async () => {
+    await using work = await shared('left')
+    await work.ok(['backup', 'create', 'one'], {})
+    await writeFile(`${docker.volume('left')}/a`, 'changed')
+    const log = work.at('kills')
+    const at = { on: 'rename', match: '/volumes/left/_data/', when: 'after', nth: 1 } as const
+    const words = 'restore one/left@latest --yes'.split(' ')
+    expect((await work.run(words, { env: dying(log, at) })).code).toBe(null)
+    expect(await readFile(log, 'utf8')).toBe('here\n')
+    await expect(readFile(`${docker.volume('left')}/a`)).rejects.toThrow('ENOENT')
+    await watching(work, async ({ world }) => {
+      expect(await backUp('two', world)).toBe('failed')
+      const [row] = (await world.store.history({ depth: 'full', jobs: ['two' as JobId] })).backups
+      expect(row?.error).toContain('a restore that was cut short')
+      await recover(world, never)
+      expect(await readFile(`${docker.volume('left')}/a`, 'utf8')).toBe('backed up')
+      expect(await backUp('two', world)).toBe('success')
+      expect((await world.store.facts('holds:')).size).toBe(0)
+    })
   })
 })
 
