@@ -57,7 +57,6 @@ export async function restore(
   } as const
   await world.store.closeRestore(row.id, end)
   await forgetLoading(row, world)
-  await forgetHolds(row, world)
   await journal.settle()
   return { restore: { ...row, ...end }, staged }
 }
@@ -81,7 +80,6 @@ async function closeFailed(row: Restore, error: string, world: World): Promise<v
     previous: null,
   })
   await forgetLoading(row, world)
-  await forgetHolds(row, world)
 }
 
 /** On the worst day a target that takes no pin must not stand in the way of the data. */
@@ -156,6 +154,12 @@ async function stageAndSwap(
   const about = place && { kind: place.source.kind, job: place.job.id, source: place.source.name }
   const notes = about ? noting(about, row.id, world) : {}
   await using holds = openHolds(world)
+  // Before they are let go of: whoever takes them next must not find them anybody's.
+  await using _noted = {
+    [Symbol.asyncDispose]: async () => {
+      if (!journal.isOpen()) await forgetHolds(row, world).catch(() => {})
+    },
+  }
   const { alone } = holds
   const context = {
     ...{ scratch: scratch.path, leaveOut: ownPaths(world), token: row.id, alone },

@@ -119,15 +119,23 @@ describe('a volume of two jobs', () => {
           staged.resolve()
           await goOn.promise
         })
-        const restoring = restore(order, world, never)
+        // Whoever waited is not refused for a row that is still open.
+        const over = Promise.withResolvers<void>()
+        const closeRestore: typeof world.store.closeRestore = async (...end) => {
+          await over.promise
+          return await world.store.closeRestore(...end)
+        }
+        const late = { ...world, store: { ...world.store, closeRestore } }
+        const restoring = restore(order, late, never)
         await Promise.race([staged.promise, restoring])
         const ours = await helpers()
         const backingUp = backUp('two', world)
         await untilWaiting(watched)
         expect(await helpers()).toEqual(ours)
         goOn.resolve()
-        await restoring
         expect(await backingUp).toBe('success')
+        over.resolve()
+        await restoring
       })
       await work.ok(['restore', `two/${name}@latest`, '--to', work.at('out')], {})
       expect(await readFile(work.at('out', 'a'), 'utf8')).toBe('backed up')
