@@ -9,6 +9,7 @@ import { readThrough, unseal } from '../stream/unseal.ts'
 import { openHolds } from './alone.ts'
 import type { Archive } from './archive.ts'
 import { ownPaths } from './backup.ts'
+import { forgetHolds, noteHolds } from './holds-left.ts'
 import { type LateJournal, lateJournal } from './late-journal.ts'
 import { forgetLoading, halfLoaded, noteLoading, wasLoading } from './loading.ts'
 import { noting } from './notes.ts'
@@ -153,6 +154,12 @@ async function stageAndSwap(
   const about = place && { kind: place.source.kind, job: place.job.id, source: place.source.name }
   const notes = about ? noting(about, row.id, world) : {}
   await using holds = openHolds(world)
+  // Before they are let go of: whoever takes them next must not find them anybody's.
+  await using _noted = {
+    [Symbol.asyncDispose]: async () => {
+      if (!journal.isOpen()) await forgetHolds(row, world).catch(() => {})
+    },
+  }
   const { alone } = holds
   const context = {
     ...{ scratch: scratch.path, leaveOut: ownPaths(world), token: row.id, alone },
@@ -160,6 +167,7 @@ async function stageAndSwap(
   }
   const staging = await order.source.stage(task, context, signal)
   try {
+    await noteHolds(row, holds.names(), world)
     tell('restore.download', `reading ${order.archive.name}`, order, world)
     // A file can be thrown away again: then all of it is here, and proven, before anything is done with it.
     if (staging.immediate && staging.sink.kind !== 'file') await prove(order, world, signal)

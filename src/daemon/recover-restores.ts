@@ -1,3 +1,4 @@
+import { forgetHolds, withHoldsOf } from '../act/holds-left.ts'
 import { forgetLoading, halfLoaded, wasLoading } from '../act/loading.ts'
 import { realmOf, realmUntil } from '../act/realm.ts'
 import { announceRestore } from '../act/restore-and-tell.ts'
@@ -56,11 +57,16 @@ export async function recoverRestoresAlone(
   const each = eachWithin(recovering, world, held)
   for (const entry of entries) {
     if (entry.kind !== 'swap' || restores.notOurs.has(entry.restore)) continue
-    await each(entry, (limited) => finishSwap(entry, world, limited))
+    const { restore } = entry
+    await each(entry, (limited) =>
+      withHoldsOf(restore, world, limited, () => finishSwap(entry, world, limited)),
+    )
   }
   for (const restore of restores.dead) {
     const about = { id: restore.id, kind: 'restore' } as const
-    await each(about, (limited) => endDead(restore, world, limited))
+    await each(about, (limited) =>
+      withHoldsOf(restore.id, world, limited, () => endDead(restore, world, limited)),
+    )
   }
   for (const restore of restores.elsewhere) await tellStranded(restore, world)
 }
@@ -99,6 +105,7 @@ async function close(restore: Restore, ended: RestoreEnd, world: World): Promise
   const { id } = restore
   await world.store.closeRestore(id, ended)
   await forgetLoading(restore, world)
+  await forgetHolds(restore, world)
   await forgetStranded(id, world)
   await forgetAbandoned(id, world)
 }
