@@ -9,9 +9,9 @@ const KEPT = 8
 
 /** The folder of the program that is made of these sources, at their first start; null where none can be. */
 export function programOf(root) {
-  const packages = join(root, 'node_modules')
-  const folder = join(packages, '.cache', 'holdfast', labelOf(root))
-  if (!existsSync(folder) && existsSync(join(packages, 'rolldown')) && isWritable(packages)) {
+  // Not among the packages, which an update may take away under a daemon that runs.
+  const folder = join(root, '.programs', labelOf(root))
+  if (!existsSync(folder) && existsSync(join(root, 'node_modules', 'rolldown')) && isWritable(root)) {
     const build = [...process.execArgv, join(import.meta.dirname, 'build.mjs'), folder]
     spawnSync(process.execPath, build, { timeout: 60_000 })
     if (existsSync(folder)) removeOld(dirname(folder))
@@ -19,12 +19,16 @@ export function programOf(root) {
   return existsSync(folder) ? folder : null
 }
 
-function removeOld(cache) {
-  const all = readdirSync(cache, { withFileTypes: true })
-    .filter((entry) => entry.isDirectory())
-    .map(({ name }) => join(cache, name))
-  const byAge = all.sort((one, other) => statSync(other).mtimeMs - statSync(one).mtimeMs)
-  for (const old of byAge.slice(KEPT)) rmSync(old, { recursive: true, force: true })
+/** Whatever keeps it from that is no reason not to start. */
+function removeOld(programs) {
+  const made = (path) => statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0
+  try {
+    const names = readdirSync(programs).filter((name) => /^[0-9a-f]{16}$/.test(name))
+    const all = names.map((name) => join(programs, name))
+    for (const old of all.sort((one, other) => made(other) - made(one)).slice(KEPT)) {
+      rmSync(old, { recursive: true, force: true })
+    }
+  } catch {}
 }
 
 /** A name for the sources as they are now: any edit makes another, as does another set of packages. */

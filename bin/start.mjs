@@ -12,7 +12,7 @@ const sources = join(root, 'src')
 const program = existsSync(sources)
   ? (await import('./made.mjs')).programOf(root)
   : join(root, 'dist')
-enableCompileCache(join(program ?? join(root, 'node_modules', '.cache', 'holdfast-sources'), 'compiled'))
+enableCompileCache(join(program ?? join(root, '.programs', 'sources'), 'compiled'))
 // A disk that hangs holds up to three threads for ever: the others must have some left. Not left in the
 // environment, which our children inherit and the command that `restore --boot` becomes.
 const isOurs = process.env.UV_THREADPOOL_SIZE === undefined

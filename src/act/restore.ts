@@ -42,7 +42,7 @@ export async function restore(
     async (error: unknown) => {
       const cause = signal.aborted ? signal.reason : naming(error, order.archive.name)
       // What a swap could neither finish nor take back stays open, for the next start to find.
-      if (!journal.isOpen()) await closeFailed(row, await inWords(cause, row, world, signal), world)
+      if (!journal.isOpen()) await closeFailed(row, await inWords(cause, row, world), world)
       await journal.settle()
       throw cause
     },
@@ -56,20 +56,14 @@ export async function restore(
     previous: staged.previous,
   } as const
   await world.store.closeRestore(row.id, end)
-  await forgetLoading(row, world)
+  await forgetLoading(row, world).catch(() => {})
   await journal.settle()
   return { restore: { ...row, ...end }, staged }
 }
 
-/** What failed says itself what it left behind; what was cut short never does. */
-async function inWords(
-  cause: unknown,
-  row: Restore,
-  world: World,
-  { aborted }: AbortSignal,
-): Promise<string> {
-  const wasCut = aborted && (await wasLoading(row, world))
-  return wasCut ? `${messageOf(cause)}; ${halfLoaded(row)}` : messageOf(cause)
+async function inWords(cause: unknown, row: Restore, world: World): Promise<string> {
+  const isHalf = await wasLoading(row, world).catch(() => false)
+  return isHalf ? `${messageOf(cause)}; ${halfLoaded(row)}` : messageOf(cause)
 }
 
 async function closeFailed(row: Restore, error: string, world: World): Promise<void> {
@@ -79,7 +73,7 @@ async function closeFailed(row: Restore, error: string, world: World): Promise<v
     error,
     previous: null,
   })
-  await forgetLoading(row, world)
+  await forgetLoading(row, world).catch(() => {})
 }
 
 /** On the worst day a target that takes no pin must not stand in the way of the data. */
@@ -212,7 +206,11 @@ async function fill(
   )
   proveStored(about(archive), stored(archive), read.stored)
   if (staging.immediate && loadsLate) await noteLoading(row, world)
-  const staged = await staging.finish(read.exit, signal)
+  const staged = await staging.finish(read.exit, signal).catch(async (error: unknown) => {
+    // Who judges what was loaded says itself what is left behind; what is cut short never does.
+    if (staging.immediate && !signal.aborted) await forgetLoading(row, world).catch(() => {})
+    throw error
+  })
   if (staged.moves.length === 0 && !staging.immediate) {
     throw new RestoreFailed(`nothing came out of ${archive.name}`)
   }

@@ -1,7 +1,7 @@
 import type { SourceFacts } from '../../core/manifest.ts'
 import type { SourceContext } from '../source.ts'
 import { openDebts } from './debts.ts'
-import { type Halt, halt } from './halt.ts'
+import { type Halt, halt, turnToHalt } from './halt.ts'
 import { afterHooksOf, runAfter, runBefore } from './hooks.ts'
 import type { Place } from './place.ts'
 
@@ -43,13 +43,17 @@ export async function hush(
     }
   }
   const calm: Calm = { end: () => (ended ??= end()) }
+  const halting = { place, how: quiet, context, debts }
+  // Waited for before anybody is asked for anything: it may take as long as another's backup.
+  const turn = await turnToHalt(halting, signal)
   try {
     await debts.oweHooks()
     await runBefore(place, signal)
-    halted = await halt({ place, how: quiet, context, debts }, signal)
+    halted = await halt(halting, turn, signal)
     return calm
   } catch (error) {
     await calm.end()
+    await turn?.disposeAsync()
     throw error
   }
 }

@@ -44,16 +44,33 @@ const NOBODY: Resumed = { names: [], downtime: 0, failed: [] }
 const SERVICE = 'com.docker.swarm.service.name'
 
 /**
- * Brings to a stand what lives and has the volume. Whom that hits is kept before it happens, so that
- * a death of ours leaves nobody standing; whoever stood still already is none of our business.
+ * Waits until nobody else brings users of that engine to a stand, and keeps others from it: who stands
+ * still for another volume is not up, and will be before this one is read. Null where nobody has to.
  */
-export async function halt(halting: Halting, signal: AbortSignal): Promise<Halt> {
+export async function turnToHalt(
+  halting: Halting,
+  signal: AbortSignal,
+): Promise<AsyncDisposableStack | null> {
+  if (!(await isAsked(halting, signal))) return null
+  const turn = new AsyncDisposableStack()
+  turn.use(await aloneWith('halts', halting.place.engine, halting.context, signal))
+  return turn
+}
+
+/**
+ * Brings to a stand what lives and has the volume, in its turn. Whom that hits is kept before it
+ * happens, so that a death of ours leaves nobody standing; whoever stood still already is none of our
+ * business.
+ */
+export async function halt(
+  halting: Halting,
+  turn: AsyncDisposableStack | null,
+  signal: AbortSignal,
+): Promise<Halt> {
   const { place, context, debts } = halting
-  const { engine, volume } = place
-  if (!(await isAsked(halting, signal))) return { resume: async () => NOBODY }
-  // Who stands still for another volume is not up, and will be before this one is read.
-  await using stack = new AsyncDisposableStack()
-  stack.use(await aloneWith('halts', engine, context, signal))
+  const { volume } = place
+  if (turn === null) return { resume: async () => NOBODY }
+  await using stack = turn
   const halted = await chosen(halting, signal)
   if (halted.length > 0) await debts.oweHalted(halted)
   // Kept with nobody up, too: who stands still for a process that died is not to go on amid this.

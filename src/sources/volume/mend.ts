@@ -19,6 +19,11 @@ export async function mendVolume(
   const address = parseEngineAddress(owed.docker)
   if (address.kind === 'bad') throw new Error(`no address of an engine: ${owed.docker}`)
   const engine = await openEngine(address)
+  // Neither while somebody else reads the volume, for whom the hooks may have been run before.
+  const { signal } = new AbortController()
+  const volume = owed.after?.volume
+  await using _hold =
+    volume === undefined ? null : await aloneWith({ volume }, engine, context, signal)
   const said = [await letGoOn(owed, engine, context), await runHooks(owed, engine)]
   return said.filter((words) => words !== null).join('; ')
 }

@@ -2,7 +2,7 @@ import { restartContainer } from '../../docker/containers.ts'
 import { messageOf } from '../../lib/errors.ts'
 import type { SourceContext, Staged, Staging } from '../source.ts'
 import { openDebts } from './debts.ts'
-import { type Halt, halt } from './halt.ts'
+import { type Halt, halt, turnToHalt } from './halt.ts'
 import type { Place } from './place.ts'
 import { usersUp } from './users.ts'
 
@@ -25,7 +25,8 @@ export function withPeace(
       // Before the swap is planned: what is written later would be in nobody's plan.
       if (settings.quiet === 'stop') {
         const halting = { place, how: 'stop', context, debts: openDebts(place, context) } as const
-        halted = await halt(halting, AbortSignal.any([signal, during]))
+        const until = AbortSignal.any([signal, during])
+        halted = await halt(halting, await turnToHalt(halting, until), until)
       }
       const staged = await inner.finish(exit, during)
       return { ...staged, summary: renamed(staged, place) }
