@@ -173,6 +173,20 @@ describe('databases: all', () => {
   })
 })
 
+describe('a database that was lost, and made anew empty', () => {
+  it('gets its settings, rights, comment and limit back with its content', async () => {
+    const url = await shopAt()
+    await using work = await made(url)
+    const before = await digestOf(server, url)
+    await work.ok(['backup', 'create'])
+    const admin = named(url, 'postgres')
+    await server.ask(admin, `drop database ${nameOf(url)}`)
+    await server.ask(admin, `create database ${nameOf(url)}`)
+    await work.ok(['restore', 'db', '--yes'])
+    expect(await digestOf(server, url)).toEqual(before)
+  })
+})
+
 describe('programs of an older version than the server', () => {
   it('are told by plan, and back up nothing', async () => {
     const url = await shopAt()

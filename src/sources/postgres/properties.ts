@@ -76,14 +76,14 @@ interface Grant {
 
 /**
  * Gives a database what another one has beside its contents: settings, rights, comment and the limit
- * of connections. All of it or, when it throws, none.
+ * of connections. All of it or, when it throws, none. Resolves to whether there was anything of it.
  */
 export async function copyProperties(
   server: Server,
   from: Database,
   to: string,
   signal: AbortSignal,
-): Promise<void> {
+): Promise<boolean> {
   const database = from.name
   const settings = await ask<Setting>(server, {
     database,
@@ -109,7 +109,12 @@ export async function copyProperties(
     'commit;',
   ]
   await tellBeside(server, { about: [to], sql: lines.join('\n'), signal })
+  const isBare = from.comment === null && from.connectionLimit === UNLIMITED
+  return settings.length + grants.length > 0 || !isBare
 }
+
+/** As the server says of a database that takes any number of connections. */
+const UNLIMITED = -1
 
 /** None means the usual rights, which the new one has already. */
 function grantLines(grants: readonly Grant[], { owner }: Database, to: string): readonly string[] {

@@ -210,8 +210,9 @@ async function finishBeside(order: Order, arrived: Arrived, signal: AbortSignal)
   } else {
     warnings.push(...(await loadTable(arrived, task.only, order, signal)).warnings)
   }
-  if (live) await copyProperties(server, live, staged, signal)
-  else if (task.to === null) {
+  const hasOwn = live !== null && (await copyProperties(server, live, staged, signal))
+  // One that nobody has given anything yet was made a moment ago, for this to come back into.
+  if (!hasOwn && task.to === null && task.only === null) {
     warnings.push(...(await applyArchived({ server, client }, arrived, staged, signal)))
   }
   // Looked at again, last: loading may have taken hours.
