@@ -135,23 +135,33 @@ describe('a PostgreSQL container', () => {
   }, 60_000)
 
   it.each([
-    ['plain dump', 'pg_dump', { format: 'plain' }],
-    ['list of roles', 'pg_dumpall', { globals: true }],
-  ])(
-    'whose %s lacks its last line has no backup, whatever its program said',
-    async (_name, program, options) => {
+    [
+      'plain dump lacks its last line',
+      'pg_dump',
+      { format: 'plain' },
+      200,
+      /its last line is missing/,
+    ],
+    [
+      'list of roles lacks its last line',
+      'pg_dumpall',
+      { globals: true },
+      200,
+      /its last line is missing/,
+    ],
+    ['dump is empty', 'pg_dump', {}, 0, /0 B, less than min_size/],
+  ] as const)(
+    'whose %s has no backup, whatever its program said',
+    async (...[, program, options, bytes, why]) => {
       const root = await mkdtemp(join(tmpdir(), 'holdfast-container-'))
       const place = { scratch: root, leaveOut: [], token: 'aaaaaaaaaaaaaaaaaa' }
       const source = sourceOf('globals' in options ? null : await shop(), options)
       const at = (await docker.exec('db', 'sh', '-c', `command -v ${program}`)).trim()
-      const cut = `mv ${at} ${at}.whole; printf '#!/bin/sh\\nfor one in "$@"; do [ "$one" != --version ] || exec ${at}.whole "$@"; done; ${at}.whole "$@" | head -c 200\\n' >${at}; chmod +x ${at}`
+      const cut = `mv ${at} ${at}.whole; printf '#!/bin/sh\\nfor one in "$@"; do [ "$one" != --version ] || exec ${at}.whole "$@"; done; ${at}.whole "$@" | head -c ${bytes}\\n' >${at}; chmod +x ${at}`
       await docker.exec('db', 'sh', '-c', cut)
       const failed = await archiveTo(join(root, 'a'), source, place).catch((error) => error)
       await docker.exec('db', 'mv', `${at}.whole`, at)
-      expect([failed.code, failed.message]).toEqual([
-        'source_failed',
-        expect.stringMatching(/cut off: its last line is missing/),
-      ])
+      expect([failed.code, failed.message]).toEqual(['source_failed', expect.stringMatching(why)])
       await archiveTo(join(root, 'b'), source, place)
       await rm(root, { recursive: true })
     },

@@ -1,4 +1,4 @@
-import { open, rm, writeFile } from 'node:fs/promises'
+import { rm, writeFile } from 'node:fs/promises'
 import { mustSucceed, run } from '../../platform/program.ts'
 import { tellBeside } from './catalog.ts'
 import { type Arrived, reading } from './content.ts'
@@ -20,19 +20,16 @@ export async function applyArchived(
   to: string,
   signal: AbortSignal,
 ): Promise<readonly string[]> {
-  if (arrived.kind !== 'archive') {
+  // A program in a container would see no list of ours.
+  if (arrived.kind !== 'archive' || !client.hasOurFiles) {
     return ['settings, rights and comment of the database itself are not restored']
   }
   const list = `${arrived.path}.list`
   try {
-    const args = ['--create', '--schema-only', '--file=-']
-    // A program in a container sees no list of ours, and prints the whole schema.
-    if (client.hasOurFiles) {
-      const entries = await printed(client, ['--create', '--list'], arrived.path, signal)
-      const own = entries.split('\n').filter((line) => !line.startsWith(';') && OWN.test(line))
-      await writeFile(list, `${own.join('\n')}\n`, { mode: 0o600 })
-      args.push(`--use-list=${list}`)
-    }
+    const entries = await printed(client, ['--create', '--list'], arrived.path, signal)
+    const own = entries.split('\n').filter((line) => !line.startsWith(';') && OWN.test(line))
+    await writeFile(list, `${own.join('\n')}\n`, { mode: 0o600 })
+    const args = ['--create', '--schema-only', `--use-list=${list}`, '--file=-']
     const sql = await printed(client, args, arrived.path, signal)
     const statements = statementsOf(sql).flatMap((statement) => renamed(statement, to) ?? [])
     const lines = ['begin;', ...statements.map((statement) => `${statement};`), 'commit;']
@@ -52,13 +49,8 @@ async function printed(
   path: string,
   signal: AbortSignal,
 ): Promise<string> {
-  const { program, stdin } = reading(client, args, path)
-  await using input = stdin === null ? null : await open(stdin)
-  const options = { timeLimit: LIMIT, maxOutput: MAX_OUTPUT, signal }
-  const { stdout, exit } = await run(program, {
-    ...options,
-    ...(input === null ? {} : { stdin: input.fd }),
-  })
+  const { program } = reading(client, args, path)
+  const { stdout, exit } = await run(program, { timeLimit: LIMIT, maxOutput: MAX_OUTPUT, signal })
   mustSucceed(exit)
   return stdout
 }

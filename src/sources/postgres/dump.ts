@@ -1,4 +1,4 @@
-import { mkdir, rm } from 'node:fs/promises'
+import { mkdir, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { SourceFacts } from '../../core/manifest.ts'
 import type { Bytes } from '../../core/model.ts'
@@ -55,14 +55,12 @@ function dumpStream(order: Order): Dump {
   // Of SQL the last line is the only end that it has; the other formats have one of their own.
   const isPlain = settings.format === 'plain'
   const watch = { ...context, tail: isPlain ? SQL_END : 0 }
-  const run = settings.minSize === null && !isPlain ? null : counted(program, watch)
+  const run = counted(program, watch)
   return {
-    content: { kind: 'program', program: run?.program ?? program },
+    content: { kind: 'program', program: run.program },
     async finish(exit) {
-      const account = run && (await run.account(exit))
-      const ended = account?.exit ?? exit
-      const report = reportOf(order, ended, facts)
-      if (run === null) return report
+      const account = await run.account(exit)
+      const report = reportOf(order, account?.exit ?? exit, facts)
       if (account === null || account.bytes === null) {
         throw new SourceFailed(`not all of the dump of ${order.database} passed`)
       }
@@ -71,7 +69,7 @@ function dumpStream(order: Order): Dump {
       if (isPlain && !isSqlEnd(account.tail)) throw cutOff(`of ${order.database}`)
       return { ...report, facts: { ...facts, dumpBytes: contentBytes }, contentBytes }
     },
-    [Symbol.asyncDispose]: async () => await run?.remove(),
+    [Symbol.asyncDispose]: () => run.remove(),
   }
 }
 
@@ -88,6 +86,9 @@ async function dumpFolder(order: Order, signal: AbortSignal): Promise<Dump> {
     const [ended] = await chain.exits
     signal.throwIfAborted()
     const { warnings } = reportOf(order, ended ?? null, order.facts)
+    // Its own list of what the other files hold, written last.
+    const list = await stat(join(folder, 'toc.dat')).catch(() => null)
+    requireSize({ ...order, settings: { ...settings, minSize: null } }, list?.size ?? 0)
     return {
       content: { kind: 'program', program: tarOf(folder) },
       async finish(exit) {
@@ -164,8 +165,11 @@ function hintOf(said: string): string | null {
   return hintFor(said)
 }
 
+/** The dump of an empty database has more, in each format. */
+const USUAL_MIN_SIZE = 100 as Bytes
+
 function requireSize({ settings, database }: Order, bytes: number): void {
-  const minSize = settings.minSize ?? (0 as Bytes)
+  const minSize = settings.minSize ?? USUAL_MIN_SIZE
   if (bytes >= minSize) return
   throw new SourceFailed(
     `the dump of ${database} has ${formatBytes(bytes)}, less than min_size, ${formatBytes(minSize)}`,

@@ -1,8 +1,8 @@
 import { ArchiveDamaged } from '../../lib/errors.ts'
 
-/** A piece of SQL: a comment, a line for psql, a text, a name, or one character. */
+/** A piece of SQL: a comment, a line for psql (`\encoding` before an odd name), a text, a name, or one character. */
 const PIECE =
-  /--[^\n]*|\\(?:un)?restrict [^\n]*|\\connect [^\n]*|(?<![\w$])[eE]'(?:[^'\\]|''|\\[\s\S])*'|'(?:[^']|'')*'|"(?:[^"]|"")*"|\/\*|\$\w*\$|[\s\S]/g
+  /--[^\n]*|\\(?:un)?restrict [^\n]*|\\encoding SQL_ASCII(?=\n)|\\connect [^\n]*|(?<![\w$])[eE]'(?:[^'\\]|''|\\[\s\S])*'|'(?:[^']|'')*'|"(?:[^"]|"")*"|\/\*|\$\w*\$|[\s\S]/g
 
 /**
  * The statements of a dump of roles, without their semicolons and comments. It knows what pg_dumpall
