@@ -28,7 +28,7 @@ try {
 } catch (error) {
   rmSync(beside, { recursive: true, force: true })
   // Another process was quicker.
-  if (error.code !== 'ENOTEMPTY') throw error
+  if (error.code !== 'ENOTEMPTY' && error.code !== 'EEXIST') throw error
 }
 // It takes the folder from our words.
 await import('./compile.mjs')

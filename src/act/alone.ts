@@ -1,4 +1,4 @@
-import { setTimeout as sleep } from 'node:timers/promises'
+import { acquirePatiently } from '../leases/lease.ts'
 import { LeaseBusy } from '../lib/errors.ts'
 import type { World } from '../observe/world.ts'
 import type { SourceContext } from '../sources/source.ts'
@@ -6,8 +6,6 @@ import { isLeft } from './holds-left.ts'
 
 /** How long somebody else may be at work on it, in milliseconds; what a job may take ends it sooner. */
 const PATIENCE = 60 * 60_000
-/** Between two looks. */
-const LOOK_AGAIN = 250
 
 /** How a source keeps others away from what more than one source may be about. */
 export interface Holds extends AsyncDisposable {
@@ -27,21 +25,14 @@ export function openHolds(world: World, patience = PATIENCE): Holds {
   return {
     names: () => names,
     async alone(name, signal) {
-      const until = performance.now() + patience
-      for (;;) {
-        const lease = await leases.acquire(name)
-        if (lease.kind === 'granted') {
-          const { confirm, release } = lease
-          const hold = { confirm, [Symbol.asyncDispose]: () => release().catch(() => {}) }
-          held.use(hold)
-          if (await isLeft(name, world)) throw new LeaseBusy(name, CUT_SHORT)
-          names.push(name)
-          return hold
-        }
-        if (performance.now() >= until) throw new LeaseBusy(name, lease.holder)
-        // What a timer throws when it is aborted says nothing of why.
-        await sleep(LOOK_AGAIN, undefined, { signal }).catch(() => signal.throwIfAborted())
-      }
+      const lease = await acquirePatiently({ leases, patience }, name, signal)
+      if (lease.kind === 'busy') throw new LeaseBusy(name, lease.holder)
+      const { confirm, release } = lease
+      const hold = { confirm, [Symbol.asyncDispose]: () => release().catch(() => {}) }
+      held.use(hold)
+      if (await isLeft(name, world)) throw new LeaseBusy(name, CUT_SHORT)
+      names.push(name)
+      return hold
     },
     [Symbol.asyncDispose]: () => held.disposeAsync(),
   }

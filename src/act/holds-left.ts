@@ -1,6 +1,5 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { Restore } from '../core/model.ts'
-import type { Lease } from '../leases/lease.ts'
+import { acquirePatiently, type Lease } from '../leases/lease.ts'
 import type { World } from '../observe/world.ts'
 
 /*
@@ -9,8 +8,6 @@ import type { World } from '../observe/world.ts'
  */
 
 const PREFIX = 'holds:'
-/** Between two looks at what somebody else has for a moment, in milliseconds. */
-const LOOK_AGAIN = 100
 
 /** Leases by these names are this restore's. */
 export async function noteHolds(
@@ -48,19 +45,12 @@ export async function withHoldsOf(
   const leases: Lease[] = []
   try {
     for (const name of text === null ? [] : (JSON.parse(text) as readonly string[])) {
-      leases.push(await taken(name, world, signal))
+      const asked = { leases: world.leases, patience: Number.POSITIVE_INFINITY }
+      const lease = await acquirePatiently(asked, name, signal)
+      if (lease.kind === 'granted') leases.push(lease)
     }
     await work()
   } finally {
     for (const lease of leases) await lease.release().catch(() => {})
-  }
-}
-
-async function taken(name: string, { leases }: World, signal: AbortSignal): Promise<Lease> {
-  for (;;) {
-    const lease = await leases.acquire(name)
-    if (lease.kind === 'granted') return lease
-    // What a timer throws when it is aborted says nothing of why.
-    await sleep(LOOK_AGAIN, undefined, { signal }).catch(() => signal.throwIfAborted())
   }
 }

@@ -44,7 +44,14 @@ export async function hold<T>(
   signal: AbortSignal,
   work: (lease: Lease, held: AbortSignal) => Promise<T>,
 ): Promise<Turn<T>> {
-  const lease = await leases.acquire(name)
+  return await during(await leases.acquire(name), signal, work)
+}
+
+async function during<T>(
+  lease: Lease | Busy,
+  signal: AbortSignal,
+  work: (lease: Lease, held: AbortSignal) => Promise<T>,
+): Promise<Turn<T>> {
   if (lease.kind === 'busy') return lease
   try {
     return { kind: 'held', value: await work(lease, AbortSignal.any([signal, lease.signal])) }
@@ -56,18 +63,33 @@ export async function hold<T>(
 /** Between two looks at a lease that somebody else holds. */
 const LOOK_AGAIN = 200
 
+/** Leases, and how many milliseconds one may be waited for. */
+export interface Patient {
+  readonly leases: Leases
+  readonly patience: number
+}
+
+/** Takes `name`, or says who holds it once it has waited for so long. */
+export async function acquirePatiently(
+  { leases, patience }: Patient,
+  name: string,
+  signal: AbortSignal,
+): Promise<Lease | Busy> {
+  const until = performance.now() + patience
+  for (;;) {
+    const lease = await leases.acquire(name)
+    if (lease.kind === 'granted' || performance.now() >= until) return lease
+    // What a timer throws when it is aborted says nothing of why.
+    await sleep(LOOK_AGAIN, undefined, { signal }).catch(() => signal.throwIfAborted())
+  }
+}
+
 /** As `hold`, but waits up to `patience` milliseconds for the lease before it says who holds it. */
 export async function holdPatiently<T>(
-  { leases, patience }: { readonly leases: Leases; readonly patience: number },
+  patient: Patient,
   name: string,
   signal: AbortSignal,
   work: (lease: Lease, held: AbortSignal) => Promise<T>,
 ): Promise<Turn<T>> {
-  const until = performance.now() + patience
-  for (;;) {
-    const turn = await hold(leases, name, signal, work)
-    if (turn.kind === 'held' || performance.now() >= until) return turn
-    // What a timer throws when it is aborted says nothing of why.
-    await sleep(LOOK_AGAIN, undefined, { signal }).catch(() => signal.throwIfAborted())
-  }
+  return await during(await acquirePatiently(patient, name, signal), signal, work)
 }

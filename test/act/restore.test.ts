@@ -74,6 +74,19 @@ describe('a restore straight into something live', () => {
     expect(await work.files('.')).not.toHaveProperty('opened')
   })
 
+  it('says so in the history when what it read broke off by itself', async () => {
+    await using work = await backedUp(filesConfig())
+    await inWorld(work, async (world) => {
+      const open = () => Promise.reject(new Error('cut off'))
+      const asked = await resolveRequest('files/live', world, signal)
+      const order = intoLive(asked, { kind: 'stream', open })
+      await expect(restore(order, world, signal)).rejects.toThrow('cut off')
+      const [row] = await restoresOf(world)
+      expect(row?.error).toMatch(/cut off; .*neither the old nor the new/)
+      expect((await world.store.facts('loading:')).size).toBe(0)
+    })
+  })
+
   it('says so in the history when it was cut short, and what was there may be half of it', async () => {
     await using work = await backedUp(filesConfig())
     await inWorld(work, async (world) => {

@@ -67,10 +67,14 @@ describe('a slot that a Vardo on the same Redis has fired', () => {
   it('cannot be told from others while Redis is away, and is backed up', async () => {
     await using away = await startRedis()
     await away.servers[0]?.crash()
-    await atWork(async (world, events) => {
-      await run(dueAt(SLOT), world)
-      expect(events()).toContain('backup.done')
-    }, away.url)
+    await atWork(
+      async (world, events) => {
+        await run(dueAt(SLOT), world)
+        expect(events()).toContain('backup.done')
+      },
+      away.url,
+      300,
+    )
   })
 })
 
@@ -82,6 +86,7 @@ async function vardoFires(at: Instant): Promise<void> {
 async function atWork(
   work: (world: World, events: () => readonly string[]) => Promise<void>,
   url = place.url,
+  limit = 10_000,
 ): Promise<void> {
   await using space = await makeWorkspace(CONFIG)
   await space.write({ 'live/file': 'content' })
@@ -89,7 +94,7 @@ async function atWork(
   if (address.kind === 'bad') throw new Error(address.why)
   await inWorld(space, async (world, events) => {
     const { instance, now } = world
-    const telling = { deployment: 'test', report: () => {}, now, limit: 300 }
+    const telling = { deployment: 'test', report: () => {}, now, limit }
     const votes = await openRedisVotes({ address, instance: instance as InstanceId, ...telling })
     try {
       const named = () => events.map(({ event }) => event)

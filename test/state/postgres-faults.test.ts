@@ -54,13 +54,12 @@ describe('a state on PostgreSQL', () => {
     }
   })
 
-  it('loses nothing and fails nothing while its server restarts', async () => {
+  it('loses nothing, and fails at most a commit that was on its way, while its server restarts', async () => {
     const store = await open()
     const saved = saveFacts(store, 300)
     await server.stop()
     await server.start()
-    expect((await saved).filter(({ error }) => error !== null)).toEqual([])
-    expect(await server.ask(url, 'select count(*) from holdfast.facts')).toEqual(['300'])
+    await expectKept(await saved)
     expect(troubles).toBeGreaterThan(0)
   })
 
@@ -71,8 +70,7 @@ describe('a state on PostgreSQL', () => {
       const saved = saveFacts(store, 100)
       await server.stop()
       await server.start()
-      expect((await saved).filter(({ error }) => error !== null)).toEqual([])
-      expect(await server.ask(url, 'select count(*) from holdfast.facts')).toEqual(['100'])
+      await expectKept(await saved)
       await store.close()
       opened = []
     } finally {
@@ -217,6 +215,15 @@ function saveFacts(store: Store, count: number) {
     }
     return saved
   })()
+}
+
+/** What was acknowledged is there. What was not is one at most: nobody can know how its commit ended. */
+async function expectKept(saved: readonly Saved[]): Promise<void> {
+  const kept = new Set(await server.ask(url, 'select key from holdfast.facts'))
+  const failed = saved.filter(({ error }) => error !== null)
+  expect(saved.filter(({ key, error }) => error === null && !kept.has(key))).toEqual([])
+  expect(failed.length).toBeLessThanOrEqual(1)
+  for (const { error } of failed) expect(String(error)).toContain('this may be done or not')
 }
 
 /** Resolves once another try is due after a fault that came after the first `count`. */

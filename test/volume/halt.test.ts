@@ -1,5 +1,9 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import { section } from '../../src/core/section.ts'
+import { LeaseBusy } from '../../src/lib/errors.ts'
+import { mendVolume } from '../../src/sources/volume/mend.ts'
+import { volume } from '../../src/sources/volume.ts'
 import { type DockerEngine, startDocker } from '../services/docker.ts'
 import { makeWorkspace } from '../support/holdfast.ts'
 import { KILL_AT } from '../support/preload.ts'
@@ -143,6 +147,36 @@ describe('hooks', () => {
     expect(code).not.toBe(0)
     expect(stderr).toContain('before hook')
     expect(await workspace.read('note')).toBe('before\nafter\nafter\n')
+  })
+})
+
+describe('hooks of a volume that others are at', () => {
+  const busy = async (name: string) => {
+    throw new LeaseBusy(name, 'another job')
+  }
+
+  it('from before ask nobody for anything until the turn to stop its users has come', async () => {
+    await makeVolume(docker, 'turn')
+    await using workspace = await makeWorkspace()
+    const before = ['touch', workspace.at('asked')]
+    const options = { volume: 'turn', docker: docker.host, stop: true, before }
+    const source = volume.configure(section('jobs.test.sources[0]', options))
+    const hold = { confirm: async () => {}, [Symbol.asyncDispose]: async () => {} }
+    const alone = async (name: string) => (name.endsWith(':halt') ? await busy(name) : hold)
+    const context = { scratch: workspace.root, leaveOut: [], token: 'a'.repeat(18), alone }
+    await expect(source.dump(context, new AbortController().signal)).rejects.toThrow('another job')
+    expect(await workspace.files('.')).not.toHaveProperty('asked')
+  })
+
+  it('from after, owed by a death of ours, wait until nobody is', async () => {
+    await using workspace = await makeWorkspace()
+    const own = { container: null, user: null, timeout: 10_000, execAfter: [] }
+    const after = { volume: 'turn', after: ['touch', workspace.at('thawed')], ...own }
+    const note = JSON.stringify({ docker: docker.host, halted: [], after })
+    await expect(mendVolume(note, { alone: busy })).rejects.toThrow('another job')
+    expect(await workspace.files('.')).not.toHaveProperty('thawed')
+    expect(await mendVolume(note, {})).toContain('ran the after hooks of volume turn')
+    expect(await workspace.files('.')).toHaveProperty('thawed')
   })
 })
 

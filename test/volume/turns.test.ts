@@ -212,7 +212,7 @@ describe('who took a volume and its users for itself', () => {
       expect(await backUp('one', world)).toBe('success')
       await expectFree(watched, ['halt', 'volume'])
       expect(await backUp('two', world)).toBe('failed')
-      await expectFree(watched, ['volume'])
+      await expectFree(watched, ['halt', 'volume'])
 
       const order = await resolveRequest('one/lets-go', world, never)
       const cut = new AbortController()
