@@ -21,8 +21,8 @@ const MOST_MEMORY = 200_000_000
 const MIB = 2 ** 20
 const BIN = '/usr/lib/postgresql/15/bin'
 const JOBS = 2
-/** What one row of the table below takes in a dump. */
-const ROW_BYTES = 330
+/** What one row of the table below takes in a dump: 843 MiB were made of 1 GiB at 330. */
+const ROW_BYTES = 270
 
 interface Place {
   readonly server: PostgresServer

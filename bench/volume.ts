@@ -1,6 +1,8 @@
 /*
  * Full backups of a Docker volume by each way that its bytes can be had, held against the script that
  * an expert would write over its folder: `node bench/volume.ts`. Needs root, for an engine of its own.
+ * Ends with 1 when the volume's own path takes more than 1.1 times as long as the script, or a process
+ * of Holdfast more than 200 MB.
  */
 import { cp, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { homedir, loadavg } from 'node:os'
@@ -14,6 +16,8 @@ import { type Follow, measure, median, type Usage } from './measure.ts'
 import { outputOf, pipe } from './programs.ts'
 
 const VOLUME = 'bench'
+const MOST_TIMES = 1.1
+const MOST_MEMORY = 200_000_000
 
 /** One way to back the volume up. */
 interface Way {
@@ -52,10 +56,13 @@ async function main(): Promise<void> {
     console.log(`${formatBytes(bytes)} in ${values.files} files, ${values.rounds} rounds`)
     for (const line of linesOf(all)) console.log(line)
     console.log(`load before ${load.toFixed(1)}, after ${(loadavg()[0] ?? 0).toFixed(1)}`)
+    process.exitCode = isWithinLimits(all) ? 0 : 1
   } finally {
     await rm(work, { recursive: true, force: true })
   }
 }
+
+const nameOf = (via: string) => `holdfast, ${via}`
 
 async function waysOf(
   docker: DockerEngine,
@@ -93,7 +100,7 @@ async function waysOf(
     await writeFile(config, `${lines.join('\n')}\n`)
     const args = ['backup', 'create', '--quiet', '--config', config]
     return {
-      name: `holdfast, ${via}`,
+      name: nameOf(via),
       usages: [],
       backup: (follow) => pipe([{ command: HOLDFAST, args }], follow),
     }
@@ -101,13 +108,22 @@ async function waysOf(
   return [first, ...(await Promise.all(others))]
 }
 
+const secondsOf = ({ usages }: Way) => median(usages.map(({ seconds }) => seconds))
+const peakOf = ({ usages }: Way) => Math.max(...usages.map(({ mainPeak }) => mainPeak))
+
+function isWithinLimits([byHand, ...ours]: readonly Way[]): boolean {
+  const byPath = ours.find(({ name }) => name === nameOf('path'))
+  const isQuick = !byHand || !byPath || secondsOf(byPath) <= MOST_TIMES * secondsOf(byHand)
+  return isQuick && ours.every((way) => peakOf(way) <= MOST_MEMORY)
+}
+
 function linesOf(ways: readonly Way[]): readonly string[] {
-  const medians = ways.map(({ usages }) => median(usages.map(({ seconds }) => seconds)))
-  return ways.map(({ name, usages }, index) => {
-    const seconds = medians[index] ?? 0
-    const ratio = seconds / (medians[0] ?? seconds)
-    const peak = Math.max(...usages.map(({ mainPeak }) => mainPeak)) / 2 ** 20
-    return `${name.padEnd(20)} ${seconds.toFixed(2)} s  ${ratio.toFixed(2)}  ${peak.toFixed(0)} MiB`
+  const [byHand] = ways
+  return ways.map((way) => {
+    const seconds = secondsOf(way)
+    const ratio = byHand ? seconds / secondsOf(byHand) : 1
+    const peak = peakOf(way) / 2 ** 20
+    return `${way.name.padEnd(20)} ${seconds.toFixed(2)} s  ${ratio.toFixed(2)}  ${peak.toFixed(0)} MiB`
   })
 }
 
