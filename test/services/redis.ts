@@ -45,6 +45,26 @@ export async function startRedis(login?: {
   return place.of(`redis://${spelt}@${at}`, [server], [])
 }
 
+/** One server that speaks TLS beside, with a certificate of its own that nobody knows yet. */
+export async function startTlsRedis(): Promise<RedisPlace & { readonly certificate: string }> {
+  const place = newPlace()
+  const [port = 0] = await freePorts(1)
+  const [key, certificate] = ['key.pem', 'cert.pem'].map((name) => join(place.root, name)) as [
+    string,
+    string,
+  ]
+  const made = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-subj', '/CN=x']
+  const names = ['-addext', 'subjectAltName=IP:127.0.0.1']
+  const files = ['-keyout', key, '-out', certificate]
+  await call('openssl', ['req', '-x509', ...made, ...names, ...files])
+  const [server] = await place.start(1, () => [
+    ...['--tls-port', `${port}`, '--tls-cert-file', certificate, '--tls-key-file', key],
+    ...['--tls-ca-cert-file', certificate, '--tls-auth-clients', 'no'],
+  ])
+  await untilAnswering([server])
+  return { ...place.of(`rediss://127.0.0.1:${port}/0`, [server], []), certificate }
+}
+
 /** A primary, two replicas, and three sentinels that know it as `mymaster`. */
 export async function startSentinels(): Promise<RedisPlace> {
   const place = newPlace()
@@ -120,6 +140,7 @@ function newPlace() {
   const root = mkdtempSync(join(tmpdir(), 'holdfast-redis-'))
   const all: Started[] = []
   return {
+    root,
     async start(
       count: number,
       argsIn: (folder: string) => readonly string[],
