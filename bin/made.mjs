@@ -6,6 +6,8 @@ import process from 'node:process'
 
 /** Older programs that stay: a daemon that runs on one may yet read a part of it. */
 const KEPT = 8
+/** Nothing that is made takes so long, in milliseconds: what is older was left by who was killed at it. */
+const LEFT = 10 * 60_000
 
 /** The folder of the program that is made of these sources, at their first start; null where none can be. */
 export function programOf(root) {
@@ -27,6 +29,10 @@ function removeOld(programs) {
     const all = names.map((name) => join(programs, name))
     for (const old of all.sort((one, other) => made(other) - made(one)).slice(KEPT)) {
       rmSync(old, { recursive: true, force: true })
+    }
+    for (const half of readdirSync(programs).filter((name) => /^[0-9a-f]{16}\./.test(name))) {
+      const path = join(programs, half)
+      if (Date.now() - made(path) > LEFT) rmSync(path, { recursive: true, force: true })
     }
   } catch {}
 }
