@@ -1,9 +1,9 @@
+import { loadDataDir } from '../config/load.ts'
 import { Refused } from '../lib/errors.ts'
 import { withTimeLimit } from '../lib/limits.ts'
 import { parseDuration } from '../lib/time.ts'
 import { askRunning } from './ask-daemon.ts'
 import type { Context, GlobalFlags } from './context.ts'
-import { load } from './opened.ts'
 
 interface DrainFlags {
   readonly timeout?: string
@@ -57,7 +57,8 @@ export async function systemHealth(
   return 0
 }
 
-/** Of the config, which is read only where it is needed. */
+/** Of the config, which is read only where it is needed; one that a daemon refused tells it, too. */
 export function dataDirOf(flags: GlobalFlags, context: Context): () => Promise<string> {
-  return async () => (await load(flags, context)).dataDir
+  const { env, cwd } = context
+  return async () => await loadDataDir({ path: flags.config ?? null, env, cwd })
 }

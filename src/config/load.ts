@@ -61,6 +61,17 @@ export async function loadConfig(request: LoadRequest): Promise<Desired> {
   return load({ ...request, path, bytes, secrets, commit })
 }
 
+/**
+ * The data_dir alone, past every fault that leaves it to be read: a daemon goes on by the config from
+ * before while the file is broken, and can be asked. Throws `ConfigError` for what does not parse.
+ */
+export async function loadDataDir(request: LoadRequest): Promise<string> {
+  const path = await findConfig(request)
+  const bytes = await readConfigFile(path, shownPath(path, request.cwd))
+  const { desired } = await readAll({ ...request, path, bytes, secrets: null, commit: null })
+  return desired.dataDir
+}
+
 /** The same for a text: neither a secrets file nor a commit belong to it. */
 export async function loadConfigText(request: TextRequest): Promise<Desired> {
   const bytes = new TextEncoder().encode(request.text)
@@ -76,6 +87,13 @@ interface Loading extends Omit<LoadRequest, 'path'> {
 }
 
 async function load(request: Loading): Promise<Desired> {
+  const { desired, faults } = await readAll(request)
+  faults.raise()
+  return desired
+}
+
+/** What the file means as far as it can be told, and what is wrong with it. */
+async function readAll(request: Loading): Promise<{ desired: Desired; faults: Faults }> {
   const { path, bytes, secrets, commit, env, cwd, unset = 'fault' } = request
   const faults = collectFaults(shownPath(path, cwd))
   const { folder = dirname(path) } = request
@@ -108,8 +126,7 @@ async function load(request: Loading): Promise<Desired> {
     dockerHost: env.DOCKER_HOST || null,
     hiqlite: hosted.machine,
   })
-  faults.raise()
-  return desired
+  return { desired, faults }
 }
 
 /** The config and its secrets file as one. Throws when one of them does not parse. */

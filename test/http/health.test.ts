@@ -121,6 +121,11 @@ describe('holdfast system health', () => {
     })
     daemon.signal('SIGCONT')
     expect(await health(work)).toMatchObject({ code: 0 })
+    // The daemon goes on by the config from before: nothing may restart it into this one.
+    const faulty = { data_dir: 'state', targets: { here: { type: 'lokal' } }, jbos: {} }
+    await work.write({ 'holdfast.yml': JSON.stringify(faulty) })
+    expect((await work.run(['validate'])).code).toBe(10)
+    expect(await health(work)).toEqual({ code: 0, said: 'alive\n' })
   })
 
   it('ends with 1 for one whose loop is stuck, and says so', async () => {
