@@ -143,7 +143,7 @@ it('ends a reading at once when it is aborted, or destroyed, while the server ha
     if (way === 'abort') stopped.abort(reason)
     else stream.destroy(reason)
     await expect(reading, way).rejects.toBe(reason)
-    expect(performance.now() - began, way).toBeLessThan(2_000)
+    expect(performance.now() - began, way).toBeLessThan(10_000)
   }
 })
 

@@ -163,7 +163,7 @@ describe('an SSH target', () => {
     await once(child.stdout, 'data')
     const done = performance.now()
     expect((await once(child, 'exit'))[0]).toBe(0)
-    expect(performance.now() - done).toBeLessThan(3_000)
+    expect(performance.now() - done).toBeLessThan(10_000)
   })
 })
 
