@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
-import { readdir, readFile, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import type { Options } from '../../src/core/model.ts'
 import { section } from '../../src/core/section.ts'
 import { volume } from '../../src/sources/volume.ts'
 import { type DockerEngine, startDocker } from '../services/docker.ts'
@@ -83,9 +84,30 @@ describe('a backup of a volume', () => {
     const manifest = JSON.parse(await workspace.read('shelf', `${key}.manifest.json`))
     expect(manifest.source.facts).toMatchObject({ way: 'engine', excludes: [] })
     expect(manifest.source.facts.losses).toContain('whole seconds')
+    expect(manifest.source.facts.losses).toContain('files that change while they are read')
     await workspace.ok(['restore', 'shop/lesser@latest', '--to', workspace.at('out')], {})
     expect((await readdir(workspace.at('out'))).toSorted()).toEqual(['a', 'cache'])
   })
+})
+
+describe('a volume with nothing in it', () => {
+  it.each(['path', 'helper', 'engine'])(
+    'is refused where that is not allowed, read by its %s',
+    async (via) => {
+      const at = await makeVolume(docker, `empty-${via}`)
+      await using bench = await makeBench()
+      const options = { volume: `empty-${via}`, docker: docker.host, via }
+      const sourceOf = (more: Options) =>
+        volume.configure(section('jobs.test.sources[0]', { ...options, ...more }))
+      await bench.archive(sourceOf({}))
+      await mkdir(at('.holdfast-previous-1'))
+      await writeFile(at('.holdfast-previous-1', 'a'), 'what a restore replaced')
+      const strict = sourceOf({ allow_empty: false })
+      await expect(bench.archive(strict)).rejects.toThrow('nothing in it to back up')
+      await writeFile(at('a'), '')
+      expect(await bench.archive(strict)).toMatchObject({ entries: 2 })
+    },
+  )
 })
 
 describe('a restore of a volume', () => {
