@@ -34,8 +34,8 @@ export function noting(
       const noted: Noted = { kind, job, source, home, note: note ?? '' }
       await world.store.saveFact(PREFIX + token, note === null ? null : JSON.stringify(noted))
     },
-    tell: (event, message, detail) =>
-      world.report({ event, level: 'info', message, job, source, detail }),
+    tell: (event, message, detail, level = 'info') =>
+      world.report({ event, level, message, job, source, detail }),
   }
 }
 

@@ -67,11 +67,12 @@ export interface SourceContext {
    * is disposed of, or the backup or restore is over. Throws `LeaseBusy` after an hour.
    */
   readonly alone?: (name: string, signal: AbortSignal) => Promise<Hold>
-  /** Tells the log of what is done beside reading and writing. */
+  /** Tells the log of what is done beside reading and writing; at level `info` unless told. */
   readonly tell?: (
     event: 'source.halted' | 'source.resumed',
     message: string,
     detail: Readonly<Record<string, unknown>>,
+    level?: 'info' | 'error',
   ) => void
 }
 

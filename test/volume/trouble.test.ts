@@ -3,6 +3,8 @@ import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Options } from '../../src/core/model.ts'
 import { section } from '../../src/core/section.ts'
+import type { SourceContext } from '../../src/sources/source.ts'
+import { mendVolume } from '../../src/sources/volume/mend.ts'
 import { volume } from '../../src/sources/volume.ts'
 import { type DockerEngine, startDocker } from '../services/docker.ts'
 import { makeBench } from '../support/directories.ts'
@@ -40,6 +42,34 @@ describe('a backup of a volume', () => {
     await docker.start()
     await bench.archive(source)
     expect(await docker.docker('ps', '--all', '--quiet')).toBe('')
+  })
+
+  it('tells as an error who stands still when the engine dies, and lets it go on later', async () => {
+    await makeVolume(docker, 'away')
+    await runUser(docker, 'away-up', 'away')
+    await using bench = await makeBench()
+    const options = { volume: 'away', docker: docker.host, stop: true }
+    const source = volume.configure(section('jobs.test.sources[0]', options))
+    const told: string[] = []
+    const notes: (string | null)[] = []
+    const context: SourceContext = {
+      ...bench.context,
+      keep: async (note) => void notes.push(note),
+      tell: (event, message, _, level = 'info') => told.push(`${level} ${event} ${message}`),
+    }
+    {
+      await using _dump = await source.dump(context, never)
+      await docker.kill()
+    }
+    expect(told).toEqual([
+      'info source.halted stopped away-up for volume away',
+      expect.stringMatching(/^error source\.resumed not all .* away-up: /),
+    ])
+    await docker.start()
+    expect(await stateOf(docker, 'away-up')).toBe('exited')
+    const done = await mendVolume(notes.at(-1) ?? '', {})
+    expect(done).toBe('let go on away-up, which a backup or a restore had left standing still')
+    expect(await stateOf(docker, 'away-up')).toBe('running')
   })
 
   it('fails and says why when the engine is down, and when it was never deployed', async () => {

@@ -110,11 +110,15 @@ async function resume(
   // What could not be done is still owed.
   if (failed.length === 0) await debts.oweHalted([]).catch(() => {})
   const downtime = Math.round(performance.now() - began)
-  const message =
-    failed.length === 0
-      ? `started ${names.join(', ')} after ${formatDuration(downtime)}`
-      : `not all that stood still for volume ${place.volume.name} goes on: ${failed.join('; ')}`
-  context.tell?.('source.resumed', message, { containers: names, downtimeMs: downtime })
+  const detail = { containers: names, downtimeMs: downtime }
+  if (failed.length === 0) {
+    const did = halted.every(({ how }) => how === 'pause') ? 'unpaused' : 'started'
+    const message = `${did} ${names.join(', ')} after ${formatDuration(downtime)}`
+    context.tell?.('source.resumed', message, detail)
+  } else {
+    const message = `not all that stood still for volume ${place.volume.name} goes on, which is tried again: ${failed.join('; ')}`
+    context.tell?.('source.resumed', message, detail, 'error')
+  }
   return { names, downtime, failed }
 }
 

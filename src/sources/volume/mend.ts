@@ -7,7 +7,8 @@ import { goOn } from './go-on.ts'
 import { runAfter } from './hooks.ts'
 
 /**
- * Pays what a death of ours left owed: lets go on what stands still, then runs the hooks from after.
+ * Pays what is still owed after a death of ours, or because the engine was away: lets go on what stands
+ * still, then runs the hooks from after.
  * Throws when that cannot be done yet; a hook that fails is told, as after any backup, and not run
  * again.
  */
@@ -40,7 +41,7 @@ async function letGoOn(
   const failed = await goOn(engine, halted)
   if (failed.length > 0) throw new Error(failed.join('; '))
   const names = halted.map(({ name }) => name).join(', ')
-  return `let go on ${names}, which stood still for a process that died`
+  return `let go on ${names}, which a backup or a restore had left standing still`
 }
 
 async function runHooks({ after }: Owed, engine: Engine): Promise<string | null> {
@@ -48,6 +49,6 @@ async function runHooks({ after }: Owed, engine: Engine): Promise<string | null>
   // An engine that is away for the moment is no failure of the hook.
   if (after.execAfter.length > 0) await lookAtEngine(engine, new AbortController().signal)
   const faults = await runAfter(engine, after)
-  const ran = `ran the after hooks of volume ${after.volume} for a process that died`
+  const ran = `ran the after hooks of volume ${after.volume}, which a backup had left owed`
   return [ran, ...faults].join('; ')
 }
