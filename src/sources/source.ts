@@ -210,7 +210,7 @@ export interface SourceKind {
   /**
    * Puts in order what a note of `SourceContext.keep` tells of, whose keeper is dead; resolves to what
    * was done, in words. Throws when it cannot be done yet, `LeaseBusy` where others are at work there:
-   * it is tried again.
+   * it is tried again, as after an abort.
    */
-  mend?(note: string, context: Pick<SourceContext, 'alone'>): Promise<string>
+  mend?(note: string, context: Pick<SourceContext, 'alone'>, signal: AbortSignal): Promise<string>
 }

@@ -5,11 +5,13 @@ import { LeaseBusy } from '../../src/lib/errors.ts'
 import { mendVolume } from '../../src/sources/volume/mend.ts'
 import { volume } from '../../src/sources/volume.ts'
 import { type DockerEngine, startDocker } from '../services/docker.ts'
+import { startDaemon } from '../support/daemon.ts'
 import { makeWorkspace } from '../support/holdfast.ts'
 import { KILL_AT } from '../support/preload.ts'
 import { configOf, dying, makeVolume, runUser, stateOf } from './support.ts'
 
 let docker: DockerEngine
+const never = new AbortController().signal
 
 beforeAll(async () => {
   docker = await startDocker(['debian'])
@@ -174,9 +176,9 @@ describe('hooks of a volume that others are at', () => {
     const own = { container: null, user: null, timeout: 10_000, execAfter: [] }
     const after = { volume: 'turn', after: ['touch', workspace.at('thawed')], ...own }
     const note = JSON.stringify({ docker: docker.host, halted: [], after })
-    await expect(mendVolume(note, { alone: busy })).rejects.toThrow('another job')
+    await expect(mendVolume(note, { alone: busy }, never)).rejects.toThrow('another job')
     expect(await workspace.files('.')).not.toHaveProperty('thawed')
-    expect(await mendVolume(note, {})).toContain('ran the after hooks of volume turn')
+    expect(await mendVolume(note, {}, never)).toContain('ran the after hooks of volume turn')
     expect(await workspace.files('.')).toHaveProperty('thawed')
   })
 })
@@ -210,6 +212,36 @@ describe('hooks from after', () => {
     expect(await stateOf(docker, `${name}-up`)).toBe('running')
     await workspace.ok(['backup', 'create', 'files'], {})
     expect(await workspace.read('note')).toBe(`before ${name}\nafter ${name}\n`)
+  })
+})
+
+describe('a hook from after of a dead backup that hangs', () => {
+  it('keeps a daemon from nothing, ends with it, and runs again at the next start', async () => {
+    const at = await makeVolume(docker, 'hangs')
+    await writeFile(at('a'), 'held fast')
+    await using workspace = await makeWorkspace()
+    const [note, go] = [workspace.at('note'), workspace.at('go')]
+    const after = `after: [sh, -c, "echo $$ >>${note}; test -e ${go} || exec sleep 600"]`
+    const when = 'schedule: "0 0 1 1 *", first_run: now'
+    const files = `  files: { ${when}, sources: [{ type: directory, path: ./live }], targets: [shelf] }`
+    const config = `drain_timeout: 300ms\n${configOf(docker, `volume: hangs, ${after}`)}\n${files}\n`
+    await workspace.write({ 'holdfast.yml': config, 'live/a': 'held fast' })
+    const log = workspace.at('kills')
+    const env = dying(log, { on: 'spawn', match: 'tar .*--create', when: 'after', nth: 1 })
+    expect((await workspace.run(['backup', 'create', 'shop'], { env })).code).toBe(null)
+    await using daemon = startDaemon(workspace)
+    await daemon.until('backup.done', { fits: ({ job }) => job === 'files' })
+    const pids = async () =>
+      (await readFile(note, 'utf8').catch(() => '')).split('\n').filter(Boolean).map(Number)
+    await vi.waitUntil(async () => (await pids()).length > 0, { timeout: 20_000, interval: 20 })
+    expect(daemon.events()).not.toContain('source.resumed')
+    expect(await daemon.stop()).toEqual({ code: 143, signal: null })
+    const [pid = 0] = await pids()
+    expect(() => process.kill(pid, 0)).toThrow('ESRCH')
+    await writeFile(go, '')
+    const { stderr } = await workspace.ok(['backup', 'create', 'files'], {})
+    expect(stderr).toContain('ran the after hooks of volume hangs')
+    expect(await pids()).toHaveLength(2)
   })
 })
 

@@ -67,7 +67,7 @@ describe('a backup of a volume', () => {
     ])
     await docker.start()
     expect(await stateOf(docker, 'away-up')).toBe('exited')
-    const done = await mendVolume(notes.at(-1) ?? '', {})
+    const done = await mendVolume(notes.at(-1) ?? '', {}, never)
     expect(done).toBe('let go on away-up, which a backup or a restore had left standing still')
     expect(await stateOf(docker, 'away-up')).toBe('running')
   })

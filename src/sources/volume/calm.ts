@@ -30,7 +30,9 @@ export async function hush(
   const end = async (): Promise<Ended> => {
     const resumed = await halted?.resume()
     const after = afterHooksOf(place)
-    const faults = after === null ? [] : await runAfter(place.engine, after)
+    // Whatever ends the backup: they are what it owes.
+    const { signal: never } = new AbortController()
+    const faults = after === null ? [] : await runAfter(place.engine, after, never)
     // A note that stays makes them run again: better twice than never.
     await debts.paidHooks().catch(() => {})
     const how = quiet === 'pause' ? 'paused' : 'stopped'

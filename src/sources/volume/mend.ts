@@ -10,22 +10,22 @@ import { runAfter } from './hooks.ts'
  * Pays what is still owed after a death of ours, or because the engine was away: lets go on what stands
  * still, then runs the hooks from after.
  * Throws when that cannot be done yet; a hook that fails is told, as after any backup, and not run
- * again.
+ * again. One that is cut short by an abort is.
  */
 export async function mendVolume(
   note: string,
   context: Pick<SourceContext, 'alone'>,
+  signal: AbortSignal,
 ): Promise<string> {
   const owed = parseOwed(note)
   const address = parseEngineAddress(owed.docker)
   if (address.kind === 'bad') throw new Error(`no address of an engine: ${owed.docker}`)
   const engine = await openEngine(address)
   // Neither while somebody else reads the volume, for whom the hooks may have been run before.
-  const { signal } = new AbortController()
   const volume = owed.after?.volume
   await using _hold =
     volume === undefined ? null : await aloneWith({ volume }, engine, context, signal)
-  const said = [await letGoOn(owed, engine, context), await runHooks(owed, engine)]
+  const said = [await letGoOn(owed, engine, context, signal), await runHooks(owed, engine, signal)]
   return said.filter((words) => words !== null).join('; ')
 }
 
@@ -33,9 +33,9 @@ async function letGoOn(
   { halted }: Owed,
   engine: Engine,
   context: Pick<SourceContext, 'alone'>,
+  signal: AbortSignal,
 ): Promise<string | null> {
   if (halted.length === 0) return null
-  const { signal } = new AbortController()
   // It would run again while somebody else reads what it must not touch meanwhile.
   await using _hold = await aloneWith('halts', engine, context, signal)
   const failed = await goOn(engine, halted)
@@ -44,11 +44,15 @@ async function letGoOn(
   return `let go on ${names}, which a backup or a restore had left standing still`
 }
 
-async function runHooks({ after }: Owed, engine: Engine): Promise<string | null> {
+async function runHooks(
+  { after }: Owed,
+  engine: Engine,
+  signal: AbortSignal,
+): Promise<string | null> {
   if (!after) return null
   // An engine that is away for the moment is no failure of the hook.
-  if (after.execAfter.length > 0) await lookAtEngine(engine, new AbortController().signal)
-  const faults = await runAfter(engine, after)
+  if (after.execAfter.length > 0) await lookAtEngine(engine, signal)
+  const faults = await runAfter(engine, after, signal)
   const ran = `ran the after hooks of volume ${after.volume}, which a backup had left owed`
   return [ran, ...faults].join('; ')
 }
