@@ -3,7 +3,7 @@ import { type Engine, lookAtEngine, openEngine } from '../../docker/engine.ts'
 import type { SourceContext } from '../source.ts'
 import { aloneWith } from './alone.ts'
 import { type Owed, parseOwed } from './debts.ts'
-import { goOn } from './go-on.ts'
+import { goOn, wordsOfGone } from './go-on.ts'
 import { runAfter } from './hooks.ts'
 
 /**
@@ -38,10 +38,12 @@ async function letGoOn(
   if (halted.length === 0) return null
   // It would run again while somebody else reads what it must not touch meanwhile.
   await using _hold = await aloneWith('halts', engine, context, signal)
-  const failed = await goOn(engine, halted)
+  const { up, gone, failed } = await goOn(engine, halted)
   if (failed.length > 0) throw new Error(failed.join('; '))
-  const names = halted.map(({ name }) => name).join(', ')
-  return `let go on ${names}, which a backup or a restore had left standing still`
+  const whose = 'which a backup or a restore had left standing still'
+  const again =
+    up.length === 0 ? [] : [`let go on ${up.map(({ name }) => name).join(', ')}, ${whose}`]
+  return [...again, ...wordsOfGone(gone)].join('; ')
 }
 
 async function runHooks(
