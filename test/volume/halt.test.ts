@@ -191,5 +191,15 @@ describe('a volume that is in use', () => {
     const taken = await workspace.run(['restore', 'shop/gone@latest', '--to-volume', 'other'])
     expect(taken.code).not.toBe(0)
     expect(taken.stderr).toContain('is not empty')
+
+    // Also once nobody declares it any more.
+    const bare = [
+      'data_dir: ./state',
+      `docker: { host: "${docker.host}", discover: false }`,
+      'targets: { shelf: { type: local, path: ./shelf } }',
+    ]
+    await workspace.write({ 'holdfast.yml': bare.join('\n') })
+    await workspace.ok(['restore', 'shop/gone@latest', '--to-volume', 'third'], {})
+    expect(await readFile(`${docker.volume('third')}/a`, 'utf8')).toBe('held fast')
   })
 })
