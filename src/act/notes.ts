@@ -34,8 +34,8 @@ export function noting(
       const noted: Noted = { kind, job, source, home, note: note ?? '' }
       await world.store.saveFact(PREFIX + token, note === null ? null : JSON.stringify(noted))
     },
-    tell: (event, message, detail) =>
-      world.report({ event, level: 'info', message, job, source, detail }),
+    tell: (event, message, detail, level = 'info') =>
+      world.report({ event, level, message, job, source, detail }),
   }
 }
 
@@ -46,9 +46,9 @@ export async function areNotesKept({ store }: World): Promise<boolean> {
 
 /**
  * Does what notes of this host tell is owed. What cannot be done yet is told once, and tried again by
- * whoever calls this next.
+ * whoever calls this next. Throws the signal's reason.
  */
-export async function mendNotes(world: World): Promise<void> {
+export async function mendNotes(world: World, signal: AbortSignal): Promise<void> {
   const notes = await world.store.facts(PREFIX)
   if (notes.size === 0) return
   const home = await homeOf(world)
@@ -56,7 +56,7 @@ export async function mendNotes(world: World): Promise<void> {
   for (const [key, text] of notes) {
     const noted = JSON.parse(text) as Noted
     if (atWork.has(key.slice(PREFIX.length)) || noted.home !== home) continue
-    await mend(key, noted, world)
+    await mend(key, noted, world, signal)
   }
 }
 
@@ -75,17 +75,18 @@ async function tokensAtWork({ store, leases }: World): Promise<ReadonlySet<strin
   return tokens
 }
 
-async function mend(key: string, noted: Noted, world: World): Promise<void> {
+async function mend(key: string, noted: Noted, world: World, signal: AbortSignal): Promise<void> {
   const { kind, job, source, note } = noted
   try {
     const plugin = await world.plugins.sources.get(kind)?.()
     // Whoever is at work there now is not to be disturbed, nor waited for.
     await using holds = openHolds(world, 0)
-    const done = await plugin?.mend?.(note, holds)
+    const done = await plugin?.mend?.(note, holds, signal)
     await world.store.saveFact(key, null)
     if (done === undefined) return
     world.report({ event: 'source.resumed', level: 'warn', message: done, job, source })
   } catch (error) {
+    signal.throwIfAborted()
     if (error instanceof LeaseBusy || !world.news(key, messageOf(error))) return
     world.report({
       event: 'pass.failed',

@@ -24,11 +24,15 @@ export function placeOf(jobId: JobId, sourceName: string, world: World): Place |
 
 /** Kinds of sources that take archives of an innermost layer; the first one also without a declaration. */
 const KINDS_OF_LAYER: Readonly<Record<string, readonly [string, ...string[]]>> = {
-  tar: ['directory'],
+  tar: ['directory', 'volume'],
   sqlite: ['sqlite', 'hiqlite'],
   pgdump: ['postgres'],
-  sql: ['postgres'],
-  raw: ['command'],
+  sql: ['postgres', 'mysql', 'mariadb'],
+  raw: ['command', 'mongo'],
+}
+
+function kindsOf({ layers }: Pick<Archive, 'layers'>): readonly [string, ...string[]] {
+  return KINDS_OF_LAYER[layers[0] ?? ''] ?? ['command']
 }
 
 /** A manifest that names what is not declared here is no licence to choose something else. */
@@ -45,11 +49,13 @@ export function placeNamed({ key, job, source }: Manifest, world: World): Place 
 }
 
 /** The place of an archive without a manifest: the only declared source that could take it. */
-export function onlyFitting(archive: Archive, world: World): Place {
-  const kinds: readonly string[] = KINDS_OF_LAYER[archive.layers[0] ?? ''] ?? []
-  const places = world.desired.jobs.flatMap((job) =>
-    job.sources.filter((source) => kinds.includes(source.kind)).map((source) => ({ job, source })),
-  )
+export async function onlyFitting(archive: Archive, world: World): Promise<Place> {
+  const places: Place[] = []
+  for (const job of world.desired.jobs) {
+    for (const source of job.sources) {
+      if (await takes({ job, source }, archive, world)) places.push({ job, source })
+    }
+  }
   // A name of Hiqlite's belongs to Hiqlite, whatever else could take a database.
   const hiqlites = isHiqliteName(archive.name) ? places.filter(isOfHiqlite) : []
   const [only, ...others] = hiqlites.length > 0 ? hiqlites : places
@@ -57,12 +63,18 @@ export function onlyFitting(archive: Archive, world: World): Place {
   const names = places.map(({ job, source }) => `${job.id}/${source.name}`)
   const which =
     names.length === 0
-      ? `no ${kinds.join(' or ')} source is declared`
+      ? `no ${kindsOf(archive).join(' or ')} source is declared`
       : `it may belong to ${names.join(' or ')}`
   throw new RestoreFailed(`nothing beside ${archive.name} says whose it is, and ${which}`, {
     at: archive.name,
     hint: 'keep its .manifest.json beside it, or declare a single source of that type',
   })
+}
+
+/** Whatever else the kind can take, a source takes what it makes: a program a stream, or a folder. */
+async function takes({ job, source }: Place, archive: Archive, world: World): Promise<boolean> {
+  if (source.kind !== 'command' && kindsOf(archive).includes(source.kind)) return true
+  return (await openSource(world, job, source)).layer === archive.layers[0]
 }
 
 function isOfHiqlite({ source }: Place): boolean {
@@ -73,16 +85,23 @@ function isHiqliteName(name: string): boolean {
   return standsApart(name.slice(name.lastIndexOf('/') + 1))
 }
 
-/** Into a volume that is named goes whatever is a tree of files, wherever it came from. */
+/**
+ * Into a volume that is named goes whatever is a tree of files, wherever it came from; into a database
+ * a dump of PostgreSQL alone.
+ */
 export async function sourceFor(
   archive: Archive,
   place: Place | null,
   to: string | null,
   world: World,
 ): Promise<Source> {
+  const kind = place?.source.kind ?? kindOf(archive, to)
+  if (isDatabase(to) && kind !== 'postgres') {
+    throw new RestoreFailed(`${archive.name} is no dump of PostgreSQL, which a database could take`)
+  }
   const declared = place ? await openSource(world, place.job, place.source) : null
-  if (!to?.startsWith('volume:') || place?.source.kind === 'volume') {
-    return declared ?? (await sourceOf(archive, world))
+  if (!to?.startsWith('volume:') || kind === 'volume') {
+    return declared ?? (await sourceOf(archive, kind, world))
   }
   if (archive.layers[0] !== 'tar') {
     throw new RestoreFailed(`${archive.name} is no tree of files, which a volume could take`)
@@ -94,11 +113,22 @@ export async function sourceFor(
 }
 
 /** A source for an archive whose own is not declared any more: enough to restore it elsewhere. */
-async function sourceOf(archive: Archive, world: World): Promise<Source> {
-  const [kind] = KINDS_OF_LAYER[archive.layers[0] ?? ''] ?? ['command']
+async function sourceOf(archive: Archive, kind: string, world: World): Promise<Source> {
   const load = world.plugins.sources.get(kind)
   if (!load) throw new NotAvailable(`source type ${kind}`)
   return (await load()).configure(section(archive.name, OPTIONS_FOR[kind] ?? { path: NOWHERE }))
+}
+
+/** Of a server's dump its own kind, for no other knows it; a tree of files is one whoever made it. */
+function kindOf(archive: Archive, to: string | null): string {
+  const [usual] = kindsOf(archive)
+  const type = archive.manifest?.source.type ?? usual
+  const isTree = archive.layers[0] === 'tar' && !isDatabase(to)
+  return type in OPTIONS_FOR && !isTree ? type : usual
+}
+
+function isDatabase(to: string | null): boolean {
+  return to?.startsWith('database:') ?? false
 }
 
 const NOWHERE = '/nonexistent/holdfast'
@@ -106,4 +136,7 @@ const NOWHERE = '/nonexistent/holdfast'
 const OPTIONS_FOR: Readonly<Record<string, Options>> = {
   command: { backup: ['true'] },
   postgres: {},
+  mysql: { container: 'none' },
+  mariadb: { container: 'none' },
+  mongo: { container: 'none' },
 }

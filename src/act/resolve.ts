@@ -144,7 +144,9 @@ export async function firstReadable(
 
 /** The manifest decides whose archive it is; without one, the only source of a fitting type. */
 async function orderOf(archive: Archive, reference: string, world: World): Promise<RestoreOrder> {
-  const place = archive.manifest ? placeNamed(archive.manifest, world) : onlyFitting(archive, world)
+  const place = archive.manifest
+    ? placeNamed(archive.manifest, world)
+    : await onlyFitting(archive, world)
   const source = await openSource(world, place.job, place.source)
   const { copies } = await world.store.history({ depth: 'full', jobs: [place.job.id] })
   const backup = archive.manifest?.backup

@@ -2,7 +2,8 @@ import { loadConfig } from '../config/load.ts'
 import type { Event } from '../core/event.ts'
 import type { Desired } from '../core/model.ts'
 import { type Expanded, expandAndKeep, expandFresh, expandKnown } from '../daemon/expansion.ts'
-import { recover } from '../daemon/recover.ts'
+import { recoverNotes } from '../daemon/mending.ts'
+import { PATIENCE, recover } from '../daemon/recover.ts'
 import { type Ambient, openSession, type Session } from '../daemon/session.ts'
 import type { World } from '../observe/world.ts'
 import type { Context, GlobalFlags } from './context.ts'
@@ -73,8 +74,14 @@ export async function openForWork(
   look: Look = 'known',
 ): Promise<Opened> {
   const opened = await open(flags, context, check, look)
-  await recover(opened.world, context.interrupted)
+  await recoverAll(opened.world, context.interrupted)
   return opened
+}
+
+/** What a crash cut short, in turn: what stands still is not to go on amid a swap. */
+export async function recoverAll(world: World, signal: AbortSignal): Promise<void> {
+  await recover(world, signal)
+  await recoverNotes(world, PATIENCE, signal)
 }
 
 function ambientOf(context: Context, flags: GlobalFlags, progress: ProgressView): Ambient {

@@ -3,12 +3,11 @@ import { constants } from 'node:os'
 import { sayFarewell } from '../act/announce.ts'
 import { bootRestore, HIQLITES_OWN, RESTORE_VARIABLES, requestedRestore } from '../daemon/boot.ts'
 import { expandKnown } from '../daemon/expansion.ts'
-import { recover } from '../daemon/recover.ts'
 import { openSession } from '../daemon/session.ts'
 import { Refused } from '../lib/errors.ts'
 import type { Context, GlobalFlags } from './context.ts'
 import { createLog } from './log.ts'
-import { load } from './opened.ts'
+import { load, recoverAll } from './opened.ts'
 
 const PASSED_ON = ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGUSR1', 'SIGUSR2'] as const
 
@@ -46,7 +45,7 @@ export async function bootAndBecome(
     })
     const expanded = await expandKnown(desired, session.world(desired))
     const world = session.world(expanded.desired, expanded.seen)
-    await recover(world, context.interrupted)
+    await recoverAll(world, context.interrupted)
     handOver = await bootRestore(request, world, context.interrupted)
     await sayFarewell(world)
   }

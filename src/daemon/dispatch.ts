@@ -3,6 +3,7 @@ import { areUrgent, beginning, type Due, LONGEST_SLEEP } from './begin.ts'
 import { createEmptying, type Emptying } from './emptying.ts'
 import { createLine } from './line.ts'
 import { createLooking, type Look } from './looking.ts'
+import { createMending } from './mending.ts'
 import { createPlacing } from './placing.ts'
 import { createStock, type Surroundings } from './stock.ts'
 import { createWorkers } from './workers.ts'
@@ -21,6 +22,8 @@ export interface Dispatch extends Emptying {
   pause(limit: number | null): Promise<void>
   /** Look at whole targets at the next pass. */
   askInventory(): void
+  /** Undoes what sources have left to be undone, beside all else. */
+  mendNotes(): void
 }
 
 /** Gives turns to jobs, as many at once as `limits.concurrency` says. */
@@ -34,8 +37,10 @@ export function createDispatch(surroundings: Surroundings): Dispatch {
   const workers = createWorkers(hurry)
   const { running } = workers
   const stock = createStock(surroundings, wanted)
-  const { cut, ...emptying } = createEmptying(running, stock, wake)
-  const looking = { ...surroundings, workers: running, wanted, askInventory: stock.ask }
+  const mending = createMending(surroundings)
+  const { cut, ...emptying } = createEmptying(running, [stock.taken, mending.ended], wake)
+  const asking = { askInventory: stock.ask, mendNotes: mending.begin }
+  const looking = { ...surroundings, ...asking, workers: running, wanted }
   const { look, agenda } = createLooking(looking)
   const placing = createPlacing()
   const line = createLine(hurry)
@@ -63,7 +68,7 @@ export function createDispatch(surroundings: Surroundings): Dispatch {
       const wait = due > 0 ? due + 2 : SHORTEST_SLEEP
       return wake.wait(Math.min(limit ?? longestSleep, longestSleep, wait), stop)
     },
-    askInventory: stock.ask,
+    ...asking,
   }
 }
 

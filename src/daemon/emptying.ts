@@ -2,7 +2,6 @@ import type { JobId, Millis } from '../core/model.ts'
 import { Interrupted } from '../lib/errors.ts'
 import { startTimer, type Timer, unlessAborted } from '../lib/limits.ts'
 import { formatDuration } from '../lib/time.ts'
-import type { Stock } from './stock.ts'
 import type { Wake } from './wake.ts'
 
 /** What was aborted, and an inventory that hangs, is waited for so long and then left behind. */
@@ -30,10 +29,13 @@ export interface Emptying {
   isDraining(): boolean
 }
 
-/** Work that goes on; `cut` aborts what runs when a drain takes too long. */
+/**
+ * Work that goes on, `beside` the turns told by when it will have ended; `cut` aborts what runs when a
+ * drain takes too long.
+ */
 export function createEmptying(
   workers: ReadonlyMap<JobId, Worker>,
-  stock: Stock,
+  beside: readonly (() => Promise<void>)[],
   { wake }: Wake,
 ): Emptying & { cut(): AbortSignal } {
   let draining: Promise<'drained' | 'handed-over'> | null = null
@@ -42,7 +44,7 @@ export function createEmptying(
   const settle = async (): Promise<void> => {
     for (const { giveWay } of workers.values()) giveWay.abort(new Interrupted('the daemon drains'))
     await Promise.all([...workers.values()].map(({ done }) => done))
-    await stock.taken()
+    await Promise.all(beside.map((ended) => ended()))
   }
   const empty = async (timeout: Millis) => {
     const own = cut

@@ -21,7 +21,7 @@ import {
   watchForRestores,
   watchForStrays,
 } from './orphans.ts'
-import { recoverNotes, recoverRuns } from './recover.ts'
+import { recoverRuns } from './recover.ts'
 import { recoverRestores } from './recover-restores.ts'
 import type { Surroundings } from './stock.ts'
 import { EVERY_KIND } from './turn.ts'
@@ -53,13 +53,15 @@ export interface LookingParts extends Pick<Surroundings, 'world' | 'vitals'> {
   readonly wanted: ReadonlySet<JobId>
   /** What was left behind of jobs that are declared no more is settled by a look at whole targets. */
   readonly askInventory: () => void
+  /** What sources have left to be undone is undone beside the passes. */
+  readonly mendNotes: () => void
   /** Tells milliseconds; that of the process unless told. */
   readonly clock?: () => number
 }
 
 /** Remembers from pass to pass when to look at which job. */
 export function createLooking(parts: LookingParts): Looking {
-  const { world, workers, wanted, vitals, askInventory, clock } = parts
+  const { world, workers, wanted, vitals, askInventory, mendNotes, clock } = parts
   const agenda = createAgenda()
   const changeIn = watchForChanges()
   const movedOn = watchForEnds()
@@ -86,7 +88,7 @@ export function createLooking(parts: LookingParts): Looking {
       const runs = runsToEnd(orphans)
       if (runs.length > 0) await recoverRuns(runs, current, signal)
       if (orphans.length > 0 || performance.now() >= notesDue) {
-        await recoverNotes(current, signal)
+        mendNotes()
         notesDue = performance.now() + NOTES_EVERY
       }
       if (hasNewStrays(orphans, current.desired)) askInventory()

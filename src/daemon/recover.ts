@@ -1,6 +1,5 @@
 import { endOrphanedRun } from '../act/end-run.ts'
 import { finishDeletes, openDeletes } from '../act/finish-deletes.ts'
-import { areNotesKept, mendNotes } from '../act/notes.ts'
 import { sweepScratch } from '../act/scratch.ts'
 import type { Run } from '../core/model.ts'
 import { hold, holdPatiently } from '../leases/lease.ts'
@@ -23,23 +22,14 @@ export async function recover(world: World, signal: AbortSignal): Promise<void> 
   if (turn.kind === 'busy') throw new LeaseBusy('the recovery after a crash', turn.holder)
 }
 
-/** How long another process may take to put in order what we would. */
-const PATIENCE = 60_000
+/** How long another process may take to put in order what we would, in milliseconds. */
+export const PATIENCE = 60_000
 
 async function recoverAlone(world: World, signal: AbortSignal): Promise<void> {
   await sweepScratch(world)
   await closeRuns(world, async ({ instance }) => !(await world.leases.isAlive(instance)))
   await recoverDeletes(world, signal)
   await recoverRestoresAlone(world, { limit: PATIENCE, tried: new Set() }, signal)
-  // Last: what stands still is not to go on amid a swap.
-  await mendNotes(world)
-}
-
-/** What dead sources beside a running daemon, or its own that could not, have left to be undone. */
-export async function recoverNotes(world: World, signal: AbortSignal): Promise<void> {
-  if (!(await areNotesKept(world))) return
-  const asked = { leases: world.leases, patience: 0 }
-  await holdPatiently(asked, 'recovery', signal, () => mendNotes(world))
 }
 
 /** Whoever holds a job is at its deletions, or finishes them when it next begins a turn. */

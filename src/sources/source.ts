@@ -67,11 +67,12 @@ export interface SourceContext {
    * is disposed of, or the backup or restore is over. Throws `LeaseBusy` after an hour.
    */
   readonly alone?: (name: string, signal: AbortSignal) => Promise<Hold>
-  /** Tells the log of what is done beside reading and writing. */
+  /** Tells the log of what is done beside reading and writing; at level `info` unless told. */
   readonly tell?: (
     event: 'source.halted' | 'source.resumed',
     message: string,
     detail: Readonly<Record<string, unknown>>,
+    level?: 'info' | 'error',
   ) => void
 }
 
@@ -209,7 +210,7 @@ export interface SourceKind {
   /**
    * Puts in order what a note of `SourceContext.keep` tells of, whose keeper is dead; resolves to what
    * was done, in words. Throws when it cannot be done yet, `LeaseBusy` where others are at work there:
-   * it is tried again.
+   * it is tried again, as after an abort.
    */
-  mend?(note: string, context: Pick<SourceContext, 'alone'>): Promise<string>
+  mend?(note: string, context: Pick<SourceContext, 'alone'>, signal: AbortSignal): Promise<string>
 }

@@ -12,10 +12,15 @@ const END_BLOCKS = 2
 /** Size and kind of a member, in a header (POSIX ustar). */
 const SIZE = { from: 124, to: 136 }
 const KIND = 156
+/** The first hundred bytes of its path. */
+const NAME = { from: 0, to: 100 }
+/** Headers that tell of the next member, or of all: POSIX records, and the long names of GNU. */
+const ABOUT_OTHERS = 'xgLK'
 /** Records about the next member (`x`); longer ones than this are no records of a size. */
 const MOST_RECORDS = 1 << 20
 
-export function walkTar(): TarWalk {
+/** `onMember` hears of each member as it comes, by the begin of its path. */
+export function walkTar(onMember: (name: string) => void = () => {}): TarWalk {
   let zeros = 0
   /** What is left of the content of the member, with its padding. */
   let left = 0
@@ -31,11 +36,13 @@ export function walkTar(): TarWalk {
       return
     }
     zeros = 0
-    const isRecords = header[KIND] === 'x'.charCodeAt(0)
+    const kind = String.fromCharCode(header[KIND] ?? 0)
+    const isRecords = kind === 'x'
     const size = isRecords ? sizeOf(header) : (nextSize ?? sizeOf(header))
     left = Math.ceil(size / BLOCK) * BLOCK
     if (isRecords) records = size <= MOST_RECORDS ? [] : null
     else nextSize = null
+    if (!ABOUT_OTHERS.includes(kind)) onMember(nameIn(header))
   }
   const closeRecords = () => {
     if (records === null) return
@@ -69,6 +76,12 @@ export function walkTar(): TarWalk {
     },
     isWhole: () => left === 0 && missing === BLOCK && zeros >= END_BLOCKS,
   }
+}
+
+function nameIn(header: Buffer): string {
+  const field = header.subarray(NAME.from, NAME.to)
+  const end = field.indexOf(0)
+  return field.subarray(0, end < 0 ? field.length : end).toString('latin1')
 }
 
 /** Octal digits, or GNU's form for more than 8 GiB: the first bit set, then a number of 88 bits. */

@@ -238,6 +238,7 @@ describe('a restore that another host left', () => {
         workers,
         wanted: new Set(),
         askInventory: () => {},
+        mendNotes: () => {},
         clock: () => ahead,
       })
       await halfSwapped(work, usual, { home: 'elsewhere' })

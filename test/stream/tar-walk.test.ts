@@ -61,6 +61,17 @@ describe('the walk along a tar', () => {
     expect(walk.isWhole()).toBe(false)
   })
 
+  it.each(['posix', 'gnu'])('tells of each member once, records or not: %s', (format) => {
+    const members: string[] = []
+    const words = [`--format=${format}`, '-cf-', '-C', join(folder, 'in'), '.']
+    walkTar((name) => members.push(name)).take(execFileSync('tar', words))
+    expect(members.toSorted().map((name) => name.slice(0, 6))).toEqual([
+      './',
+      ...Array.from({ length: 6 }, () => './long'),
+      './zero',
+    ])
+  })
+
   it('refuses what has no size', () => {
     expect(() => walkTar().take(Buffer.alloc(512, 'no tar at all'))).toThrow(RangeError)
   })

@@ -21,3 +21,4 @@ function preloadOf(name: string): string {
 }
 
 export const KILL_AT = preloadOf('kill-at')
+export const CLOCK_AT = preloadOf('clock-at')

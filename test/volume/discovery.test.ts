@@ -2,7 +2,9 @@ import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { type DockerEngine, startDocker } from '../services/docker.ts'
+import { startDaemon } from '../support/daemon.ts'
 import { makeWorkspace, type Workspace } from '../support/holdfast.ts'
+import { CLOCK_AT } from '../support/preload.ts'
 
 const EXAMPLE = join(import.meta.dirname, '../../examples/docker-host/holdfast.yml')
 
@@ -45,6 +47,15 @@ async function query(sql: string, way: 'socket' | 'tcp' = 'socket'): Promise<str
   return await docker.exec('shop-db-1', ...how, ...host, '-c', sql)
 }
 
+/** Two o'clock in UTC, the slot of auto jobs: the next one. */
+function nextTwo(now: number): number {
+  const day = new Date(now)
+  const [today, tomorrow] = [0, 1].map((days) =>
+    Date.UTC(day.getUTCFullYear(), day.getUTCMonth(), day.getUTCDate() + days, 2),
+  )
+  return (today ?? 0) > now ? (today ?? 0) : (tomorrow ?? 0)
+}
+
 /** Where the example looks for the engine. */
 const onEngine = () => ({ env: { DOCKER_HOST: docker.host } })
 
@@ -73,8 +84,8 @@ describe('an app that nobody has declared', () => {
       { subject: 'auto-shop', because: { rule: 'auto-created', app: 'shop' } },
     ])
     const { stdout } = await workspace.run(['plan'], onEngine())
-    expect(stdout).toContain('shop_data')
-    expect(stdout).toContain('postgres')
+    expect(stdout).toMatch(/shop_data.*: a dump of postgres, by job auto-shop/)
+    expect(stdout).toMatch(/shop_uploads.*: its files, by job auto-shop/)
     expect(stdout).toContain('shop_cache')
     expect(await workspace.run(['plan', '--fail-on-unprotected'], onEngine())).toMatchObject({
       code: 4,
@@ -84,15 +95,26 @@ describe('an app that nobody has declared', () => {
     expect(JSON.stringify(jobs)).not.toContain('auto-shop')
   })
 
-  it('has its files archived and its databases dumped', async () => {
-    await workspace.ok(['apply', '--yes'], onEngine())
-    const { document } = await workspace.ok(['backup', 'create', 'auto-shop', '--json'], onEngine())
-    const taken = document.backups.map(
-      ({ source, status }: { source: string; status: string }) => `${source} ${status}`,
-    )
-    expect(taken.toSorted()).toEqual(
-      ['globals success', 'orders success', 'postgres success', 'uploads success'].toSorted(),
-    )
+  it('has its files archived and its databases dumped by a daemon, at the first slot of a job of its making', async () => {
+    const clock = workspace.at('clock')
+    const env = { ...onEngine().env, NODE_OPTIONS: `--import=${CLOCK_AT}`, CLOCK_AT: clock }
+    await using daemon = startDaemon(workspace, { env })
+    const made = await daemon.until('plan.made')
+    expect(made.changes).toContainEqual({ kind: 'job.create', subject: 'auto-shop' })
+    await daemon.until('daemon.started')
+    expect(daemon.events()).not.toContain('backup.started')
+    const slot = nextTwo(Date.now())
+    await writeFile(clock, String(slot))
+    daemon.signal('SIGUSR2')
+    for (const source of ['globals', 'orders', 'postgres', 'uploads']) {
+      await daemon.until('backup.done', { fits: (line) => line.source === source })
+    }
+    expect(await daemon.stop()).toEqual({ code: 0, signal: null })
+    const { document } = await workspace.ok(['backup', 'list', '--json'], onEngine())
+    expect(document.backups).toHaveLength(4)
+    for (const { status, slot: at } of document.backups) {
+      expect([status, at]).toEqual(['success', new Date(slot).toISOString()])
+    }
     expect(await readdir(workspace.at('backups/system/shop'))).toEqual(
       expect.arrayContaining(['orders', 'uploads']),
     )

@@ -1,12 +1,7 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
-import { section } from '../../src/core/section.ts'
-import { LeaseBusy } from '../../src/lib/errors.ts'
-import { mendVolume } from '../../src/sources/volume/mend.ts'
-import { volume } from '../../src/sources/volume.ts'
 import { type DockerEngine, startDocker } from '../services/docker.ts'
 import { makeWorkspace } from '../support/holdfast.ts'
-import { KILL_AT } from '../support/preload.ts'
 import { configOf, dying, makeVolume, runUser, stateOf } from './support.ts'
 
 let docker: DockerEngine
@@ -44,12 +39,13 @@ describe('containers that use a volume', () => {
     await runUser(docker, 'pause-up', 'pause')
     const pid = await docker.docker('inspect', '--format', '{{.State.Pid}}', 'pause-up')
     await using workspace = await makeWorkspace(configOf(docker, 'volume: pause, pause: true'))
-    await workspace.ok(['backup', 'create', 'shop'], {})
+    const { stderr } = await workspace.ok(['backup', 'create', 'shop'], {})
+    expect(stderr).toContain('unpaused pause-up after')
     expect(await stateOf(docker, 'pause-up')).toBe('running')
     expect(await docker.docker('inspect', '--format', '{{.State.Pid}}', 'pause-up')).toBe(pid)
   })
 
-  it('are stopped alone whose labels ask for it, where the source says nothing', async () => {
+  it('are stopped or paused alone whose labels ask for it, where the source says nothing', async () => {
     const at = await makeVolume(docker, 'labels')
     await writeFile(at('a'), 'held fast')
     const idle = ['sh', '-c', 'trap "exit 0" TERM; while :; do sleep 1 & wait; done']
@@ -57,13 +53,26 @@ describe('containers that use a volume', () => {
       docker.run('--name', name, '--volume', 'labels:/data', ...words, 'debian:12', ...idle)
     await run('label-ours', '--label', 'holdfast.stop=true')
     await run('label-theirs', '--label', 'docker-volume-backup.stop-during-backup=shop')
+    await run('label-pause', '--label', 'holdfast.pause=true')
     await run('label-none')
+    const startOf = (name: string) =>
+      docker.docker('inspect', '--format', '{{.State.StartedAt}}', name)
+    const began = await startOf('label-pause')
     await using workspace = await makeWorkspace(configOf(docker, 'volume: labels'))
     const { stderr } = await workspace.ok(['backup', 'create', 'shop'], {})
-    expect(stderr).toContain('stopped label-ours, label-theirs for volume labels')
-    for (const name of ['label-ours', 'label-theirs', 'label-none']) {
+    const all = 'label-ours, label-theirs; '
+    expect(stderr).toContain(`stopped ${all}paused label-pause for volume labels`)
+    expect(stderr).toContain(`started ${all}unpaused label-pause after`)
+    for (const name of ['label-ours', 'label-theirs', 'label-pause', 'label-none']) {
       expect(await stateOf(docker, name)).toBe('running')
     }
+    expect(await startOf('label-pause')).toBe(began)
+    const [key = ''] = (await workspace.archives('shelf')).slice(-1)
+    const manifest = JSON.parse(await workspace.read('shelf', `${key}.manifest.json`))
+    expect(manifest.source.facts).toMatchObject({
+      stopped: ['label-ours', 'label-theirs'],
+      paused: ['label-pause'],
+    })
   })
 
   it('are scaled, not stopped, where they are tasks of a service', async () => {
@@ -77,9 +86,22 @@ describe('containers that use a volume', () => {
       return (await docker.docker('ps', '--quiet', ...filters)).split('\n').filter(Boolean).length
     }
     await vi.waitUntil(async () => (await running()) === 2, { timeout: 60_000, interval: 200 })
-    await using workspace = await makeWorkspace(configOf(docker, 'volume: swarm, stop: true'))
+    const files = '  files: { sources: [{ type: directory, path: ./live }], targets: [shelf] }'
+    const config = `${configOf(docker, 'volume: swarm, stop: true')}\n${files}\n`
+    await using workspace = await makeWorkspace(config)
+    await workspace.write({ 'live/a': 'held fast' })
     const { stderr } = await workspace.ok(['backup', 'create', 'shop'], {})
     expect(stderr).toContain('stopped swarmed for volume swarm')
+    // Also after a death of ours: who is not about this volume puts it in order.
+    const log = workspace.at('kills')
+    const scaled = { on: 'request', match: '/services/.*/update', when: 'after', nth: 1 } as const
+    const env = dying(log, scaled)
+    expect((await workspace.run(['backup', 'create', 'shop'], { env })).code).toBe(null)
+    const format = '{{.Spec.Mode.Replicated.Replicas}}'
+    const wanted = () => docker.docker('service', 'inspect', '--format', format, 'swarmed')
+    expect(await wanted()).toBe('0')
+    await workspace.ok(['backup', 'create', 'files'], {})
+    expect(await wanted()).toBe('2')
     await vi.waitUntil(async () => (await running()) === 2, { timeout: 60_000, interval: 200 })
     await docker.docker('swarm', 'leave', '--force')
   })
@@ -96,119 +118,26 @@ describe('containers that use a volume', () => {
   })
 
   it.each([
-    ['before they are stopped', 'request', '/stop', 'before'],
-    ['once they are stopped', 'request', '/stop', 'after'],
-    ['before they are started', 'request', '/start', 'before'],
-    ['once they are started', 'request', '/start', 'after'],
-  ] as const)('run again after a death of ours %s', async (_name, on, match, when) => {
+    ['before they are stopped', 'stop', '/stop', 'before'],
+    ['once they are stopped', 'stop', '/stop', 'after'],
+    ['before they are started', 'stop', '/start', 'before'],
+    ['once they are started', 'stop', '/start', 'after'],
+    ['once they are paused', 'pause', '/pause', 'after'],
+  ] as const)('go on after a death of ours %s', async (_name, how, match, when) => {
     const volume = `death-${when}${match.replace('/', '-')}`
     const at = await makeVolume(docker, volume)
     await writeFile(at('a'), 'held fast')
     await runUser(docker, `${volume}-up`, volume)
     await runUser(docker, `${volume}-down`, volume)
     await docker.docker('kill', `${volume}-down`)
-    await using workspace = await makeWorkspace(configOf(docker, `volume: ${volume}, stop: true`))
-    const order = { phase: 'here', on, match, when, nth: 1, victim: 'self', delay: 0 }
+    await using workspace = await makeWorkspace(configOf(docker, `volume: ${volume}, ${how}: true`))
     const log = workspace.at('kills')
-    const killed = await workspace.run(['backup', 'create', 'shop'], {
-      env: {
-        NODE_OPTIONS: `--import=${KILL_AT}`,
-        KILL_AT: JSON.stringify({ ...order, log }),
-      },
-    })
-    expect(killed.code).toBe(null)
+    const env = dying(log, { on: 'request', match, when, nth: 1 })
+    expect((await workspace.run(['backup', 'create', 'shop'], { env })).code).toBe(null)
     expect(await readFile(log, 'utf8')).toBe('here\n')
     await workspace.ok(['backup', 'create', 'shop'], {})
     expect(await stateOf(docker, `${volume}-up`)).toBe('running')
     expect(await stateOf(docker, `${volume}-down`)).toBe('exited')
-  })
-})
-
-describe('hooks', () => {
-  it('run around a backup, on the host and in the container, after a failure too', async () => {
-    await makeVolume(docker, 'hooks')
-    await runUser(docker, 'hooks-up', 'hooks')
-    await using workspace = await makeWorkspace()
-    const note = workspace.at('note')
-    const script = (word: string) => `[sh, -c, "echo ${word} >>${note}"]`
-    const inside = 'exec: { before: [sh, -c, "echo x >/data/dumped"], after: [rm, /data/dumped] }'
-    const hooks = `before: ${script('before')}, after: ${script('after')}, ${inside}`
-    await workspace.write({ 'holdfast.yml': configOf(docker, `volume: hooks, ${hooks}`) })
-    await workspace.ok(['backup', 'create', 'shop'], {})
-    expect(await workspace.read('note')).toBe('before\nafter\n')
-    const out = workspace.at('out')
-    await workspace.ok(['restore', 'shop/hooks@latest', '--to', out], {})
-    expect(await readFile(`${out}/dumped`, 'utf8')).toBe('x\n')
-    await expect(readFile(`${docker.volume('hooks')}/dumped`)).rejects.toThrow('ENOENT')
-
-    const failing = `before: [sh, -c, "exit 3"], after: ${script('after')}`
-    await workspace.write({ 'holdfast.yml': configOf(docker, `volume: hooks, ${failing}`) })
-    const { code, stderr } = await workspace.run(['backup', 'create', 'shop'])
-    expect(code).not.toBe(0)
-    expect(stderr).toContain('before hook')
-    expect(await workspace.read('note')).toBe('before\nafter\nafter\n')
-  })
-})
-
-describe('hooks of a volume that others are at', () => {
-  const busy = async (name: string) => {
-    throw new LeaseBusy(name, 'another job')
-  }
-
-  it('from before ask nobody for anything until the turn to stop its users has come', async () => {
-    await makeVolume(docker, 'turn')
-    await using workspace = await makeWorkspace()
-    const before = ['touch', workspace.at('asked')]
-    const options = { volume: 'turn', docker: docker.host, stop: true, before }
-    const source = volume.configure(section('jobs.test.sources[0]', options))
-    const hold = { confirm: async () => {}, [Symbol.asyncDispose]: async () => {} }
-    const alone = async (name: string) => (name.endsWith(':halt') ? await busy(name) : hold)
-    const context = { scratch: workspace.root, leaveOut: [], token: 'a'.repeat(18), alone }
-    await expect(source.dump(context, new AbortController().signal)).rejects.toThrow('another job')
-    expect(await workspace.files('.')).not.toHaveProperty('asked')
-  })
-
-  it('from after, owed by a death of ours, wait until nobody is', async () => {
-    await using workspace = await makeWorkspace()
-    const own = { container: null, user: null, timeout: 10_000, execAfter: [] }
-    const after = { volume: 'turn', after: ['touch', workspace.at('thawed')], ...own }
-    const note = JSON.stringify({ docker: docker.host, halted: [], after })
-    await expect(mendVolume(note, { alone: busy })).rejects.toThrow('another job')
-    expect(await workspace.files('.')).not.toHaveProperty('thawed')
-    expect(await mendVolume(note, {})).toContain('ran the after hooks of volume turn')
-    expect(await workspace.files('.')).toHaveProperty('thawed')
-  })
-})
-
-describe('hooks from after', () => {
-  it.each([
-    ['once the volume is being read', 'spawn', 'tar .*--create', 'hooked-reading'],
-    ['once its users are stopped', 'request', '/stop', 'hooked-stopped'],
-  ] as const)('run once, after a death of ours %s', async (_name, on, match, name) => {
-    const at = await makeVolume(docker, name)
-    await writeFile(at('a'), 'held fast')
-    await runUser(docker, `${name}-up`, name)
-    await using workspace = await makeWorkspace()
-    const note = workspace.at('note')
-    const script = (word: string) => `[sh, -c, "echo ${word} $HOLDFAST_VOLUME >>${note}"]`
-    const inside = 'exec: { before: [touch, /data/dumped], after: [rm, /data/dumped] }'
-    const hooks = `before: ${script('before')}, after: ${script('after')}, ${inside}`
-    const files = '  files: { sources: [{ type: directory, path: ./live }], targets: [shelf] }'
-    const config = configOf(docker, `volume: ${name}, stop: true, ${hooks}`)
-    await workspace.write({ 'holdfast.yml': `${config}\n${files}\n`, 'live/a': 'held fast' })
-    const log = workspace.at('kills')
-    const env = dying(log, { on, match, when: 'after', nth: 1 })
-    expect((await workspace.run(['backup', 'create', 'shop'], { env })).code).toBe(null)
-    expect(await workspace.read('note')).toBe(`before ${name}\n`)
-    await expect(readFile(at('dumped'))).resolves.toBeDefined()
-    const { stderr } = await workspace.ok(['backup', 'create', 'files'], {})
-    expect(stderr).toContain(`ran the after hooks of volume ${name}`)
-    expect(await workspace.read('note')).toBe(`before ${name}\nafter ${name}\n`)
-    // In the container, which ran again by then.
-    await expect(readFile(at('dumped'))).rejects.toThrow('ENOENT')
-    expect(await stateOf(docker, `${name}-up`)).toBe('running')
-    await workspace.ok(['backup', 'create', 'files'], {})
-    expect(await workspace.read('note')).toBe(`before ${name}\nafter ${name}\n`)
   })
 })
 
@@ -226,8 +155,18 @@ describe('a volume that is in use', () => {
     expect(refused.stderr).toContain('in use by used-up')
     expect(await readFile(at('sub/a'), 'utf8')).toBe('lost')
     const forced = await workspace.ok(['restore', 'shop/used@latest', '--yes', '--force'], {})
+    expect(forced.stdout).toContain('not restarted, and still at the files from before')
     expect(forced.stdout).toContain('docker restart used-up')
     expect(await readFile(at('sub/a'), 'utf8')).toBe('held fast')
+
+    const startOf = () => docker.docker('inspect', '--format', '{{.State.StartedAt}}', 'used-up')
+    const began = await startOf()
+    await workspace.write({ 'holdfast.yml': configOf(docker, 'volume: used, restart: true') })
+    const words = ['restore', 'shop/used@latest', '--yes', '--force']
+    const restarted = await workspace.ok(words, {})
+    expect(restarted.stderr).toContain('restarted used-up for volume used')
+    expect(restarted.stdout).not.toContain('not restarted')
+    expect(await startOf()).not.toBe(began)
 
     await writeFile(at('sub/a'), 'lost again')
     await workspace.write({ 'holdfast.yml': configOf(docker, 'volume: used, stop: true') })
@@ -252,5 +191,15 @@ describe('a volume that is in use', () => {
     const taken = await workspace.run(['restore', 'shop/gone@latest', '--to-volume', 'other'])
     expect(taken.code).not.toBe(0)
     expect(taken.stderr).toContain('is not empty')
+
+    // Also once nobody declares it any more.
+    const bare = [
+      'data_dir: ./state',
+      `docker: { host: "${docker.host}", discover: false }`,
+      'targets: { shelf: { type: local, path: ./shelf } }',
+    ]
+    await workspace.write({ 'holdfast.yml': bare.join('\n') })
+    await workspace.ok(['restore', 'shop/gone@latest', '--to-volume', 'third'], {})
+    expect(await readFile(`${docker.volume('third')}/a`, 'utf8')).toBe('held fast')
   })
 })

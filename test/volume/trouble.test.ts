@@ -1,7 +1,9 @@
 import { randomBytes } from 'node:crypto'
-import { readdir, readFile, writeFile } from 'node:fs/promises'
+import { appendFile, mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { section } from '../../src/core/section.ts'
+import type { Source, SourceContext, SourceReport } from '../../src/sources/source.ts'
+import { mendVolume } from '../../src/sources/volume/mend.ts'
 import { volume } from '../../src/sources/volume.ts'
 import { type DockerEngine, startDocker } from '../services/docker.ts'
 import { makeBench } from '../support/directories.ts'
@@ -16,6 +18,23 @@ beforeAll(async () => {
   docker = await startDocker(['debian', 'busybox'])
 }, 120_000)
 afterAll(() => docker[Symbol.asyncDispose]())
+
+/** Reads to the end, and meddles once the first bytes are there; what is larger than a pipe is then in the middle. */
+async function dumpWhile(
+  source: Source,
+  context: SourceContext,
+  meddle: () => Promise<void>,
+): Promise<SourceReport> {
+  await using dump = await source.dump(context, never)
+  if (dump.content.kind !== 'stream') throw new Error('no stream')
+  const far = await dump.content.open(never)
+  let meddled = false
+  for await (const _ of far.stdout) {
+    if (!meddled) await meddle()
+    meddled = true
+  }
+  return await dump.finish(await far.exit)
+}
 
 describe('a backup of a volume', () => {
   it('never ends well when the engine dies in the middle of it, and what it left goes with the next', async () => {
@@ -41,12 +60,80 @@ describe('a backup of a volume', () => {
     expect(await docker.docker('ps', '--all', '--quiet')).toBe('')
   })
 
+  it('tells as an error who stands still when the engine dies, and lets it go on later', async () => {
+    await makeVolume(docker, 'away')
+    await runUser(docker, 'away-up', 'away')
+    await using bench = await makeBench()
+    const options = { volume: 'away', docker: docker.host, stop: true }
+    const source = volume.configure(section('jobs.test.sources[0]', options))
+    const told: string[] = []
+    const notes: (string | null)[] = []
+    const context: SourceContext = {
+      ...bench.context,
+      keep: async (note) => void notes.push(note),
+      tell: (event, message, _, level = 'info') => told.push(`${level} ${event} ${message}`),
+    }
+    {
+      await using _dump = await source.dump(context, never)
+      await docker.kill()
+    }
+    expect(told).toEqual([
+      'info source.halted stopped away-up for volume away',
+      expect.stringMatching(/^error source\.resumed not all .* away-up: /),
+    ])
+    await docker.start()
+    expect(await stateOf(docker, 'away-up')).toBe('exited')
+    const done = await mendVolume(notes.at(-1) ?? '', {}, never)
+    expect(done).toBe('let go on away-up, which a backup or a restore had left standing still')
+    expect(await stateOf(docker, 'away-up')).toBe('running')
+  })
+
+  it('lets go on who is left when one is removed while it stands still, and owes it nothing', async () => {
+    await makeVolume(docker, 'removed')
+    await runUser(docker, 'removed-one', 'removed')
+    await runUser(docker, 'removed-other', 'removed')
+    await using bench = await makeBench()
+    const options = { volume: 'removed', docker: docker.host, via: 'helper', stop: true }
+    const source = volume.configure(section('jobs.test.sources[0]', options))
+    const notes: (string | null)[] = []
+    const context = { ...bench.context, keep: async (note: string | null) => void notes.push(note) }
+    let note = ''
+    const meddle = async () => {
+      note = notes.at(-1) ?? ''
+      await docker.docker('rm', 'removed-one')
+    }
+    const { warnings, facts } = await dumpWhile(source, context, meddle)
+    expect(warnings).toEqual(['removed-one was removed while it stood still'])
+    expect(facts.stopped).toEqual(['removed-one', 'removed-other'])
+    expect(await stateOf(docker, 'removed-other')).toBe('running')
+    expect(notes.at(-1)).toBe(null)
+    // A death of ours leaves no debt for ever, either.
+    expect(await mendVolume(note, {}, never)).toContain('removed-one was removed')
+  })
+
+  it('by a container of ours fails when too many files change under it, and names them', async () => {
+    const at = await makeVolume(docker, 'changing')
+    await writeFile(at('a-large'), Buffer.alloc(40_000_000, 'x'))
+    for (const name of ['b', 'c', 'd']) await writeFile(at(name), name)
+    await using bench = await makeBench()
+    const options = { volume: 'changing', docker: docker.host, via: 'helper', changed_limit: 0.1 }
+    const source = volume.configure(section('jobs.test.sources[0]', options))
+    const grown = dumpWhile(source, bench.context, () => appendFile(at('a-large'), 'more'))
+    const much = '1 of 5 entries of volume changing changed while being read'
+    const named = '1 files changed while being read: ./a-large'
+    await expect(grown).rejects.toThrow(`${much}, more than changed_limit 0.1 allows: ${named}`)
+  })
+
   it('fails and says why when the engine is down, and when it was never deployed', async () => {
     await using workspace = await makeWorkspace(configOf(docker, 'volume: nothing-like-it'))
     const missing = await workspace.run(['backup', 'create', 'shop'])
     expect(missing.code).not.toBe(0)
     expect(missing.stderr).toContain('volume nothing-like-it does not exist')
     expect(missing.stderr).toContain('never deployed')
+    const { document } = await workspace.ok(['backup', 'list', '--json'])
+    expect(document.backups).toMatchObject([
+      { status: 'failed', error: expect.stringContaining('never deployed') },
+    ])
     const away = configOf({ ...docker, host: `unix://${workspace.at('no.sock')}` }, 'volume: x')
     await workspace.write({ 'holdfast.yml': away })
     const down = await workspace.run(['backup', 'create', 'shop'])
@@ -83,9 +170,27 @@ describe('a backup of a volume', () => {
     const manifest = JSON.parse(await workspace.read('shelf', `${key}.manifest.json`))
     expect(manifest.source.facts).toMatchObject({ way: 'engine', excludes: [] })
     expect(manifest.source.facts.losses).toContain('whole seconds')
+    expect(manifest.source.facts.losses).toContain('files that change while they are read')
     await workspace.ok(['restore', 'shop/lesser@latest', '--to', workspace.at('out')], {})
     expect((await readdir(workspace.at('out'))).toSorted()).toEqual(['a', 'cache'])
   })
+})
+
+describe('a volume with nothing in it', () => {
+  it.each(['path', 'helper', 'engine'])(
+    'is refused where that is not allowed, read by its %s',
+    async (via) => {
+      const at = await makeVolume(docker, `empty-${via}`)
+      await using bench = await makeBench()
+      const options = { volume: `empty-${via}`, docker: docker.host, via, allow_empty: false }
+      const strict = volume.configure(section('jobs.test.sources[0]', options))
+      await mkdir(at('.holdfast-previous-1'))
+      await writeFile(at('.holdfast-previous-1', 'a'), 'what a restore replaced')
+      await expect(bench.archive(strict)).rejects.toThrow('nothing in it to back up')
+      await writeFile(at('a'), '')
+      expect(await bench.archive(strict)).toMatchObject({ entries: 2 })
+    },
+  )
 })
 
 describe('a restore of a volume', () => {

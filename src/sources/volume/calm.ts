@@ -1,7 +1,7 @@
 import type { SourceFacts } from '../../core/manifest.ts'
 import type { SourceContext } from '../source.ts'
 import { openDebts } from './debts.ts'
-import { type Halt, halt, turnToHalt } from './halt.ts'
+import { type Halt, halt, type Resumed, turnToHalt } from './halt.ts'
 import { afterHooksOf, runAfter, runBefore } from './hooks.ts'
 import type { Place } from './place.ts'
 
@@ -23,27 +23,24 @@ export async function hush(
   context: SourceContext,
   signal: AbortSignal,
 ): Promise<Calm> {
-  const { quiet } = place.settings
   const debts = openDebts(place, context)
   let halted: Halt | null = null
   let ended: Promise<Ended> | null = null
   const end = async (): Promise<Ended> => {
     const resumed = await halted?.resume()
     const after = afterHooksOf(place)
-    const faults = after === null ? [] : await runAfter(place.engine, after)
+    // Whatever ends the backup: they are what it owes.
+    const { signal: never } = new AbortController()
+    const faults = after === null ? [] : await runAfter(place.engine, after, never)
     // A note that stays makes them run again: better twice than never.
     await debts.paidHooks().catch(() => {})
-    const how = quiet === 'pause' ? 'paused' : 'stopped'
     return {
-      facts:
-        resumed && resumed.names.length > 0
-          ? { [how]: resumed.names, downtimeMs: resumed.downtime }
-          : {},
-      warnings: [...(resumed?.failed ?? []).map((why) => `does not run again: ${why}`), ...faults],
+      facts: resumed ? factsOf(resumed) : {},
+      warnings: [...(resumed?.warnings ?? []), ...faults],
     }
   }
   const calm: Calm = { end: () => (ended ??= end()) }
-  const halting = { place, how: quiet, context, debts }
+  const halting = { place, how: place.settings.quiet, context, debts }
   // Waited for before anybody is asked for anything: it may take as long as another's backup.
   const turn = await turnToHalt(halting, signal)
   try {
@@ -55,5 +52,14 @@ export async function hush(
     await calm.end()
     await turn?.disposeAsync()
     throw error
+  }
+}
+
+function factsOf({ stopped, paused, downtime }: Resumed): SourceFacts {
+  if (stopped.length + paused.length === 0) return {}
+  return {
+    ...(stopped.length > 0 ? { stopped } : {}),
+    ...(paused.length > 0 ? { paused } : {}),
+    downtimeMs: downtime,
   }
 }

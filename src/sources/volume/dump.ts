@@ -4,7 +4,7 @@ import { openEngine } from '../../docker/engine.ts'
 import { seeDocker } from '../../docker/look.ts'
 import { SourceFailed } from '../../lib/errors.ts'
 import { unreachable } from '../../lib/unreachable.ts'
-import type { Dump, SourceContext } from '../source.ts'
+import type { Dump, SourceContext, SourceReport } from '../source.ts'
 import { dumpDirectory } from '../tree/dump.ts'
 import { type Access, accessTo } from './access.ts'
 import { aloneWith } from './alone.ts'
@@ -37,6 +37,7 @@ export async function dumpVolume(
       async finish(exit) {
         const { warnings, facts } = await calm.end()
         const report = await inner.finish(exit)
+        if (!settings.allowEmpty) requireContent(place, report)
         await hold?.confirm()
         return {
           ...report,
@@ -89,6 +90,15 @@ async function dumpBy(
     default:
       return unreachable(access)
   }
+}
+
+/** Whatever way it was read. Throws where the root is all that there is. */
+function requireContent({ volume }: Place, { facts }: SourceReport): void {
+  if (typeof facts.entries === 'number' && facts.entries > 1) return
+  throw new SourceFailed(`volume ${volume.name} has nothing in it to back up`, {
+    at: volume.name,
+    hint: 'set allow_empty: true on the source if that is meant to be',
+  })
 }
 
 /** Labels that say whose a volume is; any other one may hold anything. */

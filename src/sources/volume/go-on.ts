@@ -24,17 +24,33 @@ export type Halted =
   | { readonly how: 'pause'; readonly id: string; readonly name: string }
   | { readonly how: 'scale'; readonly name: string; readonly replicas: number }
 
-/** Lets all go on, the oldest first; resolves to what went wrong. What is gone needs nothing. */
-export async function goOn(engine: Engine, halted: readonly Halted[]): Promise<readonly string[]> {
-  const failed: string[] = []
+/** What became of those that stood still. */
+export interface GoneOn {
+  readonly up: readonly Halted[]
+  /** Removed meanwhile. */
+  readonly gone: readonly Halted[]
+  /** In words. */
+  readonly failed: readonly string[]
+}
+
+/** Lets all go on, the oldest first. */
+export async function goOn(engine: Engine, halted: readonly Halted[]): Promise<GoneOn> {
+  const [up, gone, failed]: readonly [Halted[], Halted[], string[]] = [[], [], []]
   for (const one of halted.toReversed()) {
     try {
       await letGoOn(engine, one)
+      up.push(one)
     } catch (error) {
-      if (!isMissing(error)) failed.push(`${one.name}: ${messageOf(error)}`)
+      if (isMissing(error)) gone.push(one)
+      else failed.push(`${one.name}: ${messageOf(error)}`)
     }
   }
-  return failed
+  return { up, gone, failed }
+}
+
+/** For whoever reads of it. */
+export function wordsOfGone(gone: readonly Halted[]): readonly string[] {
+  return gone.map(({ name }) => `${name} was removed while it stood still`)
 }
 
 async function letGoOn(engine: Engine, one: Halted): Promise<void> {

@@ -12,7 +12,7 @@ import { formatDuration } from '../../lib/time.ts'
 import type { SourceContext } from '../source.ts'
 import { aloneWith } from './alone.ts'
 import type { Debts } from './debts.ts'
-import { goOn, type Halted } from './go-on.ts'
+import { goOn, type Halted, wordsOfGone } from './go-on.ts'
 import { scaleDown, servicesOf, untilGone } from './halt-services.ts'
 import type { Place } from './place.ts'
 import { usersOf, usersUp } from './users.ts'
@@ -25,11 +25,12 @@ export interface Halt {
 
 export interface Resumed {
   /** Names of those that stood still, sorted. */
-  readonly names: readonly string[]
+  readonly stopped: readonly string[]
+  readonly paused: readonly string[]
   /** Milliseconds, from before the first stood still until after the last went on. */
   readonly downtime: number
-  /** In words, for each that does not run again. */
-  readonly failed: readonly string[]
+  /** In words, for those that do not run again. */
+  readonly warnings: readonly string[]
 }
 
 export interface Halting {
@@ -40,7 +41,7 @@ export interface Halting {
   readonly debts: Debts
 }
 
-const NOBODY: Resumed = { names: [], downtime: 0, failed: [] }
+const NOBODY: Resumed = { stopped: [], paused: [], downtime: 0, warnings: [] }
 const SERVICE = 'com.docker.swarm.service.name'
 
 /**
@@ -91,10 +92,9 @@ export async function halt(
       { at: volume.name, cause: error },
     )
   }
-  const names = namesOf(halted)
-  const did = halted.every(({ how }) => how === 'pause') ? 'paused' : 'stopped'
-  context.tell?.('source.halted', `${did} ${names.join(', ')} for volume ${volume.name}`, {
-    containers: names,
+  const did = inWords(halted, { stop: 'stopped', pause: 'paused' })
+  context.tell?.('source.halted', `${did} for volume ${volume.name}`, {
+    containers: namesOf(halted),
   })
   return halt
 }
@@ -106,20 +106,46 @@ async function resume(
 ): Promise<Resumed> {
   const names = namesOf(halted)
   if (names.length === 0) return NOBODY
-  const failed = await goOn(place.engine, halted)
+  const { up, gone, failed } = await goOn(place.engine, halted)
   // What could not be done is still owed.
   if (failed.length === 0) await debts.oweHalted([]).catch(() => {})
   const downtime = Math.round(performance.now() - began)
-  const message =
-    failed.length === 0
-      ? `started ${names.join(', ')} after ${formatDuration(downtime)}`
-      : `not all that stood still for volume ${place.volume.name} goes on: ${failed.join('; ')}`
-  context.tell?.('source.resumed', message, { containers: names, downtimeMs: downtime })
-  return { names, downtime, failed }
+  const detail = { containers: names, downtimeMs: downtime }
+  const removed = wordsOfGone(gone)
+  if (failed.length === 0) {
+    const again = inWords(up, { stop: 'started', pause: 'unpaused' })
+    const all = [...(again === '' ? [] : [again]), ...removed].join('; ')
+    context.tell?.('source.resumed', `${all} after ${formatDuration(downtime)}`, detail)
+  } else {
+    const message = `not all that stood still for volume ${place.volume.name} goes on, which is tried again: ${failed.join('; ')}`
+    context.tell?.('source.resumed', message, detail, 'error')
+  }
+  return {
+    stopped: namesOf(halted.filter((one) => !isPaused(one))),
+    paused: namesOf(halted.filter(isPaused)),
+    downtime,
+    warnings: [...failed.map((why) => `does not run again: ${why}`), ...removed],
+  }
 }
 
 function namesOf(halted: readonly Halted[]): readonly string[] {
   return halted.map(({ name }) => name).toSorted()
+}
+
+function isPaused({ how }: Halted): boolean {
+  return how === 'pause'
+}
+
+/** `stopped a, b; paused c`. */
+function inWords(
+  halted: readonly Halted[],
+  verbs: { readonly stop: string; readonly pause: string },
+): string {
+  const stopped = namesOf(halted.filter((one) => !isPaused(one)))
+  const paused = namesOf(halted.filter(isPaused))
+  const said = (verb: string, names: readonly string[]) =>
+    names.length === 0 ? [] : [`${verb} ${names.join(', ')}`]
+  return [...said(verbs.stop, stopped), ...said(verbs.pause, paused)].join('; ')
 }
 
 /** Whether anybody may have to stand still: by the source, or by a label of one that has the volume. */

@@ -40,14 +40,20 @@ export async function runBefore(
   }
 }
 
-/** Runs all hooks from after, the other way round; resolves to what went wrong, in words. */
+/**
+ * Runs all hooks from after, the other way round; resolves to what went wrong, in words. Throws the
+ * signal's reason.
+ */
 export async function runAfter(
   engine: Engine,
   { after, execAfter, ...about }: AfterHooks,
+  signal: AbortSignal,
 ): Promise<readonly string[]> {
-  const { signal } = new AbortController()
   const faults: string[] = []
-  const told = (error: unknown) => void faults.push(faultOf('after', about.volume, error))
+  const told = (error: unknown) => {
+    signal.throwIfAborted()
+    faults.push(faultOf('after', about.volume, error))
+  }
   await runThere(engine, { ...about, argv: execAfter }, signal).catch(told)
   await runHere({ ...about, argv: after }, signal).catch(told)
   return faults

@@ -6,25 +6,33 @@ import { SourceFailed } from '../../lib/errors.ts'
 import type { FarProgram } from '../../stream/ends.ts'
 import { walkTar } from '../../stream/tar-walk.ts'
 import type { Dump } from '../source.ts'
+import { isOwnFolder } from '../tree/excludes.ts'
 import { INSIDE, ownerOf, type Place } from './place.ts'
 
 const LOSSES =
-  'times are whole seconds, holes are filled, and sockets, access lists, extended attributes and whatever it cannot read are left out'
+  'times are whole seconds, holes are filled, and sockets, access lists, extended attributes and whatever it cannot read are left out; files that change while they are read are not noticed'
 
 /** One archive by the engine itself, of a container that is made for it and never runs. */
 export function dumpByEngine(place: Place, image: string): Dump {
   const { excludes } = place.settings
   let bytes = 0
-  return {
-    content: {
-      kind: 'stream',
-      open: (signal) => openShelf({ place, image, onBytes: (more) => (bytes += more) }, signal),
+  let entries = 0
+  const heard: Heard = {
+    onBytes(more) {
+      bytes += more
     },
+    onMember(name) {
+      // What lies in a folder of ours is nothing of the volume's own.
+      if (!isOwnFolder(firstPart(name))) entries++
+    },
+  }
+  return {
+    content: { kind: 'stream', open: (signal) => openShelf({ place, image, heard }, signal) },
     finish: async () => {
       const contentBytes = bytes as Bytes
       const all = 'the engine leaves nothing out: what exclude names is in the archive'
       return {
-        facts: { excludes: [], leftOut: [], contentBytes, losses: LOSSES },
+        facts: { excludes: [], leftOut: [], entries, contentBytes, losses: LOSSES },
         warnings: excludes.length > 0 ? [all] : [],
         contentBytes,
       }
@@ -33,14 +41,24 @@ export function dumpByEngine(place: Place, image: string): Dump {
   }
 }
 
+function firstPart(name: string): string {
+  return name.replace(/^(?:\.?\/)*/, '').split('/', 1)[0] ?? ''
+}
+
 interface Reading {
   readonly place: Place
   readonly image: string
-  readonly onBytes: (more: number) => void
+  readonly heard: Heard
+}
+
+interface Heard {
+  onBytes(more: number): void
+  /** Of each member, the root among them. */
+  onMember(name: string): void
 }
 
 async function openShelf(
-  { place, image, onBytes }: Reading,
+  { place, image, heard }: Reading,
   signal: AbortSignal,
 ): Promise<FarProgram> {
   const { engine, volume } = place
@@ -49,7 +67,7 @@ async function openShelf(
   const plan = { image, bindings, argv: ['none'], owner: ownerOf(place) }
   const shelf = withShelf(engine, plan, signal, async (container, within) => {
     const tar = await readArchive(engine, { container, path: `${INSIDE}/.` }, within)
-    const stdout = whole(volume.name, onBytes)
+    const stdout = whole(volume.name, heard)
     // Whoever reads hears of a failure of either.
     const ended = new Promise<void>((resolve) => pipeline(tar, stdout, () => resolve()))
     opened.resolve(stdout)
@@ -71,8 +89,8 @@ async function openShelf(
 }
 
 /** Passes a tar on, and fails instead of ending where its end is missing: an engine that breaks off ends it so. */
-function whole(volume: string, onBytes: (more: number) => void): Transform {
-  const walk = walkTar()
+function whole(volume: string, { onBytes, onMember }: Heard): Transform {
+  const walk = walkTar(onMember)
   return new Transform({
     transform(chunk: Buffer, _encoding, done) {
       onBytes(chunk.length)

@@ -33,7 +33,7 @@ export function withPeace(
     },
     async swapped() {
       const said = (await inner.swapped?.()) ?? []
-      return [...said, ...(await wake(place, halted))]
+      return [...said, ...(await wake({ place, context }, halted))]
     },
     async discard() {
       await halted?.resume()
@@ -43,22 +43,36 @@ export function withPeace(
 }
 
 /** Lets the users go on with what was restored; in words what is left to do. */
-async function wake(place: Place, halted: Halt | null): Promise<readonly string[]> {
+async function wake(
+  { place, context }: Restoring,
+  halted: Halt | null,
+): Promise<readonly string[]> {
   const { signal } = new AbortController()
   const { engine, settings } = place
   const resumed = await halted?.resume()
-  const failed = (resumed?.failed ?? []).map((why) => `does not run again: ${why}`)
-  const others = (await usersUp(place, signal)).filter(({ name }) => !resumed?.names.includes(name))
+  const failed = [...(resumed?.warnings ?? [])]
+  const others = (await usersUp(place, signal)).filter(
+    ({ name }) => !resumed?.stopped.includes(name),
+  )
   if (others.length === 0) return failed
   const names = others.map(({ name }) => name).toSorted()
   if (!settings.restart) {
-    return [...failed, `still at the files from before: docker restart ${names.join(' ')}`]
+    const still = 'not restarted, and still at the files from before'
+    return [...failed, `${still}: docker restart ${names.join(' ')}`]
   }
   const grace = Math.ceil(settings.stopTimeout / 1000)
+  const restarted: string[] = []
   for (const { id, name } of others) {
-    await restartContainer(engine, id, { grace, signal }).catch((error: unknown) => {
+    try {
+      await restartContainer(engine, id, { grace, signal })
+      restarted.push(name)
+    } catch (error) {
       failed.push(`not restarted: ${name}: ${messageOf(error)}`)
-    })
+    }
+  }
+  if (restarted.length > 0) {
+    const message = `restarted ${restarted.toSorted().join(', ')} for volume ${place.volume.name}`
+    context.tell?.('source.resumed', message, { containers: restarted })
   }
   return failed
 }
