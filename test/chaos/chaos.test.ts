@@ -3,7 +3,7 @@ import { type Outcome, play } from './chaos.ts'
 import { report } from './report.ts'
 import { roundsOf } from './scenarios.ts'
 
-const slots = Number(process.env.CHAOS_SLOTS ?? 200)
+const slots = Number(process.env.CHAOS_SLOTS ?? 100)
 const seed = Number(process.env.CHAOS_SEED ?? 20_261_126)
 const only = process.env.CHAOS_ONLY
 /** Milliseconds for a round on a machine that has other things to do. */

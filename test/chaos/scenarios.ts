@@ -1,5 +1,6 @@
 import type { Scenario } from './chaos.ts'
 
+/** At most so many of one deployment. */
 const SLOTS = 100
 /** In which a deployment's slots fall, in milliseconds: as long as its strikes take. */
 const WINDOW = 70_000
@@ -38,10 +39,10 @@ const SINGLE: Scenario = {
 }
 
 /** Deployments that are played side by side, until they had so many slots; at least one round. */
-export function roundsOf(slots: number): readonly (readonly Scenario[])[] {
-  const count = Math.max(1, Math.ceil(slots / (2 * SLOTS)))
-  return Array.from({ length: count }, (_, round) => [
-    round % 2 === 0 ? SENTINELS : CLUSTER,
-    SINGLE,
-  ])
+export function roundsOf(all: number): readonly (readonly Scenario[])[] {
+  const count = Math.max(1, Math.ceil(all / (2 * SLOTS)))
+  const slots = Math.ceil(all / (2 * count))
+  return Array.from({ length: count }, (_, round) =>
+    [round % 2 === 0 ? SENTINELS : CLUSTER, SINGLE].map((one) => ({ ...one, slots })),
+  )
 }

@@ -5,11 +5,16 @@ import { openSession } from '../../src/daemon/session.ts'
 import type { World } from '../../src/observe/world.ts'
 import { sourceKinds } from '../../src/sources/index.ts'
 import { targetKinds } from '../../src/targets/index.ts'
-import type { Workspace } from './holdfast.ts'
+
+/** A folder with a config in it. */
+interface Place {
+  readonly root: string
+  at(...path: string[]): string
+}
 
 /** Opens the real world of a workspace for `act`: its config, its state, its leases. */
 export async function inWorld<T>(
-  work: Workspace,
+  work: Place,
   act: (world: World, events: readonly Event[]) => Promise<T>,
 ): Promise<T> {
   const desired = await loadConfig({ path: work.at('holdfast.yml'), env: {}, cwd: work.root })
