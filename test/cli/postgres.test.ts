@@ -108,6 +108,32 @@ describe('a restore of a database', () => {
     expect(await digestOf(server, url)).toEqual(before)
   })
 
+  it('asks the checks of its job about that database, wherever it goes', async () => {
+    const [url, other] = [await server.database(), await server.database()]
+    for (const one of [url, other]) await server.ask(one, 'create table t as select 1 as id')
+    const of = (expect: string) => `
+data_dir: ./state
+targets: { shelf: { type: local, path: ./shelf } }
+jobs:
+  db:
+    sources: [{ type: postgres, url: "${url}", databases: [${nameOf(url)}, ${nameOf(other)}] }]
+    checks: [{ name: rows, source: ${nameOf(url)}, sql: select count(*) from t, expect: "${expect}" }]
+`
+    await using work = await makeWorkspace(of('> 1'))
+    await work.ok(['backup', 'create'])
+    await server.ask(url, 'delete from t')
+    const to = (name: string, ...more: string[]) => ['restore', `db/${nameOf(name)}`, ...more]
+    for (const more of [['--yes'], ['--to-database', `${nameOf(url)}_copy`]]) {
+      const { code, stderr } = await work.run(to(url, ...more))
+      expect([code, stderr]).toEqual([1, expect.stringContaining('"rows" of the restored')])
+    }
+    const beside = (await databases()).filter((one) => one.startsWith(`${nameOf(url)}_`))
+    expect([beside, await server.ask(url, 'select count(*) from t')]).toEqual([[], ['0']])
+    await work.ok(to(other, '--yes'))
+    await work.write({ 'holdfast.yml': of('= 1') })
+    expect((await work.ok(to(url, '--yes'))).stdout).toContain('1 check passed')
+  })
+
   it('in place changes the live database, keeps nothing, and is for databases alone', async () => {
     const url = await server.database()
     await server.ask(url, 'create table t as select 1 as id')

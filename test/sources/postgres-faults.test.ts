@@ -14,9 +14,13 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import type { Millis, Options } from '../../src/core/model.ts'
 import { section } from '../../src/core/section.ts'
 import { ArchiveDamaged, RestoreFailed, SourceFailed } from '../../src/lib/errors.ts'
 import { Secret } from '../../src/lib/secret.ts'
+import { parseAddress } from '../../src/sources/postgres/address.ts'
+import { askChecks } from '../../src/sources/postgres/checks.ts'
+import { serverByAddress } from '../../src/sources/postgres/server.ts'
 import { postgres } from '../../src/sources/postgres.ts'
 import type { Source } from '../../src/sources/source.ts'
 import { archiveTo, restoreFrom, taskOf } from '../contract/source.ts'
@@ -60,7 +64,7 @@ afterEach(() => rm(root, { recursive: true, force: true }))
 const at = (url: string, name: string) => url.replace(/[^/]*$/, encodeURIComponent(name))
 const nameOf = (url: string) => url.slice(url.lastIndexOf('/') + 1)
 
-function sourceOf(url: string, options: Record<string, string | number | boolean> = {}): Source {
+function sourceOf(url: string, options: Options = {}): Source {
   return postgres.configure(section('source', { url: new Secret(url), ...options }))
 }
 
@@ -223,6 +227,74 @@ describe('a restore', () => {
     expect(failed.message).toMatch(words)
     expect(await databases(nameOf(url))).toEqual([nameOf(url)])
     expect(await digestOf(server, url)).toEqual(before)
+  })
+
+  it('asks its checks of what it made, and is refused by the first that does not hold', async () => {
+    const url = await shop()
+    await server.ask(url, `alter database ${nameOf(url)} set search_path to stock, public`)
+    const path = join(root, 'a')
+    const { facts } = await archiveTo(path, sourceOf(url), place())
+    await server.ask(url, 'delete from stock.item where id > 1000; drop view stock.cheap')
+    const live = await digestOf(server, url)
+    const restore = (check: { sql: string; expect: string | null; timeout: Millis }) => {
+      const checks = [{ name: 'first', ...check, sql: 'select true', expect: null }]
+      const options = { checks: [...checks, { name: 'orders', ...check }] }
+      return restoreFrom(path, sourceOf(url, options), taskOf({ facts }), place())
+    }
+    const timeout = 60_000 as Millis
+    const refused = restore({ sql: 'select count(*) from item', expect: '> 1000', timeout })
+    await expect(refused).rejects.toThrow(RestoreFailed)
+    await expect(refused).rejects.toThrow(/"orders" of the restored .* gave 1000, not > 1000/)
+    const late = restore({ sql: 'select pg_sleep(3600)', expect: null, timeout: 200 as Millis })
+    await expect(late).rejects.toThrow(/"orders" of the restored database took longer than 200ms/)
+    expect(await databases(nameOf(url))).toEqual([nameOf(url)])
+    expect(await digestOf(server, url)).toEqual(live)
+    const checked = sourceOf(url, { checks: [{ name: 'c', sql: 'select 1', expect: null }] })
+    const { remarks } = await checked.describe(taskOf({ facts, direct: true }), NEVER)
+    expect(remarks.join()).toMatch(/its checks are not asked/)
+    const held = { sql: 'select max(at) from "order list"', expect: '>= 2026-02-01', timeout }
+    expect((await restore(held)).summary).toMatch(/, 2 checks passed$/)
+    expect(await server.ask(url, 'select count(*) from stock.cheap')).toEqual(['500'])
+  }, 60_000)
+
+  it('takes a check for one question that gives one value and changes nothing', async () => {
+    const url = await shop()
+    const address = parseAddress(new Secret(url), {})
+    if (address === null) throw new Error('no address')
+    const asked = (sql: string, wanted: string | null) => {
+      const check = { name: 'c', sql, expect: wanted, timeout: 60_000 as Millis }
+      return askChecks(serverByAddress(address, process.env), nameOf(url), [check], NEVER)
+    }
+    for (const [sql, wanted, words] of [
+      ['select count(*) from stock.item where id > 1000;', null, 'gave 0'],
+      ['select 0.00', null, 'gave 0.00'],
+      ['select false', null, 'gave f'],
+      ['select name from stock.item where id = 0', 'x', 'gave nothing, not x'],
+      [`select E'it''s\\\\'`, "it's", "gave it's\\\\, not it's"],
+      ['select id from stock.item', '1', 'failed: .*more than one row'],
+      ['select 1, 2', '1', 'failed: .*only one column'],
+      ['select count(*) from missing', '> 0', 'failed: .*"missing" does not exist'],
+      ['select count(*) from stock.item', 'many', 'failed: .*invalid input syntax'],
+      [`select nextval('letters_id_seq')`, '> 0', 'failed: .*read-only transaction'],
+      ['select 1) as value) as a; commit; drop table letters; --', '1', 'failed: '],
+      [`select 1\n\\! touch ${join(root, 'sign')}\n`, '1', 'failed: '],
+    ] as const) {
+      const refused = await asked(sql, wanted).catch((error) => error)
+      expect(refused.message, sql).toMatch(
+        new RegExp(`check "c" of the restored database ${words}`),
+      )
+    }
+    await expect(stat(join(root, 'sign'))).rejects.toThrow(/ENOENT/)
+    for (const [sql, wanted] of [
+      ['select count(*) from stock.item -- all of them', '1000'],
+      [`with x as (values (':name')) select * from x;`, ':name'],
+      [`select state from stock.item limit 1`, '!= sold'],
+      ['select true', 'true'],
+      [`select 'a'`, null],
+    ] as const) {
+      await asked(sql, wanted)
+    }
+    expect(await server.ask(url, 'select count(*) from letters')).toEqual(['300'])
   })
 
   it('ends the sessions that hold the database, also those that come back at once', async () => {
