@@ -149,6 +149,7 @@ describe('a PostgreSQL container', () => {
       200,
       /its last line is missing/,
     ],
+    ['dump lacks the end of its last block', 'pg_dump', {}, 50_000, /its last block is missing/],
     ['dump is empty', 'pg_dump', {}, 0, /0 B, less than min_size/],
   ] as const)(
     'whose %s has no backup, whatever its program said',
