@@ -98,6 +98,31 @@ describe('a PostgreSQL container', () => {
     await rm(root, { recursive: true })
   })
 
+  it('gives a database that was made anew empty what the archived one had beside its content', async () => {
+    const root = await mkdtemp(join(tmpdir(), 'holdfast-container-'))
+    const place = { scratch: root, leaveOut: [], token: 'aaaaaaaaaaaaaaaaaa' }
+    const name = await shop()
+    await inside.ask(
+      'postgres',
+      `alter database ${name} set search_path to stock, "$user", public; alter database ${name} connection limit 42;
+       alter role shop in database ${name} set work_mem to '7MB'; comment on database ${name} is 'It''s the shop';
+       revoke connect on database ${name} from public`,
+    )
+    const before = await digestOf(inside, name)
+    const { facts } = await archiveTo(join(root, 'a'), sourceOf(name), place)
+    await inside.ask('postgres', `drop database ${name}`)
+    await inside.ask('postgres', `create database ${name}`)
+    const { warnings } = await restoreFrom(
+      join(root, 'a'),
+      sourceOf(name),
+      taskOf({ facts }),
+      place,
+    )
+    expect(warnings).toEqual([])
+    expect(await digestOf(inside, name)).toEqual(before)
+    await rm(root, { recursive: true })
+  })
+
   it('that is killed in the middle of a dump fails it, however cleanly the stream ends', async () => {
     const root = await mkdtemp(join(tmpdir(), 'holdfast-container-'))
     const place = { scratch: root, leaveOut: [], token: 'aaaaaaaaaaaaaaaaaa' }
