@@ -62,11 +62,24 @@ describe('a MariaDB container', () => {
   it('is dumped with all that it has, its end there, and no password anywhere', async () => {
     const root = await mkdtemp(join(tmpdir(), 'holdfast-mariadb-'))
     const place = { scratch: root, leaveOut: [], token: 'aaaaaaaaaaaaaaaaaa' }
+    const since = new Date()
     const report = await archiveTo(join(root, 'a'), sourceOf(), place)
+    const told = (await docker.execs('db', since)).join()
+    expect(told).toMatch(/mariadb-dump --user=root --single-transaction/)
+    expect(told).not.toContain(PASSWORD)
     const text = await readFile(join(root, 'a'), 'utf8')
     expect(text).toMatch(/-- Dump completed on [^\n]*\n$/)
     expect(text).toMatch(/CREATE DATABASE .*`mysql`/)
     expect(JSON.stringify(report)).not.toContain(PASSWORD)
+    await ask(`set password for root@localhost = password('another')`)
+    const wrong = await archiveTo(join(root, 'd'), sourceOf(), place).catch((error) => error)
+    const back = `set password for root@localhost = password('${PASSWORD}')`
+    await docker.exec('db', 'mariadb', '-uroot', '-panother', '-e', back)
+    expect([wrong.code, wrong.message, wrong.hint]).toEqual([
+      'source_failed',
+      expect.stringMatching(/Access denied for user 'root'/),
+      expect.stringMatching(/MARIADB_ROOT_PASSWORD/),
+    ])
     const small = archiveTo(join(root, 'b'), sourceOf('db', { min_size: 10 ** 9 }), place)
     await expect(small).rejects.toThrow(/less than min_size/)
     await expect(archiveTo(join(root, 'c'), sourceOf('none'), place)).rejects.toBeInstanceOf(

@@ -123,6 +123,31 @@ describe('a PostgreSQL container', () => {
     await rm(root, { recursive: true })
   })
 
+  it('is asked with the password of its environment, by no argument, and a wrong one is told', async () => {
+    const root = await mkdtemp(join(tmpdir(), 'holdfast-container-'))
+    const place = { scratch: root, leaveOut: [], token: 'aaaaaaaaaaaaaaaaaa' }
+    const name = await shop()
+    const rules = '/var/lib/postgresql/data/pg_hba.conf'
+    const strict = `sed -i '1i local ${name} all scram-sha-256' ${rules}; psql -U shop -XAtqc 'select pg_reload_conf()'`
+    await docker.exec('db', 'sh', '-c', strict)
+    const since = new Date()
+    await archiveTo(join(root, 'a'), sourceOf(name), place)
+    const told = (await docker.execs('db', since)).join('\n')
+    expect(told).toMatch(/pg_dump --format=custom/)
+    expect(told).toMatch(/psql -XAtq/)
+    expect(told).not.toContain('hunter22')
+    await inside.ask('shop', `alter role shop password 'another'`)
+    const failed = await archiveTo(join(root, 'b'), sourceOf(name), place).catch((error) => error)
+    await inside.ask('shop', `alter role shop password 'hunter22'`)
+    expect([failed.code, failed.message, failed.hint]).toEqual([
+      'source_failed',
+      expect.stringMatching(/container db: .*password authentication failed for user "shop"/),
+      expect.stringMatching(/POSTGRES_PASSWORD/),
+    ])
+    expect(failed.message + failed.hint).not.toContain('hunter22')
+    await rm(root, { recursive: true })
+  })
+
   it('that is killed in the middle of a dump fails it, however cleanly the stream ends', async () => {
     const root = await mkdtemp(join(tmpdir(), 'holdfast-container-'))
     const place = { scratch: root, leaveOut: [], token: 'aaaaaaaaaaaaaaaaaa' }

@@ -175,6 +175,20 @@ describe('a dump', () => {
       /passwords of roles are not in it, for the archive is not encrypted/,
     )
     expect(await readFile(plain, 'utf8')).toMatch(/CREATE ROLE clerk;(?![\s\S]*SCRAM)/)
+    await server.ask(url, 'create role watcher login')
+    const asWatcher = url.replace(/app:[^@]*/, 'watcher')
+    const modest = await archiveTo(
+      join(root, 'modest'),
+      sourceOf(asWatcher, { globals: true, role_passwords: true }),
+      place(),
+    )
+    expect(modest.warnings.join()).toMatch(
+      /passwords of roles are not in it, for the user is no superuser/,
+    )
+    expect(modest.facts).toMatchObject({ passwords: false })
+    expect(await readFile(join(root, 'modest'), 'utf8')).toMatch(
+      /CREATE ROLE clerk;(?![\s\S]*SCRAM)/,
+    )
     const full = join(root, 'full')
     const all = await archiveTo(
       full,
@@ -420,7 +434,11 @@ describe('a restore', () => {
   it('in place is one transaction: all of it, or nothing', async () => {
     const url = await shop()
     const path = join(root, 'a')
-    await server.ask(url, 'drop table "order list"')
+    // Owners and rights are left out in place.
+    await server.ask(
+      url,
+      'drop table "order list"; reassign owned by shop_keeper to app; drop owned by shop_keeper, shop_reader',
+    )
     const { facts } = await archiveTo(path, sourceOf(url), place())
     const before = await digestOf(server, url)
     await server.ask(

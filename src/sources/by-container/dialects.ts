@@ -6,6 +6,8 @@ import type { Dialect, Environment, InContainer } from './settings.ts'
  */
 const SNAPSHOT = ['--single-transaction', '--routines', '--events', '--comments']
 
+const PASSWORDS = ['MYSQL_ROOT_PASSWORD', 'MARIADB_ROOT_PASSWORD'] as const
+
 export const MYSQL: Dialect = sqlDialect('mysql', { dump: 'mysqldump', load: 'mysql' })
 export const MARIADB: Dialect = sqlDialect('mariadb', { dump: 'mariadb-dump', load: 'mariadb' })
 
@@ -19,6 +21,7 @@ function sqlDialect(kind: string, programs: Programs): Dialect {
     kind,
     layer: 'sql',
     extension: '.sql',
+    passwords: PASSWORDS,
     dump(env, databases) {
       const which = databases.length === 0 ? ['--all-databases'] : ['--databases', ...databases]
       return { argv: [programs.dump, '--user=root', ...SNAPSHOT, ...which], env: passwordOf(env) }
@@ -29,7 +32,7 @@ function sqlDialect(kind: string, programs: Programs): Dialect {
 
 /** By the environment, where both clients look for it. */
 function passwordOf(env: Environment): Environment {
-  const password = env.MYSQL_ROOT_PASSWORD || env.MARIADB_ROOT_PASSWORD
+  const password = PASSWORDS.map((name) => env[name]).find(Boolean)
   return password ? { MYSQL_PWD: password, LC_ALL: 'C' } : { LC_ALL: 'C' }
 }
 
@@ -37,6 +40,7 @@ export const MONGO: Dialect = {
   kind: 'mongo',
   layer: 'raw',
   extension: '.archive',
+  passwords: ['MONGO_INITDB_ROOT_PASSWORD'],
   dump: (env, databases) =>
     mongoProgram(env, ['mongodump', '--archive', ...databases.map((name) => `--db=${name}`)]),
   load: (env) => mongoProgram(env, ['mongorestore', '--archive', '--drop']),
