@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -41,6 +41,13 @@ const inside = {
     const said = await docker.exec('db', 'psql', '-U', 'shop', '-d', database, '-XAtqc', sql)
     return said.split('\n').filter((line) => line !== '')
   },
+}
+
+/** Of every process there is, those in containers too. */
+async function commandLines(): Promise<readonly string[]> {
+  const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name))
+  const lines = pids.map((pid) => readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => ''))
+  return (await Promise.all(lines)).map((line) => line.replaceAll('\0', ' '))
 }
 
 function sourceOf(database: string | null, options: Options = {}): Source {
@@ -156,7 +163,7 @@ describe('a PostgreSQL container', () => {
       '-e',
       'POSTGRES_USER=shop',
       '-e',
-      'POSTGRES_PASSWORD=x',
+      'POSTGRES_PASSWORD=held words',
       'postgres:15',
     )
     await untilReady('victim')
@@ -169,6 +176,10 @@ describe('a PostgreSQL container', () => {
     const dumping = archiveTo(join(root, 'a'), source, place).catch((error) => error)
     const waits = `select count(*) from pg_stat_activity where application_name = 'holdfast' and wait_event_type = 'Lock'`
     while ((await psql(waits)) !== '1') await sleep(50)
+    const running = await commandLines()
+    expect(running.join()).toMatch(/pg_dump --format=custom/)
+    expect(running.join()).toMatch(/relay\.ts/)
+    expect(running.join()).not.toContain('held words')
     await docker.docker('kill', 'victim')
     expect(await dumping).toBeInstanceOf(SourceFailed)
     await holder

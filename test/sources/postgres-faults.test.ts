@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import {
   chmod,
+  chown,
   copyFile,
   mkdtemp,
   open,
@@ -25,6 +26,7 @@ import { postgres } from '../../src/sources/postgres.ts'
 import type { Source } from '../../src/sources/source.ts'
 import { archiveTo, restoreFrom, taskOf } from '../contract/source.ts'
 import { HASTY, type PostgresServer, startPostgres } from '../services/postgres.ts'
+import { mountTmpfs } from '../support/mounts.ts'
 import { digestOf, SHOP } from '../support/shop.ts'
 
 let home: string
@@ -309,6 +311,37 @@ describe('a restore', () => {
       await asked(sql, wanted)
     }
     expect(await server.ask(url, 'select count(*) from letters')).toEqual(['300'])
+  })
+
+  it('that fills the disk of the server says so, and leaves nothing behind', async () => {
+    await using small = await mountTmpfs('40m')
+    const owner = (await stat(join(server.folder, 'data'))).uid
+    await chown(small.path, owner, owner)
+    const admin = at(await server.database(), 'postgres')
+    await server.ask(admin, `create tablespace small location '${small.path}'`)
+    await server.ask(admin, 'create database cramped tablespace small')
+    const url = at(admin, 'cramped')
+    await server.ask(
+      url,
+      `create table t as select n, (select string_agg(md5(n || ' ' || i), '') from generate_series(1, 30) i) as text
+       from generate_series(1, 16000) n`,
+    )
+    // What is new is written as holes at first.
+    await server.ask(admin, 'checkpoint')
+    const path = join(root, 'a')
+    const { facts } = await archiveTo(path, sourceOf(url), place())
+    const failed = await restoreFrom(path, sourceOf(url), taskOf({ facts }), place()).catch(
+      (error) => error,
+    )
+    expect(failed).toBeInstanceOf(RestoreFailed)
+    expect([failed.message, failed.hint]).toEqual([
+      expect.stringMatching(/No space left on device/),
+      'free some space on the server',
+    ])
+    expect(await databases('cramped')).toEqual(['cramped'])
+    expect(await server.ask(url, 'select count(*) from t')).toEqual(['16000'])
+    await server.ask(admin, 'drop database cramped')
+    await server.ask(admin, 'drop tablespace small')
   })
 
   it('ends the sessions that hold the database, also those that come back at once', async () => {
