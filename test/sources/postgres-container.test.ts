@@ -10,6 +10,8 @@ import { postgres } from '../../src/sources/postgres.ts'
 import type { Source } from '../../src/sources/source.ts'
 import { archiveTo, restoreFrom, sourceContract, taskOf } from '../contract/source.ts'
 import { type DockerEngine, startDocker } from '../services/docker.ts'
+import { makeWorkspace } from '../support/holdfast.ts'
+import { run } from '../support/processes.ts'
 import { digestOf, SHOP } from '../support/shop.ts'
 
 let docker: DockerEngine
@@ -233,4 +235,41 @@ describe('a PostgreSQL container', () => {
     expect(() => sourceOf('x', { format: 'directory' })).toThrow(ConfigError)
     expect(() => sourceOf('x', { docker: 'ssh://host' })).toThrow(/SSH/)
   })
+})
+
+describe('a restore into a container that is killed', () => {
+  it('as it loads the dump, is about to rename or has renamed, is finished or taken back at the next start', async () => {
+    const name = await shop()
+    const old = await digestOf(inside, name)
+    await using work = await makeWorkspace(`
+data_dir: ./state
+docker: { host: "${docker.host}", discover: false }
+targets: { shelf: { type: local, path: ./shelf } }
+jobs: { db: { sources: [{ type: postgres, container: db, databases: [${name}] }] } }
+`)
+    await work.ok(['backup', 'create'])
+    const log = work.at('order.log')
+    const blow = { when: 'after', victim: 'self', delay: 0, log } as const
+    const ends: string[] = []
+    for (const order of [
+      { phase: 'load', on: 'spawn', match: 'relay', nth: 2 },
+      { phase: 'rename', on: 'commit', match: 'journal', nth: 1 },
+      { phase: 'renamed', on: 'commit', match: 'journal', nth: 2 },
+    ] as const) {
+      await inside.ask(name, 'drop table if exists since; create table since (id int)')
+      const now = await digestOf(inside, name)
+      const struck = await run(['restore', 'db', '--yes'], {
+        cwd: work.root,
+        killAt: { ...blow, ...order },
+      })
+      expect(struck.hit, order.phase + struck.stderr).toBe(true)
+      await work.ok(['state', 'adopt'])
+      const found = await digestOf(inside, name)
+      expect([now, old], order.phase).toContainEqual(found)
+      ends.push(found.length === old.length ? 'new' : 'old')
+      const beside = `select datname from pg_database where datname like '${name}\\_\\_restoring%'`
+      expect(await inside.ask('postgres', beside), order.phase).toEqual([])
+    }
+    expect(ends).toEqual(['old', 'new', 'new'])
+  }, 170_000)
 })
