@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { section } from '../../src/core/section.ts'
 import { RestoreFailed, SourceFailed } from '../../src/lib/errors.ts'
-import { MONGO } from '../../src/sources/by-container/dialects.ts'
+import { MARIADB, MONGO } from '../../src/sources/by-container/dialects.ts'
 import { mariadb } from '../../src/sources/by-container.ts'
 import { archiveTo, restoreFrom, sourceContract, taskOf } from '../contract/source.ts'
 import { type DockerEngine, startDocker } from '../services/docker.ts'
@@ -91,6 +91,19 @@ describe('a MariaDB container', () => {
   })
 })
 
+describe('a password that the container has in a file', () => {
+  it('is read there, and is no argument', async () => {
+    await docker.exec('db', 'sh', '-c', `printf '%s\\n' '${PASSWORD}' >/tmp/password`)
+    const env = { MARIADB_ROOT_PASSWORD_FILE: '/tmp/password' }
+    const { argv, env: own } = MARIADB.dump(env, ['mysql'])
+    const given = Object.entries(own).flatMap(([name, value]) => ['-e', `${name}=${value}`])
+    const since = new Date()
+    const text = await docker.docker('exec', ...given, 'db', ...argv)
+    expect(text).toMatch(/-- Dump completed on [^\n]*$/)
+    expect((await docker.execs('db', since)).join()).not.toContain(PASSWORD)
+  })
+})
+
 describe('a dump as SQL whose last line is missing', () => {
   it('fails the backup, whatever its program said of it', async () => {
     const root = await mkdtemp(join(tmpdir(), 'holdfast-mariadb-'))
@@ -106,6 +119,14 @@ describe('a dump as SQL whose last line is missing', () => {
     ])
     expect((await archiveTo(join(root, 'b'), sourceOf(), place)).warnings).toEqual([])
     await rm(root, { recursive: true })
+  })
+})
+
+describe('the manual', () => {
+  it('claims no server that is not run here', async () => {
+    const page = await readFile(join(import.meta.dirname, '../../docs/docker.md'), 'utf8')
+    const [version = ''] = /^\d+\.\d+/.exec(await ask('select version()')) ?? []
+    expect(page).toContain(`**Tested with MariaDB ${version}.** MySQL and MongoDB were not run`)
   })
 })
 

@@ -24,16 +24,23 @@ function sqlDialect(kind: string, programs: Programs): Dialect {
     passwords: PASSWORDS,
     dump(env, databases) {
       const which = databases.length === 0 ? ['--all-databases'] : ['--databases', ...databases]
-      return { argv: [programs.dump, '--user=root', ...SNAPSHOT, ...which], env: passwordOf(env) }
+      return sqlProgram(env, [programs.dump, '--user=root', ...SNAPSHOT, ...which])
     },
-    load: (env) => ({ argv: [programs.load, '--user=root'], env: passwordOf(env) }),
+    load: (env) => sqlProgram(env, [programs.load, '--user=root']),
   }
 }
 
-/** By the environment, where both clients look for it. */
-function passwordOf(env: Environment): Environment {
+/** What the file holds becomes the environment of the program alone. The script's words are ours alone. */
+const FROM_FILE = 'MYSQL_PWD=$(cat "$HOLDFAST_FILE") && export MYSQL_PWD && exec "$@"'
+
+/** The password by the environment, where both clients look for it. */
+function sqlProgram(env: Environment, argv: readonly string[]): InContainer {
   const password = PASSWORDS.map((name) => env[name]).find(Boolean)
-  return password ? { MYSQL_PWD: password, LC_ALL: 'C' } : { LC_ALL: 'C' }
+  const file = PASSWORDS.map((name) => env[`${name}_FILE`]).find(Boolean)
+  if (password) return { argv, env: { MYSQL_PWD: password, LC_ALL: 'C' } }
+  if (!file) return { argv, env: { LC_ALL: 'C' } }
+  const inShell = ['sh', '-c', FROM_FILE, 'sh', ...argv]
+  return { argv: inShell, env: { HOLDFAST_FILE: file, LC_ALL: 'C' } }
 }
 
 export const MONGO: Dialect = {
