@@ -121,12 +121,15 @@ describe('a PostgreSQL container', () => {
     const { facts } = await archiveTo(join(root, 'a'), sourceOf(name), place)
     await inside.ask('postgres', `drop database ${name}`)
     await inside.ask('postgres', `create database ${name}`)
-    const { warnings } = await restoreFrom(
+    // Found by the settings that came back.
+    const check = { name: 'items', sql: 'select count(*) from item', expect: '= 1000' }
+    const { summary, warnings } = await restoreFrom(
       join(root, 'a'),
-      sourceOf(name),
+      sourceOf(name, { checks: [check] }),
       taskOf({ facts }),
       place,
     )
+    expect(summary).toMatch(/1 check passed/)
     expect(warnings).toEqual([])
     expect(await digestOf(inside, name)).toEqual(before)
     await rm(root, { recursive: true })
