@@ -1,6 +1,7 @@
-import type { DesiredJob, Facts, JobTarget, Subscription } from '../core/model.ts'
+import type { DesiredCheck, DesiredJob, Facts, JobTarget, Subscription } from '../core/model.ts'
+import { USUAL_CHECK_TIMEOUT } from './resolve-checks.ts'
 import { retentionWords } from './retention.ts'
-import { argvWords, encryptionWords, exactDuration, factsOf, optionWords } from './words.ts'
+import { argvWords, encryptionWords, exactDuration, factsOf, markOf, optionWords } from './words.ts'
 
 type Declared = Omit<DesiredJob, 'fingerprint' | 'facts'>
 type Fact = readonly [string, string | null]
@@ -23,6 +24,7 @@ export function jobFacts(job: Declared): Facts {
     ...objectiveFacts(job),
     ['notify', job.notify.map(notifyWords).join('; ') || null],
     ['format', job.format ?? null],
+    ...(job.checks ?? []).map(checkFact),
     ['compression', compressionWords(job)],
     ['encryption', job.encryption === null ? null : encryptionWords(job.encryption)],
     ['first run', job.firstRun === 'now' ? 'now' : null],
@@ -68,6 +70,17 @@ function targetFact(
   const own = encryption === job.encryption ? '' : `, encryption ${encryptionWords(encryption)}`
   const after = prunedAfter === undefined ? '' : `, pruned after ${prunedAfter}`
   return [`target ${target}`, `keeps ${retentionWords(retention)}${after}${own}`]
+}
+
+/** Its question is told by a mark alone: as much of it may have come through `${}` as of a program. */
+function checkFact({ name, source, sql, expect, timeout }: DesiredCheck): Fact {
+  const words = [
+    `sql ${markOf(sql)}`,
+    ...(source === null ? [] : [`source=${source}`]),
+    ...(expect === null ? [] : [`expect=${expect}`]),
+    ...(timeout === USUAL_CHECK_TIMEOUT ? [] : [`timeout=${exactDuration(timeout)}`]),
+  ]
+  return [`check ${name}`, words.join(' ')]
 }
 
 function retryWords({ retry }: Declared): string | null {

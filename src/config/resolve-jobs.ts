@@ -19,6 +19,7 @@ import { onlyApp, resolveJobApps } from './job-apps.ts'
 import { jobFacts } from './job-facts.ts'
 import { requireOf, resolveJobTargets } from './job-targets.ts'
 import { resolveSubscriptions } from './resolve-channels.ts'
+import { resolveChecks } from './resolve-checks.ts'
 import { resolveCompression, resolveEncryption } from './resolve-sealing.ts'
 import type { PlacedSource } from './resolve-sources.ts'
 import { resolveSources } from './resolve-sources.ts'
@@ -77,6 +78,7 @@ function resolveJob(
   const encryption = encryptionOf(block, surroundings.encryption)
   const around = { organization, timezone, targets: surroundings.targets, encryption }
   const { targets, noTarget } = resolveJobTargets(block, around)
+  const checks = resolveChecks(block, [...sources.map(({ source }) => source), ...ofApps])
   const declared: Omit<DesiredJob, 'fingerprint' | 'facts'> = {
     id,
     organization,
@@ -103,6 +105,7 @@ function resolveJob(
     on: oneOrMore(block, 'on'),
     vardoJobId: text(block, 'vardo_job_id'),
     ...(text(block, 'format') === 'vardo' ? { format: 'vardo' as const } : {}),
+    ...(checks.length === 0 ? {} : { checks }),
   }
   const facts = jobFacts(declared)
   return { block, sources, job: { ...declared, facts, fingerprint: fingerprintOf(facts) } }

@@ -41,6 +41,9 @@ function placedSources(block: Block, job: Block, owner: SourceOwner): readonly P
   const kind = text(block, 'type') ?? ''
   const chosen = text(block, 'name')
   if (kind === 'volume') checkVolume(block)
+  if (kind === 'mongo' && strings(block, 'databases').length > 1) {
+    fault(block, 'databases', 'mongodump takes one database, or all', 'write a source for each')
+  }
   const found =
     kind === 'postgres'
       ? databasesOf(block, job)

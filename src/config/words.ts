@@ -38,10 +38,15 @@ export function optionWords(value: OptionValue): string {
  */
 export function argvWords(argv: OptionValue): string {
   const words = typeof argv === 'object' && argv !== null && isList(argv) ? argv.map(String) : []
-  const mark = createHash('sha256').update(JSON.stringify(words)).digest('hex').slice(0, 6)
+  const mark = markOf(JSON.stringify(words))
   return words.length === 1
     ? (words[0] ?? '')
     : `${words[0] ?? ''} … (${words.length} words, ${mark})`
+}
+
+/** Tells texts apart that are not to be shown. */
+export function markOf(text: string): string {
+  return createHash('sha256').update(text).digest('hex').slice(0, 6)
 }
 
 function isList(value: object): value is readonly OptionValue[] {

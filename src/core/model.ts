@@ -142,6 +142,8 @@ export interface DesiredJob {
   readonly vardoJobId: string | null
   /** Archives as Vardo reads them: gzip, plain, dumps as SQL. Absent: as everywhere. */
   readonly format?: 'vardo'
+  /** What is asked of its restored databases. Absent: nothing. */
+  readonly checks?: readonly DesiredCheck[]
   /** Of a job that was made for an app by itself: the app as the engine has it, and the instance that sees it. */
   readonly auto?: { readonly app: string; readonly instance: string }
   readonly fingerprint: string
@@ -155,6 +157,18 @@ export interface Schedule {
   readonly timezone: string
   /** How `cron` is read: as the Rust crate `cron` reads it, or, without it, as croner does. */
   readonly dialect?: 'cron-crate'
+}
+
+/** A question that is asked of a restored database before it takes the place of the live one. */
+export interface DesiredCheck {
+  readonly name: string
+  /** The source that it is about; null for each database of the job. */
+  readonly source: string | null
+  /** Gives one value. */
+  readonly sql: string
+  /** As written: a value, or a comparison. Null: anything but nothing, 0 and false. */
+  readonly expect: string | null
+  readonly timeout: Millis
 }
 
 export interface DesiredSource {

@@ -1,4 +1,5 @@
 import { count } from '../lib/count.ts'
+import { checkWarnings } from './checks.ts'
 import { clockWarnings } from './clock.ts'
 import type { Desired, DesiredJob, Encryption, Instant, TargetId } from './model.ts'
 import type { Observed, Warning } from './observed.ts'
@@ -51,7 +52,7 @@ function ofJob(job: DesiredJob, isLocal: (target: TargetId) => boolean): readonl
     const hint = 'declare a target, or name one in the job'
     return [{ rule: 'no-target', subject, message, hint }]
   }
-  const warnings: Warning[] = []
+  const warnings: Warning[] = [...checkWarnings(job)]
   if (job.targets.every(({ target }) => isLocal(target))) {
     warnings.push({
       rule: 'no-copy-off-host',

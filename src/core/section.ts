@@ -19,6 +19,8 @@ export interface Section {
   table(key: string): Readonly<Record<string, string | Secret>>
   /** A block within the block, or null when it is not there. */
   block(key: string): Section | null
+  /** The blocks of a list; none when it is not there. */
+  blocks(key: string): readonly Section[]
 }
 
 /** Reads `options`, which the schema has already checked, as the block at `path`. */
@@ -48,6 +50,8 @@ export function section(path: string, options: Options): Section {
     value !== null &&
     !Array.isArray(value) &&
     !(value instanceof Secret)
+  const isBlocks = (value: OptionValue): value is readonly Options[] =>
+    Array.isArray(value) && value.every(isBlock)
   const isTable = (value: OptionValue): value is Readonly<Record<string, string | Secret>> =>
     isBlock(value) && Object.values(value).every((one) => isString(one) || isSecret(one))
 
@@ -72,6 +76,10 @@ export function section(path: string, options: Options): Section {
     block(key) {
       const value = typed(key, isBlock, 'a block')
       return value && section(`${path}.${key}`, value)
+    },
+    blocks(key) {
+      const values = typed(key, isBlocks, 'a list of blocks') ?? []
+      return values.map((value, index) => section(`${path}.${key}[${index}]`, value))
     },
   }
 }

@@ -1,4 +1,5 @@
 import type { AutoMade } from '../core/auto-made.ts'
+import { checkOptions, checksOf } from '../core/checks.ts'
 import type { Event } from '../core/event.ts'
 import type { KnownMembers } from '../core/members.ts'
 import type {
@@ -115,14 +116,16 @@ export async function openSource(
   return kind.configure(sectionOf(job, source, world.desired))
 }
 
-/** What a source is configured by: its options, and the engine that the file names for all. */
+/** What a source is configured by: its options, the checks about it, and the engine that the file names for all. */
 export function sectionOf(
   job: DesiredJob,
-  { name, options }: Pick<DesiredSource, 'name' | 'options'>,
+  source: Pick<DesiredSource, 'kind' | 'name' | 'options'>,
   { docker }: Pick<Desired, 'docker'>,
 ): Section {
+  const { name, options } = source
+  const checks = checkOptions(checksOf(job, source))
   const engine = docker === null ? {} : { docker: docker.host }
-  return section(`jobs.${job.name}.sources.${name}`, { ...engine, ...options })
+  return section(`jobs.${job.name}.sources.${name}`, { ...engine, ...options, ...checks })
 }
 
 /** The declaration of a target; a plan never names one that is not declared. */

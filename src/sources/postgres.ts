@@ -4,6 +4,7 @@ import type { Bytes, Millis } from '../core/model.ts'
 import type { Section } from '../core/section.ts'
 import { ConfigError, SourceFailed } from '../lib/errors.ts'
 import { parseAddress } from './postgres/address.ts'
+import type { Check } from './postgres/checks.ts'
 import { serverInContainer } from './postgres/container.ts'
 import { describeRestore, goalOf } from './postgres/describe.ts'
 import { asSourceFailure, dumpOne } from './postgres/dump.ts'
@@ -73,6 +74,16 @@ function readSettings(section: Section): PostgresSettings {
     minSize: minSize < 0 ? null : minSize,
     lockTimeout: section.number('lock_timeout', 600_000) as Millis,
     rolePasswords: section.flag('role_passwords', false),
+    checks: section.blocks('checks').map(checkOf),
+  }
+}
+
+function checkOf(section: Section): Check {
+  return {
+    name: section.string('name'),
+    sql: section.string('sql'),
+    expect: section.optional('expect'),
+    timeout: section.number('timeout', 300_000) as Millis,
   }
 }
 

@@ -1,6 +1,7 @@
 import { chmod, copyFile } from 'node:fs/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { HASTY, type PostgresServer, startPostgres } from '../services/postgres.ts'
+import { call } from '../services/processes.ts'
 import { makeWorkspace, type Workspace } from '../support/holdfast.ts'
 import { digestOf, SHOP } from '../support/shop.ts'
 
@@ -108,6 +109,32 @@ describe('a restore of a database', () => {
     expect(await digestOf(server, url)).toEqual(before)
   })
 
+  it('asks the checks of its job about that database, wherever it goes', async () => {
+    const [url, other] = [await server.database(), await server.database()]
+    for (const one of [url, other]) await server.ask(one, 'create table t as select 1 as id')
+    const of = (expect: string) => `
+data_dir: ./state
+targets: { shelf: { type: local, path: ./shelf } }
+jobs:
+  db:
+    sources: [{ type: postgres, url: "${url}", databases: [${nameOf(url)}, ${nameOf(other)}] }]
+    checks: [{ name: rows, source: ${nameOf(url)}, sql: select count(*) from t, expect: "${expect}" }]
+`
+    await using work = await makeWorkspace(of('> 1'))
+    await work.ok(['backup', 'create'])
+    await server.ask(url, 'delete from t')
+    const to = (name: string, ...more: string[]) => ['restore', `db/${nameOf(name)}`, ...more]
+    for (const more of [['--yes'], ['--to-database', `${nameOf(url)}_copy`]]) {
+      const { code, stderr } = await work.run(to(url, ...more))
+      expect([code, stderr]).toEqual([1, expect.stringContaining('"rows" of the restored')])
+    }
+    const beside = (await databases()).filter((one) => one.startsWith(`${nameOf(url)}_`))
+    expect([beside, await server.ask(url, 'select count(*) from t')]).toEqual([[], ['0']])
+    await work.ok(to(other, '--yes'))
+    await work.write({ 'holdfast.yml': of('= 1') })
+    expect((await work.ok(to(url, '--yes'))).stdout).toContain('1 check passed')
+  })
+
   it('in place changes the live database, keeps nothing, and is for databases alone', async () => {
     const url = await server.database()
     await server.ask(url, 'create table t as select 1 as id')
@@ -130,6 +157,45 @@ jobs:
       1,
       expect.stringContaining('only a PostgreSQL database can'),
     ])
+  })
+})
+
+describe('the programs of PostgreSQL', () => {
+  it('are told what the file says, and no password by their arguments', async () => {
+    const url = await server.database()
+    await server.ask(url, SHOP)
+    const secret = 'hunter22 at home'
+    const told = url.replace(/app:[^@]*/, `app:${encodeURIComponent(secret)}`)
+    await using work = await makeWorkspace(`
+data_dir: ./state
+targets: { shelf: { type: local, path: ./shelf } }
+jobs:
+  db: { sources: [{ type: postgres, url: "${told}", format: directory, jobs: 3, compress: 5, globals: true }] }
+  as-vardo: { format: vardo, sources: [{ type: postgres, url: "${told}" }] }
+`)
+    const calls = ['-e', 'trace=execve', '-e', 'signal=none', '-s', '100000']
+    const through = ['strace', '-f', '-qq', '-A', '-o', work.at('calls'), ...calls]
+    const before = await digestOf(server, url)
+    await work.ok(['backup', 'create'], { through })
+    await work.ok(['restore', 'db/postgres', '--yes'], { through })
+    expect(await digestOf(server, url)).toEqual(before)
+    const seen = await work.read('calls')
+    for (const words of [
+      /pg_dump", "--format=directory", "--compress=5", .*"--jobs=3"/,
+      /pg_dumpall", "--globals-only"/,
+      /pg_restore", "--jobs=3"/,
+      /psql", "-XAtq"/,
+    ]) {
+      expect(seen).toMatch(words)
+    }
+    expect(seen).not.toMatch(/hunter22/)
+    const archive = (await work.archives('shelf')).find((one) => one.endsWith('.dump.gz')) ?? ''
+    const copy = named(url, `${nameOf(url)}_copy`)
+    await server.ask(url, `create database ${nameOf(copy)}`)
+    const load = `gzip -dc "$1" | psql -Xq -v ON_ERROR_STOP=1 --output=/dev/null "$2"`
+    await call('sh', ['-o', 'errexit', '-c', load, 'sh', work.at('shelf', archive), copy])
+    // All but what the database has beside its content.
+    expect((await digestOf(server, copy)).slice(0, -1)).toEqual(before.slice(0, -1))
   })
 })
 

@@ -19,6 +19,11 @@ describe('a fault of a YAML config names its place, its path and the next step',
       'holdfast.yml:6:5 jobs.a.schedul: unknown key "schedul" (did you mean "schedule"?)',
     ],
     [
+      'two databases for a program that takes one',
+      'jobs: { a: { source: { type: mongo, container: c, databases: [x, y] } } }',
+      'holdfast.yml:1:51 jobs.a.source.databases: mongodump takes one database, or all (write a source for each)',
+    ],
+    [
       'an unknown section',
       'jbos: {}',
       'holdfast.yml:1:1 jbos: unknown key "jbos" (did you mean "jobs"?)',

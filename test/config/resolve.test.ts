@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { loadConfigText } from '../../src/config/load.ts'
-import type { Desired } from '../../src/core/model.ts'
+import { checksOf, checkWarnings } from '../../src/core/checks.ts'
+import type { Desired, DesiredJob } from '../../src/core/model.ts'
 import { faultsIn, line, loadText, SOURCE } from './support.ts'
 
 const HOUR = 3_600_000
@@ -275,6 +276,62 @@ describe('a declaration of databases', () => {
   })
 })
 
+describe('checks of a job', () => {
+  const job = (source: string, ...checks: readonly string[]) =>
+    `targets: { t: { type: local, path: /t } }\njobs: { a: { source: ${source}, checks: [${checks.join(', ')}] } }`
+  const shops = '{ type: postgres, databases: [shop, blog], globals: true }'
+
+  it('are about each of its databases, or about the one that they name', async () => {
+    const { jobs } = await loadText(
+      job(
+        shops,
+        '{ name: x, sql: select 1, expect: "> 0" }',
+        '{ name: y, source: blog, sql: select 1, timeout: 1h, expect: true }',
+        '{ name: z, source: blog, sql: select 1, expect: 0 }',
+      ),
+    )
+    const [found] = jobs
+    const names = found?.sources.map((source) => checksOf(found, source).map(({ name }) => name))
+    expect(names).toEqual([[], ['x'], ['x', 'y', 'z']])
+    expect(found?.checks?.map(({ expect: wanted, timeout }) => [wanted, timeout])).toEqual([
+      ['> 0', 300_000],
+      ['true', 3_600_000],
+      ['0', 300_000],
+    ])
+    expect(found?.facts['check y']).toMatch(/^sql [0-9a-f]{6} source=blog expect=true timeout=1h$/)
+    expect(checkWarnings(found as DesiredJob)).toEqual([])
+  })
+
+  it.each([
+    [job(shops, '{ name: x, sql: s }', '{ name: x, sql: s }'), /a second check named "x"/],
+    [
+      job(shops, '{ name: x, source: blgo, sql: s }'),
+      /unknown source "blgo" \(did you mean "blog"/,
+    ],
+    [job(shops, '{ name: x, source: globals, sql: s }'), /"globals" is no PostgreSQL database/],
+    [
+      job('{ type: postgres, name: m, databases: all }', '{ name: x, source: m, sql: s }'),
+      /"m" stands for all databases/,
+    ],
+    [job(SOURCE, '{ name: x, sql: s }'), /asked of PostgreSQL databases, and this job has none/],
+    [job('{ type: volume, volume: v, strategy: tar }', '{ name: x, sql: s }'), /has none/],
+    [job(shops, '{ name: x, sql: s, command: [c] }'), /stands beside "sql"/],
+    [job(shops, '{ name: x }'), /"sql", "command" is missing/],
+  ])('are refused where they could not be asked: %s', async (text, words) => {
+    expect((await faultsIn(text)).map(line).join()).toMatch(words)
+  })
+
+  it('are told where the server turned out to have no such database', async () => {
+    const all = '{ type: postgres, databases: all }'
+    const { jobs } = await loadText(job(all, '{ name: x, source: shpo, sql: s }'))
+    const [open] = jobs as readonly DesiredJob[]
+    if (open === undefined) throw new Error('no job')
+    expect(checkWarnings(open)).toEqual([])
+    const sources = open.sources.map((one) => ({ ...one, name: 'shop', options: {} }))
+    expect(checkWarnings({ ...open, sources })).toMatchObject([{ rule: 'check-of-nothing' }])
+  })
+})
+
 describe('what this version does not build', () => {
   it('is listed by path and in words, and nothing else is', async () => {
     const text = [
@@ -286,7 +343,7 @@ describe('what this version does not build', () => {
       `    sources: [${SOURCE}, { type: bucket, from: l }]`,
       '    targets: [l]',
       '    objectives: { rto: 1h, drilled_within: 30d }',
-      '    checks: [{ name: n, sql: "select 1" }]',
+      '    checks: [{ name: n, command: ["true"] }]',
       'organizations: { acme: { notify: { m: { type: email, recipients: [a@b] } } } }',
     ].join('\n')
     const { unavailable } = await loadText(text)
@@ -294,7 +351,7 @@ describe('what this version does not build', () => {
       'jobs.a.sources[1]: source type bucket',
       'jobs.a.objectives.rto: restore drills',
       'jobs.a.objectives.drilled_within: restore drills',
-      'jobs.a.checks: checks',
+      'jobs.a.checks[0].command: checks by command',
       'organizations.acme.notify.m: channel type email',
     ])
   })

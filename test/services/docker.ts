@@ -35,6 +35,8 @@ export interface DockerEngine extends AsyncDisposable {
   run(...args: readonly string[]): Promise<string>
   /** Runs a program in a container; resolves to what it printed, rejects unless it succeeds. */
   exec(container: string, ...argv: readonly string[]): Promise<string>
+  /** What the engine was told to run in a container since that instant, a line each, with all its words. */
+  execs(container: string, since: Date): Promise<readonly string[]>
   /** Folder of a volume, as seen from outside. */
   volume(name: string): string
   /** Words before a program that is to run in the engine's network. */
@@ -129,6 +131,12 @@ function engineIn(place: Place, dispose: () => Promise<void>): DockerEngine {
     docker,
     run: (...args) => docker('run', '--detach', ...args),
     exec: (container, ...argv) => docker('exec', container, ...argv),
+    async execs(container, since) {
+      const time = (at: Date) => String(at.getTime() / 1000)
+      const only = ['--filter', `container=${container}`, '--filter', 'event=exec_create']
+      const when = ['--since', time(since), '--until', time(new Date())]
+      return (await docker('events', ...when, ...only)).split('\n')
+    },
     volume: (name) => join(root, 'volumes', name, '_data'),
     kill: () => end('KILL'),
     stop: () => end('TERM'),

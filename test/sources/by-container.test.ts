@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { section } from '../../src/core/section.ts'
 import { RestoreFailed, SourceFailed } from '../../src/lib/errors.ts'
-import { MONGO } from '../../src/sources/by-container/dialects.ts'
+import { MARIADB, MONGO } from '../../src/sources/by-container/dialects.ts'
 import { mariadb } from '../../src/sources/by-container.ts'
 import { archiveTo, restoreFrom, sourceContract, taskOf } from '../contract/source.ts'
 import { type DockerEngine, startDocker } from '../services/docker.ts'
@@ -62,11 +62,24 @@ describe('a MariaDB container', () => {
   it('is dumped with all that it has, its end there, and no password anywhere', async () => {
     const root = await mkdtemp(join(tmpdir(), 'holdfast-mariadb-'))
     const place = { scratch: root, leaveOut: [], token: 'aaaaaaaaaaaaaaaaaa' }
+    const since = new Date()
     const report = await archiveTo(join(root, 'a'), sourceOf(), place)
+    const told = (await docker.execs('db', since)).join()
+    expect(told).toMatch(/mariadb-dump --user=root --single-transaction/)
+    expect(told).not.toContain(PASSWORD)
     const text = await readFile(join(root, 'a'), 'utf8')
     expect(text).toMatch(/-- Dump completed on [^\n]*\n$/)
     expect(text).toMatch(/CREATE DATABASE .*`mysql`/)
     expect(JSON.stringify(report)).not.toContain(PASSWORD)
+    await ask(`set password for root@localhost = password('another')`)
+    const wrong = await archiveTo(join(root, 'd'), sourceOf(), place).catch((error) => error)
+    const back = `set password for root@localhost = password('${PASSWORD}')`
+    await docker.exec('db', 'mariadb', '-uroot', '-panother', '-e', back)
+    expect([wrong.code, wrong.message, wrong.hint]).toEqual([
+      'source_failed',
+      expect.stringMatching(/Access denied for user 'root'/),
+      expect.stringMatching(/MARIADB_ROOT_PASSWORD/),
+    ])
     const small = archiveTo(join(root, 'b'), sourceOf('db', { min_size: 10 ** 9 }), place)
     await expect(small).rejects.toThrow(/less than min_size/)
     await expect(archiveTo(join(root, 'c'), sourceOf('none'), place)).rejects.toBeInstanceOf(
@@ -75,6 +88,19 @@ describe('a MariaDB container', () => {
     const elsewhere = restoreFrom(join(root, 'a'), sourceOf(), taskOf({ to: 'database:x' }), place)
     await expect(elsewhere).rejects.toBeInstanceOf(RestoreFailed)
     await rm(root, { recursive: true })
+  })
+})
+
+describe('a password that the container has in a file', () => {
+  it('is read there, and is no argument', async () => {
+    await docker.exec('db', 'sh', '-c', `printf '%s\\n' '${PASSWORD}' >/tmp/password`)
+    const env = { MARIADB_ROOT_PASSWORD_FILE: '/tmp/password' }
+    const { argv, env: own } = MARIADB.dump(env, ['mysql'])
+    const given = Object.entries(own).flatMap(([name, value]) => ['-e', `${name}=${value}`])
+    const since = new Date()
+    const text = await docker.docker('exec', ...given, 'db', ...argv)
+    expect(text).toMatch(/-- Dump completed on [^\n]*$/)
+    expect((await docker.execs('db', since)).join()).not.toContain(PASSWORD)
   })
 })
 
@@ -93,6 +119,14 @@ describe('a dump as SQL whose last line is missing', () => {
     ])
     expect((await archiveTo(join(root, 'b'), sourceOf(), place)).warnings).toEqual([])
     await rm(root, { recursive: true })
+  })
+})
+
+describe('the manual', () => {
+  it('claims no server that is not run here', async () => {
+    const page = await readFile(join(import.meta.dirname, '../../docs/docker.md'), 'utf8')
+    const [version = ''] = /^\d+\.\d+/.exec(await ask('select version()')) ?? []
+    expect(page).toContain(`**Tested with MariaDB ${version}.** MySQL and MongoDB were not run`)
   })
 })
 

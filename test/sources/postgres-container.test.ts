@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -10,6 +10,8 @@ import { postgres } from '../../src/sources/postgres.ts'
 import type { Source } from '../../src/sources/source.ts'
 import { archiveTo, restoreFrom, sourceContract, taskOf } from '../contract/source.ts'
 import { type DockerEngine, startDocker } from '../services/docker.ts'
+import { makeWorkspace } from '../support/holdfast.ts'
+import { run } from '../support/processes.ts'
 import { digestOf, SHOP } from '../support/shop.ts'
 
 let docker: DockerEngine
@@ -41,6 +43,13 @@ const inside = {
     const said = await docker.exec('db', 'psql', '-U', 'shop', '-d', database, '-XAtqc', sql)
     return said.split('\n').filter((line) => line !== '')
   },
+}
+
+/** Of every process there is, those in containers too. */
+async function commandLines(): Promise<readonly string[]> {
+  const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name))
+  const lines = pids.map((pid) => readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => ''))
+  return (await Promise.all(lines)).map((line) => line.replaceAll('\0', ' '))
 }
 
 function sourceOf(database: string | null, options: Options = {}): Source {
@@ -98,6 +107,59 @@ describe('a PostgreSQL container', () => {
     await rm(root, { recursive: true })
   })
 
+  it('gives a database that was made anew empty what the archived one had beside its content', async () => {
+    const root = await mkdtemp(join(tmpdir(), 'holdfast-container-'))
+    const place = { scratch: root, leaveOut: [], token: 'aaaaaaaaaaaaaaaaaa' }
+    const name = await shop()
+    await inside.ask(
+      'postgres',
+      `alter database ${name} set search_path to stock, "$user", public; alter database ${name} connection limit 42;
+       alter role shop in database ${name} set work_mem to '7MB'; comment on database ${name} is 'It''s the shop';
+       revoke connect on database ${name} from public`,
+    )
+    const before = await digestOf(inside, name)
+    const { facts } = await archiveTo(join(root, 'a'), sourceOf(name), place)
+    await inside.ask('postgres', `drop database ${name}`)
+    await inside.ask('postgres', `create database ${name}`)
+    // Found by the settings that came back.
+    const check = { name: 'items', sql: 'select count(*) from item', expect: '= 1000' }
+    const { summary, warnings } = await restoreFrom(
+      join(root, 'a'),
+      sourceOf(name, { checks: [check] }),
+      taskOf({ facts }),
+      place,
+    )
+    expect(summary).toMatch(/1 check passed/)
+    expect(warnings).toEqual([])
+    expect(await digestOf(inside, name)).toEqual(before)
+    await rm(root, { recursive: true })
+  })
+
+  it('is asked with the password of its environment, by no argument, and a wrong one is told', async () => {
+    const root = await mkdtemp(join(tmpdir(), 'holdfast-container-'))
+    const place = { scratch: root, leaveOut: [], token: 'aaaaaaaaaaaaaaaaaa' }
+    const name = await shop()
+    const rules = '/var/lib/postgresql/data/pg_hba.conf'
+    const strict = `sed -i '1i local ${name} all scram-sha-256' ${rules}; psql -U shop -XAtqc 'select pg_reload_conf()'`
+    await docker.exec('db', 'sh', '-c', strict)
+    const since = new Date()
+    await archiveTo(join(root, 'a'), sourceOf(name), place)
+    const told = (await docker.execs('db', since)).join('\n')
+    expect(told).toMatch(/pg_dump --format=custom/)
+    expect(told).toMatch(/psql -XAtq/)
+    expect(told).not.toContain('hunter22')
+    await inside.ask('shop', `alter role shop password 'another'`)
+    const failed = await archiveTo(join(root, 'b'), sourceOf(name), place).catch((error) => error)
+    await inside.ask('shop', `alter role shop password 'hunter22'`)
+    expect([failed.code, failed.message, failed.hint]).toEqual([
+      'source_failed',
+      expect.stringMatching(/container db: .*password authentication failed for user "shop"/),
+      expect.stringMatching(/POSTGRES_PASSWORD/),
+    ])
+    expect(failed.message + failed.hint).not.toContain('hunter22')
+    await rm(root, { recursive: true })
+  })
+
   it('that is killed in the middle of a dump fails it, however cleanly the stream ends', async () => {
     const root = await mkdtemp(join(tmpdir(), 'holdfast-container-'))
     const place = { scratch: root, leaveOut: [], token: 'aaaaaaaaaaaaaaaaaa' }
@@ -106,7 +168,7 @@ describe('a PostgreSQL container', () => {
       '-e',
       'POSTGRES_USER=shop',
       '-e',
-      'POSTGRES_PASSWORD=x',
+      'POSTGRES_PASSWORD=held words',
       'postgres:15',
     )
     await untilReady('victim')
@@ -119,6 +181,10 @@ describe('a PostgreSQL container', () => {
     const dumping = archiveTo(join(root, 'a'), source, place).catch((error) => error)
     const waits = `select count(*) from pg_stat_activity where application_name = 'holdfast' and wait_event_type = 'Lock'`
     while ((await psql(waits)) !== '1') await sleep(50)
+    const running = await commandLines()
+    expect(running.join()).toMatch(/pg_dump --format=custom/)
+    expect(running.join()).toMatch(/relay\.ts/)
+    expect(running.join()).not.toContain('held words')
     await docker.docker('kill', 'victim')
     expect(await dumping).toBeInstanceOf(SourceFailed)
     await holder
@@ -149,6 +215,7 @@ describe('a PostgreSQL container', () => {
       200,
       /its last line is missing/,
     ],
+    ['dump lacks the end of its last block', 'pg_dump', {}, 50_000, /its last block is missing/],
     ['dump is empty', 'pg_dump', {}, 0, /0 B, less than min_size/],
   ] as const)(
     'whose %s has no backup, whatever its program said',
@@ -171,4 +238,41 @@ describe('a PostgreSQL container', () => {
     expect(() => sourceOf('x', { format: 'directory' })).toThrow(ConfigError)
     expect(() => sourceOf('x', { docker: 'ssh://host' })).toThrow(/SSH/)
   })
+})
+
+describe('a restore into a container that is killed', () => {
+  it('as it loads the dump, is about to rename or has renamed, is finished or taken back at the next start', async () => {
+    const name = await shop()
+    const old = await digestOf(inside, name)
+    await using work = await makeWorkspace(`
+data_dir: ./state
+docker: { host: "${docker.host}", discover: false }
+targets: { shelf: { type: local, path: ./shelf } }
+jobs: { db: { sources: [{ type: postgres, container: db, databases: [${name}] }] } }
+`)
+    await work.ok(['backup', 'create'])
+    const log = work.at('order.log')
+    const blow = { when: 'after', victim: 'self', delay: 0, log } as const
+    const ends: string[] = []
+    for (const order of [
+      { phase: 'load', on: 'spawn', match: 'relay', nth: 2 },
+      { phase: 'rename', on: 'commit', match: 'journal', nth: 1 },
+      { phase: 'renamed', on: 'commit', match: 'journal', nth: 2 },
+    ] as const) {
+      await inside.ask(name, 'drop table if exists since; create table since (id int)')
+      const now = await digestOf(inside, name)
+      const struck = await run(['restore', 'db', '--yes'], {
+        cwd: work.root,
+        killAt: { ...blow, ...order },
+      })
+      expect(struck.hit, order.phase + struck.stderr).toBe(true)
+      await work.ok(['state', 'adopt'])
+      const found = await digestOf(inside, name)
+      expect([now, old], order.phase).toContainEqual(found)
+      ends.push(found.length === old.length ? 'new' : 'old')
+      const beside = `select datname from pg_database where datname like '${name}\\_\\_restoring%'`
+      expect(await inside.ask('postgres', beside), order.phase).toEqual([])
+    }
+    expect(ends).toEqual(['old', 'new', 'new'])
+  }, 170_000)
 })

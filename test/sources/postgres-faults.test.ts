@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import {
   chmod,
+  chown,
   copyFile,
   mkdtemp,
   open,
@@ -14,13 +15,18 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import type { Millis, Options } from '../../src/core/model.ts'
 import { section } from '../../src/core/section.ts'
 import { ArchiveDamaged, RestoreFailed, SourceFailed } from '../../src/lib/errors.ts'
 import { Secret } from '../../src/lib/secret.ts'
+import { parseAddress } from '../../src/sources/postgres/address.ts'
+import { askChecks } from '../../src/sources/postgres/checks.ts'
+import { serverByAddress } from '../../src/sources/postgres/server.ts'
 import { postgres } from '../../src/sources/postgres.ts'
 import type { Source } from '../../src/sources/source.ts'
 import { archiveTo, restoreFrom, taskOf } from '../contract/source.ts'
 import { HASTY, type PostgresServer, startPostgres } from '../services/postgres.ts'
+import { mountTmpfs } from '../support/mounts.ts'
 import { digestOf, SHOP } from '../support/shop.ts'
 
 let home: string
@@ -60,7 +66,7 @@ afterEach(() => rm(root, { recursive: true, force: true }))
 const at = (url: string, name: string) => url.replace(/[^/]*$/, encodeURIComponent(name))
 const nameOf = (url: string) => url.slice(url.lastIndexOf('/') + 1)
 
-function sourceOf(url: string, options: Record<string, string | number | boolean> = {}): Source {
+function sourceOf(url: string, options: Options = {}): Source {
   return postgres.configure(section('source', { url: new Secret(url), ...options }))
 }
 
@@ -171,6 +177,20 @@ describe('a dump', () => {
       /passwords of roles are not in it, for the archive is not encrypted/,
     )
     expect(await readFile(plain, 'utf8')).toMatch(/CREATE ROLE clerk;(?![\s\S]*SCRAM)/)
+    await server.ask(url, 'create role watcher login')
+    const asWatcher = url.replace(/app:[^@]*/, 'watcher')
+    const modest = await archiveTo(
+      join(root, 'modest'),
+      sourceOf(asWatcher, { globals: true, role_passwords: true }),
+      place(),
+    )
+    expect(modest.warnings.join()).toMatch(
+      /passwords of roles are not in it, for the user is no superuser/,
+    )
+    expect(modest.facts).toMatchObject({ passwords: false })
+    expect(await readFile(join(root, 'modest'), 'utf8')).toMatch(
+      /CREATE ROLE clerk;(?![\s\S]*SCRAM)/,
+    )
     const full = join(root, 'full')
     const all = await archiveTo(
       full,
@@ -223,6 +243,105 @@ describe('a restore', () => {
     expect(failed.message).toMatch(words)
     expect(await databases(nameOf(url))).toEqual([nameOf(url)])
     expect(await digestOf(server, url)).toEqual(before)
+  })
+
+  it('asks its checks of what it made, and is refused by the first that does not hold', async () => {
+    const url = await shop()
+    await server.ask(url, `alter database ${nameOf(url)} set search_path to stock, public`)
+    const path = join(root, 'a')
+    const { facts } = await archiveTo(path, sourceOf(url), place())
+    await server.ask(url, 'truncate stock.item cascade')
+    const live = await digestOf(server, url)
+    const restore = (check: { sql: string; expect: string | null; timeout: Millis }) => {
+      const checks = [{ name: 'first', ...check, sql: 'select true', expect: null }]
+      const options = { checks: [...checks, { name: 'orders', ...check }] }
+      return restoreFrom(path, sourceOf(url, options), taskOf({ facts }), place())
+    }
+    const timeout = 60_000 as Millis
+    const refused = restore({ sql: 'select count(*) from item', expect: '> 1000', timeout })
+    await expect(refused).rejects.toThrow(RestoreFailed)
+    await expect(refused).rejects.toThrow(/"orders" of the restored .* gave 1000, not > 1000/)
+    const late = restore({ sql: 'select pg_sleep(3600)', expect: null, timeout: 200 as Millis })
+    await expect(late).rejects.toThrow(/"orders" of the restored database took longer than 200ms/)
+    expect(await databases(nameOf(url))).toEqual([nameOf(url)])
+    expect(await digestOf(server, url)).toEqual(live)
+    const checked = sourceOf(url, { checks: [{ name: 'c', sql: 'select 1', expect: null }] })
+    const { remarks } = await checked.describe(taskOf({ facts, direct: true }), NEVER)
+    expect(remarks.join()).toMatch(/its checks are not asked/)
+    const held = { sql: 'select max(at) from "order list"', expect: '>= 2026-02-01', timeout }
+    expect((await restore(held)).summary).toMatch(/, 2 checks passed$/)
+    expect(await server.ask(url, 'select count(*) from stock.item')).toEqual(['1000'])
+  }, 60_000)
+
+  it('takes a check for one question that gives one value and changes nothing', async () => {
+    const url = await shop()
+    const address = parseAddress(new Secret(url), {})
+    if (address === null) throw new Error('no address')
+    const asked = (sql: string, wanted: string | null) => {
+      const check = { name: 'c', sql, expect: wanted, timeout: 60_000 as Millis }
+      return askChecks(serverByAddress(address, process.env), nameOf(url), [check], NEVER)
+    }
+    for (const [sql, wanted, words] of [
+      ['select count(*) from stock.item where id > 1000;', null, 'gave 0'],
+      ['select 0.00', null, 'gave 0.00'],
+      ['select false', null, 'gave f'],
+      ['select name from stock.item where id = 0', 'x', 'gave nothing, not x'],
+      [`select E'it''s\\\\'`, "it's", "gave it's\\\\, not it's"],
+      ['select id from stock.item', '1', 'failed: .*more than one row'],
+      ['select 1, 2', '1', 'failed: .*only one column'],
+      ['select count(*) from missing', '> 0', 'failed: .*"missing" does not exist'],
+      ['select count(*) from stock.item', 'many', 'failed: .*invalid input syntax'],
+      [`select nextval('letters_id_seq')`, '> 0', 'failed: .*read-only transaction'],
+      ['select 1) as value) as a; commit; drop table letters; --', '1', 'failed: '],
+      [`select 1\n\\! touch ${join(root, 'sign')}\n`, '1', 'failed: '],
+    ] as const) {
+      const refused = await asked(sql, wanted).catch((error) => error)
+      expect(refused.message, sql).toMatch(
+        new RegExp(`check "c" of the restored database ${words}`),
+      )
+    }
+    await expect(stat(join(root, 'sign'))).rejects.toThrow(/ENOENT/)
+    for (const [sql, wanted] of [
+      ['select count(*) from stock.item -- all of them', '1000'],
+      [`with x as (values (':name')) select * from x;`, ':name'],
+      [`select state from stock.item limit 1`, '!= sold'],
+      ['select true', 'true'],
+      [`select 'a'`, null],
+    ] as const) {
+      await asked(sql, wanted)
+    }
+    expect(await server.ask(url, 'select count(*) from letters')).toEqual(['300'])
+  })
+
+  it('that fills the disk of the server says so, and leaves nothing behind', async () => {
+    await using small = await mountTmpfs('40m')
+    const owner = (await stat(join(server.folder, 'data'))).uid
+    await chown(small.path, owner, owner)
+    const admin = at(await server.database(), 'postgres')
+    await server.ask(admin, `create tablespace small location '${small.path}'`)
+    await server.ask(admin, 'create database cramped tablespace small')
+    const url = at(admin, 'cramped')
+    await server.ask(
+      url,
+      `create table t as select n, (select string_agg(md5(n || ' ' || i), '') from generate_series(1, 30) i) as text
+       from generate_series(1, 16000) n`,
+    )
+    // What is new is written as holes at first.
+    await server.ask(admin, 'checkpoint')
+    const path = join(root, 'a')
+    const { facts } = await archiveTo(path, sourceOf(url), place())
+    const failed = await restoreFrom(path, sourceOf(url), taskOf({ facts }), place()).catch(
+      (error) => error,
+    )
+    expect(failed).toBeInstanceOf(RestoreFailed)
+    expect([failed.message, failed.hint]).toEqual([
+      expect.stringMatching(/No space left on device/),
+      'free some space on the server',
+    ])
+    expect(await databases('cramped')).toEqual(['cramped'])
+    expect(await server.ask(url, 'select count(*) from t')).toEqual(['16000'])
+    await server.ask(admin, 'drop database cramped')
+    await server.ask(admin, 'drop tablespace small')
   })
 
   it('ends the sessions that hold the database, also those that come back at once', async () => {
@@ -348,7 +467,11 @@ describe('a restore', () => {
   it('in place is one transaction: all of it, or nothing', async () => {
     const url = await shop()
     const path = join(root, 'a')
-    await server.ask(url, 'drop table "order list"')
+    // Owners and rights are left out in place.
+    await server.ask(
+      url,
+      'drop table "order list"; reassign owned by shop_keeper to app; drop owned by shop_keeper, shop_reader',
+    )
     const { facts } = await archiveTo(path, sourceOf(url), place())
     const before = await digestOf(server, url)
     await server.ask(

@@ -6,6 +6,8 @@ import type { Dialect, Environment, InContainer } from './settings.ts'
  */
 const SNAPSHOT = ['--single-transaction', '--routines', '--events', '--comments']
 
+const PASSWORDS = ['MYSQL_ROOT_PASSWORD', 'MARIADB_ROOT_PASSWORD'] as const
+
 export const MYSQL: Dialect = sqlDialect('mysql', { dump: 'mysqldump', load: 'mysql' })
 export const MARIADB: Dialect = sqlDialect('mariadb', { dump: 'mariadb-dump', load: 'mariadb' })
 
@@ -19,24 +21,33 @@ function sqlDialect(kind: string, programs: Programs): Dialect {
     kind,
     layer: 'sql',
     extension: '.sql',
+    passwords: PASSWORDS,
     dump(env, databases) {
       const which = databases.length === 0 ? ['--all-databases'] : ['--databases', ...databases]
-      return { argv: [programs.dump, '--user=root', ...SNAPSHOT, ...which], env: passwordOf(env) }
+      return sqlProgram(env, [programs.dump, '--user=root', ...SNAPSHOT, ...which])
     },
-    load: (env) => ({ argv: [programs.load, '--user=root'], env: passwordOf(env) }),
+    load: (env) => sqlProgram(env, [programs.load, '--user=root']),
   }
 }
 
-/** By the environment, where both clients look for it. */
-function passwordOf(env: Environment): Environment {
-  const password = env.MYSQL_ROOT_PASSWORD || env.MARIADB_ROOT_PASSWORD
-  return password ? { MYSQL_PWD: password, LC_ALL: 'C' } : { LC_ALL: 'C' }
+/** What the file holds becomes the environment of the program alone. The script's words are ours alone. */
+const FROM_FILE = 'MYSQL_PWD=$(cat "$HOLDFAST_FILE") && export MYSQL_PWD && exec "$@"'
+
+/** The password by the environment, where both clients look for it. */
+function sqlProgram(env: Environment, argv: readonly string[]): InContainer {
+  const password = PASSWORDS.map((name) => env[name]).find(Boolean)
+  const file = PASSWORDS.map((name) => env[`${name}_FILE`]).find(Boolean)
+  if (password) return { argv, env: { MYSQL_PWD: password, LC_ALL: 'C' } }
+  if (!file) return { argv, env: { LC_ALL: 'C' } }
+  const inShell = ['sh', '-c', FROM_FILE, 'sh', ...argv]
+  return { argv: inShell, env: { HOLDFAST_FILE: file, LC_ALL: 'C' } }
 }
 
 export const MONGO: Dialect = {
   kind: 'mongo',
   layer: 'raw',
   extension: '.archive',
+  passwords: ['MONGO_INITDB_ROOT_PASSWORD'],
   dump: (env, databases) =>
     mongoProgram(env, ['mongodump', '--archive', ...databases.map((name) => `--db=${name}`)]),
   load: (env) => mongoProgram(env, ['mongorestore', '--archive', '--drop']),

@@ -28,7 +28,9 @@ export async function dumpServer(
       const failure = account && failureOf(account.exit)
       if (!account || failure) {
         const said = failure?.tail || failure?.message || 'it was not run'
-        throw new SourceFailed(`dump of container ${container} failed: ${said}`)
+        const hint = hintOf(said, settings)
+        const more = hint === null ? {} : { hint }
+        throw new SourceFailed(`dump of container ${container} failed: ${said}`, more)
       }
       const bytes = (account.bytes ?? 0) as Bytes
       if (account.bytes === null || bytes < minSize) {
@@ -49,6 +51,13 @@ export async function dumpServer(
     },
     [Symbol.asyncDispose]: () => run.remove(),
   }
+}
+
+/** The password of the environment counts when the server makes its data, and not afterwards. */
+function hintOf(said: string, { container, dialect }: ServerSettings): string | null {
+  if (!/Access denied|Authentication failed/i.test(said)) return null
+  const names = dialect.passwords.join(' or ')
+  return `let ${container} have the present password in its environment: ${names}`
 }
 
 /** A program of the container, as one of this host. Throws `SourceFailed` when it does not run. */

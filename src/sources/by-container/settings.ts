@@ -18,6 +18,8 @@ export interface Dialect {
   /** Innermost layer of the archive. */
   readonly layer: string
   readonly extension: string
+  /** Variables of its image that hold the password; the first that is set counts. */
+  readonly passwords: readonly string[]
   /** Writes a dump to its output. */
   dump(env: Environment, databases: readonly string[]): InContainer
   /** Reads a dump from its input, and replaces what is in it. */

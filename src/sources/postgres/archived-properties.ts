@@ -1,4 +1,5 @@
-import { rm, writeFile } from 'node:fs/promises'
+import { open, rm, writeFile } from 'node:fs/promises'
+import { ProgramFailed } from '../../lib/errors.ts'
 import { mustSucceed, run } from '../../platform/program.ts'
 import { tellBeside } from './catalog.ts'
 import { type Arrived, reading } from './content.ts'
@@ -20,21 +21,40 @@ export async function applyArchived(
   to: string,
   signal: AbortSignal,
 ): Promise<readonly string[]> {
-  // A program in a container would see no list of ours.
-  if (arrived.kind !== 'archive' || !client.hasOurFiles) {
-    return ['settings, rights and comment of the database itself are not restored']
+  if (arrived.kind !== 'archive') {
+    return [UNTOLD]
   }
-  const list = `${arrived.path}.list`
+  const { path } = arrived
+  const entries = await printed(reading(client, ['--create', '--list'], path), signal)
+  const own = entries.split('\n').filter((line) => !line.startsWith(';') && OWN.test(line))
+  const sql = await definitionsOf(own.join('\n'), { client, path }, signal)
+  if (sql === null) return [`${UNTOLD}: they could not be read in its container`]
+  const statements = statementsOf(sql).flatMap((statement) => renamed(statement, to) ?? [])
+  const lines = ['begin;', ...statements.map((statement) => `${statement};`), 'commit;']
+  await tellBeside(server, { about: [to], sql: lines.join('\n'), signal })
+  return []
+}
+
+const UNTOLD = 'settings, rights and comment of the database itself are not restored'
+
+/** The entries of an archive that `own` lists, as SQL; null where they cannot be had. */
+async function definitionsOf(
+  own: string,
+  { client, path }: { readonly client: Client; readonly path: string },
+  signal: AbortSignal,
+): Promise<string | null> {
+  const args = ['--create', '--schema-only', '--file=-']
+  if (client.picking) {
+    const picked = { program: client.picking(own, args), stdin: path }
+    return await printed(picked, signal).catch((error: unknown) => {
+      if (error instanceof ProgramFailed) return null
+      throw error
+    })
+  }
+  const list = `${path}.list`
   try {
-    const entries = await printed(client, ['--create', '--list'], arrived.path, signal)
-    const own = entries.split('\n').filter((line) => !line.startsWith(';') && OWN.test(line))
-    await writeFile(list, `${own.join('\n')}\n`, { mode: 0o600 })
-    const args = ['--create', '--schema-only', `--use-list=${list}`, '--file=-']
-    const sql = await printed(client, args, arrived.path, signal)
-    const statements = statementsOf(sql).flatMap((statement) => renamed(statement, to) ?? [])
-    const lines = ['begin;', ...statements.map((statement) => `${statement};`), 'commit;']
-    await tellBeside(server, { about: [to], sql: lines.join('\n'), signal })
-    return []
+    await writeFile(list, `${own}\n`, { mode: 0o600 })
+    return await printed(reading(client, [...args, `--use-list=${list}`], path), signal)
   } finally {
     await rm(list, { force: true })
   }
@@ -44,13 +64,15 @@ export async function applyArchived(
 const OWN = / DATABASE( PROPERTIES)? /
 
 async function printed(
-  client: Client,
-  args: readonly string[],
-  path: string,
+  { program, stdin }: ReturnType<typeof reading>,
   signal: AbortSignal,
 ): Promise<string> {
-  const { program } = reading(client, args, path)
-  const { stdout, exit } = await run(program, { timeLimit: LIMIT, maxOutput: MAX_OUTPUT, signal })
+  await using input = stdin === null ? null : await open(stdin)
+  const options = { timeLimit: LIMIT, maxOutput: MAX_OUTPUT, signal }
+  const { stdout, exit } = await run(program, {
+    ...options,
+    ...(input === null ? {} : { stdin: input.fd }),
+  })
   mustSucceed(exit)
   return stdout
 }

@@ -58,7 +58,7 @@ function failureOfPsql(server: Server, stderr: readonly string[]): SqlFailed {
 /** What is to be done about a connection that did not come about. */
 export function hintFor(said: string): string | null {
   if (/password authentication failed|no password supplied/.test(said)) {
-    return 'correct user and password in url, or in the file that PGPASSFILE names'
+    return 'correct user and password: in url, in the file that PGPASSFILE names, or in POSTGRES_PASSWORD of the container'
   }
   if (/does not exist/.test(said)) return 'see what there is: psql --list'
   if (/Connection refused|No such file|could not translate|timeout expired/.test(said)) {

@@ -47,7 +47,7 @@ function clientIn({ engine, host, container, env, major }: Inside): Client {
   const shared = environmentOf(env)
   const programOf = (name: ClientProgram, args: readonly string[], database: string | null) => ({
     container,
-    argv: [name, ...args, '--no-password'],
+    argv: [name, ...args, '--no-password'] as const,
     env: {
       ...shared,
       ...(name === 'psql' ? { PGCLIENTENCODING: 'UTF8' } : {}),
@@ -61,12 +61,28 @@ function clientIn({ engine, host, container, env, major }: Inside): Client {
       const hasInput = name === 'psql' || name === 'pg_restore'
       return relayed({ host, program: programOf(name, args, database), hasInput })
     },
+    picking: (list, args) => {
+      const { argv, env: own } = programOf('pg_restore', args, null)
+      const program = {
+        container,
+        argv: ['sh', '-c', WITH_LIST, 'sh', ...argv],
+        env: { ...own, HOLDFAST_LIST: list },
+      } as const
+      return relayed({ host, program, hasInput: true })
+    },
     psql: (args, { database, input, timeLimit, signal: asked }) => {
       const program: ExecProgram = programOf('psql', args, database)
       return runExec(engine, program, { stdin: 'pipe', input, timeLimit, signal: asked })
     },
   }
 }
+
+/**
+ * It takes a list by a file, and sees none of ours: so by a pipe, beside its input. The script's words
+ * are ours alone.
+ */
+const WITH_LIST = `exec 4<&0
+printf '%s\\n' "$HOLDFAST_LIST" | "$@" --use-list=/dev/fd/3 3<&0 0<&4`
 
 /** As the official image and its relatives are told it. */
 function environmentOf(env: Readonly<Record<string, string>>): Readonly<Record<string, string>> {

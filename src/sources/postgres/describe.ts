@@ -54,8 +54,14 @@ export async function describeRestore(
   return {
     to,
     now: `database of ${formatBytes(there.bytes)}${sessionWords(there)}`,
-    remarks: remarksOf(task, there),
+    remarks: [...remarksOf(task, there), ...(isUnasked(settings, task) ? [UNASKED] : [])],
   }
+}
+
+const UNASKED = 'its checks are not asked: they are for a database that is made anew'
+
+function isUnasked({ checks }: PostgresSettings, { only, direct }: RestoreTask): boolean {
+  return checks.length > 0 && (direct || only !== null)
 }
 
 export function nameOf({ subject }: PostgresSettings): string | null {

@@ -21,6 +21,11 @@ export interface Client {
   readonly hasOurFiles: boolean
   /** The program, told of the connection. A null database is the one that the address names. */
   program(name: ClientProgram, args: readonly string[], database?: string | null): Program
+  /**
+   * pg_restore of what its input holds, the entries of `list` alone. Null where it is given a file of
+   * them instead.
+   */
+  readonly picking: ((list: string, args: readonly string[]) => Program) | null
   /** Runs psql to its end, whatever its exit code. */
   psql(args: readonly string[], session: Session): Promise<Pick<Output, 'stdout' | 'exit'>>
 }
@@ -70,6 +75,7 @@ export function serverByAddress(
       return {
         major: found.major,
         hasOurFiles: true,
+        picking: null,
         program,
         psql: (args, { database, ...session }) =>
           run(program('psql', args, database), { ...session, maxOutput: MAX_ANSWER }),

@@ -1,4 +1,5 @@
 import type { Bytes, Millis } from '../../core/model.ts'
+import type { Check } from './checks.ts'
 import type { Server } from './server.ts'
 
 /** What pg_dump writes: one compressed file, a folder with a file for each table, or SQL. */
@@ -21,6 +22,8 @@ export interface PostgresSettings {
   readonly lockTimeout: Millis
   /** Whether passwords of roles may be archived. */
   readonly rolePasswords: boolean
+  /** What a restored database is asked before it takes the place of the live one. */
+  readonly checks: readonly Check[]
 }
 
 export type Subject =

@@ -1,5 +1,6 @@
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { count } from '../../lib/count.ts'
 import { RestoreFailed } from '../../lib/errors.ts'
 import { formatBytes } from '../../lib/size.ts'
 import { freeBytes } from '../../platform/files.ts'
@@ -15,6 +16,7 @@ import {
   type ServerFacts,
   serverFacts,
 } from './catalog.ts'
+import { askChecks } from './checks.ts'
 import { type Arrived, inspect, refuseNewer } from './content.ts'
 import { goalOf, nameOf, sessionWords } from './describe.ts'
 import { loadFresh, loadOver, ROLES_FIRST } from './load.ts'
@@ -215,6 +217,8 @@ async function finishBeside(order: Order, arrived: Arrived, signal: AbortSignal)
   if (!hasOwn && task.to === null && task.only === null) {
     warnings.push(...(await applyArchived({ server, client }, arrived, staged, signal)))
   }
+  // With its settings, which say where names are looked for; of one table alone nothing else is there.
+  if (task.only === null) await askChecks(server, staged, settings.checks, signal)
   // Looked at again, last: loading may have taken hours.
   const there = await findDatabase(server, goal, signal)
   if (task.to !== null && there) {
@@ -229,11 +233,16 @@ async function finishBeside(order: Order, arrived: Arrived, signal: AbortSignal)
     ],
     previous,
     leftovers: [],
-    summary: words(order, arrived),
+    summary: words(order, arrived) + checkWords(order),
     warnings: [...warnings, ...(ended ? [`the old database is taken away${ended}`] : [])],
   }
 }
 
 function words({ goal }: Order, { made }: Arrived): string {
   return `database ${goal}${made.server === null ? '' : ` from a dump of PostgreSQL ${made.server}`}`
+}
+
+function checkWords({ settings, task }: Order): string {
+  const { length } = settings.checks
+  return length === 0 || task.only !== null ? '' : `, ${count(length, 'check', 'checks')} passed`
 }

@@ -1,0 +1,52 @@
+import { livingSources } from './members.ts'
+import type { DesiredCheck, DesiredJob, DesiredSource, Options } from './model.ts'
+import type { Warning } from './observed.ts'
+
+/** The checks that are about a source: about a database by its name, or about each. */
+export function checksOf(
+  { checks = [] }: Pick<DesiredJob, 'checks'>,
+  source: Pick<DesiredSource, 'name' | 'kind' | 'options'>,
+): readonly DesiredCheck[] {
+  if (source.kind !== 'postgres' || source.options.globals === true) return []
+  return checks.filter((check) => check.source === null || check.source === source.name)
+}
+
+/** Checks as a source is configured with them. */
+export function checkOptions(checks: readonly DesiredCheck[]): Options {
+  if (checks.length === 0) return {}
+  return {
+    checks: checks.map(({ name, sql, expect, timeout }) => ({ name, sql, expect, timeout })),
+  }
+}
+
+/** What a value has to be, as an operator of SQL and the value to compare with. */
+export interface Expectation {
+  readonly operator: '=' | '<>' | '<' | '<=' | '>' | '>='
+  readonly value: string
+}
+
+const COMPARISON = /^\s*(<=|>=|<>|!=|==?|<|>)\s*(\S[\s\S]*?)\s*$/
+
+/** `> 0`, `!= new`; without an operator it is the value itself. */
+export function parseExpectation(text: string): Expectation {
+  const [, operator, value] = COMPARISON.exec(text) ?? []
+  if (operator === undefined || value === undefined) return { operator: '=', value: text }
+  if (operator === '!=') return { operator: '<>', value }
+  return { operator: operator === '==' ? '=' : (operator as Expectation['operator']), value }
+}
+
+/** Checks about a database that the server does not have, as far as anybody looked. */
+export function checkWarnings(job: DesiredJob): readonly Warning[] {
+  const living = livingSources(job)
+  // Nobody knows yet what they stand for.
+  const isOpen = living.some(
+    ({ kind, options }) => kind === 'volume' || options.databases === 'all',
+  )
+  if (isOpen) return []
+  return (job.checks ?? []).flatMap((check) => {
+    if (living.some((source) => checksOf({ checks: [check] }, source).length > 0)) return []
+    const message = `check ${check.name} is about ${check.source ?? 'a database'}, which is none of its databases: it is never asked`
+    const hint = 'correct its source: holdfast plan lists what there is'
+    return [{ rule: 'check-of-nothing', subject: job.id, message, hint }]
+  })
+}
