@@ -1,3 +1,4 @@
+import { holdPatiently } from '../leases/lease.ts'
 import { LeaseBusy, messageOf, reportOf } from '../lib/errors.ts'
 import type { World } from '../observe/world.ts'
 import type { SourceContext } from '../sources/source.ts'
@@ -45,20 +46,44 @@ export async function areNotesKept({ store }: World): Promise<boolean> {
 }
 
 /**
- * Does what notes of this host tell is owed. What cannot be done yet is told once, and tried again by
- * whoever calls this next. Throws the signal's reason.
+ * Lets go on what notes of this host say stands still for nobody any more. What cannot yet is told once,
+ * and tried again by whoever calls this next. Throws the signal's reason.
  */
-export async function mendNotes(world: World, signal: AbortSignal): Promise<void> {
-  const notes = await world.store.facts(PREFIX)
-  if (notes.size === 0) return
-  const home = await homeOf(world)
-  const atWork = await tokensAtWork(world)
-  for (const [key, text] of notes) {
-    const noted = JSON.parse(text) as Noted
-    if (atWork.has(key.slice(PREFIX.length)) || noted.home !== home) continue
-    await mend(key, noted, world, signal)
-  }
+export async function wakeStanding(world: World, signal: AbortSignal): Promise<void> {
+  await eachOwed('wake', world, signal)
 }
+
+/** Does all else that notes of this host tell is owed, as it lets go on what stands still. */
+export async function mendNotes(world: World, signal: AbortSignal): Promise<void> {
+  await eachOwed('mend', world, signal)
+}
+
+async function eachOwed(what: 'wake' | 'mend', world: World, signal: AbortSignal): Promise<void> {
+  const { store, leases } = world
+  if (!(await areNotesKept(world))) return
+  const home = await homeOf(world)
+  // By one at a time: what the first has paid is owed no longer.
+  const asked = { leases, patience: PATIENCE[what] }
+  await holdPatiently(
+    asked,
+    `${what}${home === null ? '' : `:${home}`}`,
+    signal,
+    async (_, held) => {
+      const notes = await store.facts(PREFIX)
+      const atWork = await tokensAtWork(world)
+      for (const key of notes.keys()) {
+        if (atWork.has(key.slice(PREFIX.length))) continue
+        // An attempt that ended meanwhile has taken its note with it.
+        const text = await store.fact(key)
+        const noted = text === null ? null : (JSON.parse(text) as Noted)
+        if (noted?.home === home) await pay(what, { key, noted }, world, held)
+      }
+    },
+  )
+}
+
+/** Milliseconds: all wait for a moment for those that stand still, and nobody for hooks. */
+const PATIENCE = { wake: 60_000, mend: 0 }
 
 /**
  * Attempts whose process lives, which see to their notes themselves, and restores that are not settled:
@@ -75,15 +100,29 @@ async function tokensAtWork({ store, leases }: World): Promise<ReadonlySet<strin
   return tokens
 }
 
-async function mend(key: string, noted: Noted, world: World, signal: AbortSignal): Promise<void> {
-  const { kind, job, source, note } = noted
+interface Owed {
+  readonly key: string
+  readonly noted: Noted
+}
+
+async function pay(
+  what: 'wake' | 'mend',
+  { key, noted }: Owed,
+  world: World,
+  signal: AbortSignal,
+): Promise<void> {
+  const { kind, job, source } = noted
+  const keep = (note: string | null) =>
+    world.store.saveFact(key, note === null ? null : JSON.stringify({ ...noted, note }))
   try {
     const plugin = await world.plugins.sources.get(kind)?.()
     // Whoever is at work there now is not to be disturbed, nor waited for.
     await using holds = openHolds(world, 0)
-    const done = await plugin?.mend?.(note, holds, signal)
-    await world.store.saveFact(key, null)
-    if (done === undefined) return
+    const context = { alone: holds.alone, keep }
+    const done = await plugin?.[what]?.(noted.note, context, signal)
+    // Nobody can pay for a kind that is gone.
+    if (done === undefined && what === 'mend') await keep(null)
+    if (!done) return
     world.report({ event: 'source.resumed', level: 'warn', message: done, job, source })
   } catch (error) {
     signal.throwIfAborted()

@@ -71,9 +71,9 @@ export async function onlyFitting(archive: Archive, world: World): Promise<Place
   })
 }
 
-/** Whatever else the kind can take, a source takes what it makes: a program a stream, or a folder. */
+/** By its kind; of a program its options tell whether it gives a stream or a folder. */
 async function takes({ job, source }: Place, archive: Archive, world: World): Promise<boolean> {
-  if (source.kind !== 'command' && kindsOf(archive).includes(source.kind)) return true
+  if (source.kind !== 'command') return kindsOf(archive).includes(source.kind)
   return (await openSource(world, job, source)).layer === archive.layers[0]
 }
 

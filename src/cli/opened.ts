@@ -1,9 +1,9 @@
+import { mendNotes } from '../act/notes.ts'
 import { loadConfig } from '../config/load.ts'
 import type { Event } from '../core/event.ts'
 import type { Desired } from '../core/model.ts'
 import { type Expanded, expandAndKeep, expandFresh, expandKnown } from '../daemon/expansion.ts'
-import { recoverNotes } from '../daemon/mending.ts'
-import { PATIENCE, recover } from '../daemon/recover.ts'
+import { recover } from '../daemon/recover.ts'
 import { type Ambient, openSession, type Session } from '../daemon/session.ts'
 import type { World } from '../observe/world.ts'
 import type { Context, GlobalFlags } from './context.ts'
@@ -78,10 +78,10 @@ export async function openForWork(
   return opened
 }
 
-/** What a crash cut short, in turn: what stands still is not to go on amid a swap. */
+/** What a crash cut short, and then what it left owed beside: hooks. */
 export async function recoverAll(world: World, signal: AbortSignal): Promise<void> {
   await recover(world, signal)
-  await recoverNotes(world, PATIENCE, signal)
+  await mendNotes(world, signal)
 }
 
 function ambientOf(context: Context, flags: GlobalFlags, progress: ProgressView): Ambient {

@@ -8,6 +8,8 @@ export interface Faults {
   add(place: Place, path: string, message: string, hint?: string | null): void
   /** From here on faults at `path`, or below it, are told as of `written`: where a person wrote it. */
   rename(path: string, written: string): void
+  /** Whether there is one at `path` itself. */
+  has(path: string): boolean
   /** How many there are so far. */
   count(): number
   /** Throws `ConfigError` with every fault in order of place, if there is any. */
@@ -33,6 +35,7 @@ export function collectFaults(mainFile: string): Faults {
       found.push({ place, fault: { at, path, message, hint } })
     },
     rename: (path, written) => void renamed.push({ path, written }),
+    has: (path) => found.some(({ fault }) => fault.path === path),
     count: () => found.length,
     raise() {
       if (found.length === 0) return

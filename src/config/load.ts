@@ -53,23 +53,31 @@ export interface TextRequest extends Omit<LoadRequest, 'path'> {
  * place; never shows a secret.
  */
 export async function loadConfig(request: LoadRequest): Promise<Desired> {
-  const path = await findConfig(request)
-  const bytes = await readConfigFile(path, shownPath(path, request.cwd))
-  const secretsPath = join(dirname(path), SECRETS)
-  const secrets = await readConfigFileIfThere(secretsPath, shownPath(secretsPath, request.cwd))
-  const commit = await commitOf(path, bytes, request.env)
-  return load({ ...request, path, bytes, secrets, commit })
+  const files = await readFiles(request)
+  const commit = await commitOf(files.path, files.bytes, request.env)
+  return load({ ...request, ...files, commit })
 }
 
 /**
  * The data_dir alone, past every fault that leaves it to be read: a daemon goes on by the config from
- * before while the file is broken, and can be asked. Throws `ConfigError` for what does not parse.
+ * before while the file is broken, and can be asked. Throws `ConfigError` for what does not parse, and
+ * where data_dir itself is at fault.
  */
 export async function loadDataDir(request: LoadRequest): Promise<string> {
+  const files = await readFiles(request)
+  const { desired, faults } = await readAll({ ...request, ...files, commit: null })
+  if (faults.has('data_dir')) faults.raise()
+  return desired.dataDir
+}
+
+async function readFiles(
+  request: LoadRequest,
+): Promise<Pick<Loading, 'path' | 'bytes' | 'secrets'>> {
   const path = await findConfig(request)
   const bytes = await readConfigFile(path, shownPath(path, request.cwd))
-  const { desired } = await readAll({ ...request, path, bytes, secrets: null, commit: null })
-  return desired.dataDir
+  const beside = join(dirname(path), SECRETS)
+  const secrets = await readConfigFileIfThere(beside, shownPath(beside, request.cwd))
+  return { path, bytes, secrets }
 }
 
 /** The same for a text: neither a secrets file nor a commit belong to it. */

@@ -6,6 +6,9 @@ import { blockOf, fault, items, millis, read, text } from './block.ts'
 /** How long an answer may take, unless its check says otherwise. */
 export const USUAL_CHECK_TIMEOUT = 300_000 as Millis
 
+/** PostgreSQL counts the milliseconds of a statement in 31 bits. */
+const LONGEST = 24 * 86_400_000
+
 /** What a job asks of its databases once they are restored, in the order declared. */
 export function resolveChecks(
   job: Block,
@@ -26,13 +29,17 @@ export function resolveChecks(
     const problem = subjectFault(source, sources)
     if (problem !== null) fault(block, ...problem)
     const expect = read(block, 'expect')
+    const timeout = millis(block, 'timeout') ?? USUAL_CHECK_TIMEOUT
+    if (timeout < 1 || timeout > LONGEST) {
+      fault(block, 'timeout', 'must be between 1ms and 24d', 'that is what the server can measure')
+    }
     return [
       {
         name,
         source,
         sql,
         expect: expect === null ? null : String(expect),
-        timeout: millis(block, 'timeout') ?? USUAL_CHECK_TIMEOUT,
+        timeout,
       },
     ]
   })

@@ -41,7 +41,9 @@ export function appNames(docker: DockerSeen, known: readonly string[]): AppNames
       if (vardo !== null) return fitName(vardo)
       const stem = projectOf(labels) ?? NAMED.exec(name)?.[1] ?? null
       if (stem !== null) return learned.get(bare(stem)) ?? fitName(bare(stem))
-      return apps.find((app) => name.startsWith(`${app}_`) || isOfEnvironment(name, app)) ?? null
+      const app = apps.find((one) => name.startsWith(`${one}_`) || isOfEnvironment(name, one))
+      // Of an environment beside the usual one, as containers of Vardo are: another app.
+      return app === undefined || name.startsWith(`${app}_`) ? (app ?? null) : stemOf(name)
     },
   }
 }
@@ -76,6 +78,11 @@ export function fitName(name: string): string {
   const fit = name.replaceAll(/[^A-Za-z0-9._-]+/g, '-').replace(/^[^A-Za-z0-9]+/, '')
   if (fit === name && name.length <= 80) return name
   return `${fit.slice(0, 80) || 'unnamed'}-${markOf(name)}`
+}
+
+/** Before the first `_`: `shop-staging` of `shop-staging_data`. */
+function stemOf(name: string): string {
+  return fitName(name.slice(0, name.indexOf('_')))
 }
 
 /** `shop-staging_data` for `shop`. */

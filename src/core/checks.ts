@@ -38,15 +38,20 @@ export function parseExpectation(text: string): Expectation {
 /** Checks about a database that the server does not have, as far as anybody looked. */
 export function checkWarnings(job: DesiredJob): readonly Warning[] {
   const living = livingSources(job)
-  // Nobody knows yet what they stand for.
-  const isOpen = living.some(
-    ({ kind, options }) => kind === 'volume' || options.databases === 'all',
-  )
-  if (isOpen) return []
   return (job.checks ?? []).flatMap((check) => {
     if (living.some((source) => checksOf({ checks: [check] }, source).length > 0)) return []
-    const message = `check ${check.name} is about ${check.source ?? 'a database'}, which is none of its databases: it is never asked`
+    // Nobody knows yet what those stand for: any database.
+    if (check.source === null && living.some(isOpen)) return []
+    const end = living.some(isOpen)
+      ? 'known so far: until it is, the check is not asked'
+      : 'of its job: it is never asked'
+    const message = `check ${check.name} is about ${check.source ?? 'a database'}, which is no database ${end}`
     const hint = 'correct its source: holdfast plan lists what there is'
     return [{ rule: 'check-of-nothing', subject: job.id, message, hint }]
   })
+}
+
+/** What may turn out to be a server's databases. */
+function isOpen({ kind, options }: DesiredSource): boolean {
+  return kind === 'volume' ? options.strategy !== 'tar' : options.databases === 'all'
 }

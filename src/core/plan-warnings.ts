@@ -1,6 +1,7 @@
 import { count } from '../lib/count.ts'
 import { checkWarnings } from './checks.ts'
 import { clockWarnings } from './clock.ts'
+import { dumpWarnings } from './dumped-volumes.ts'
 import type { Desired, DesiredJob, Encryption, Instant, TargetId } from './model.ts'
 import type { Observed, Warning } from './observed.ts'
 import { byText, groupedBy } from './order.ts'
@@ -52,7 +53,7 @@ function ofJob(job: DesiredJob, isLocal: (target: TargetId) => boolean): readonl
     const hint = 'declare a target, or name one in the job'
     return [{ rule: 'no-target', subject, message, hint }]
   }
-  const warnings: Warning[] = [...checkWarnings(job)]
+  const warnings: Warning[] = [...checkWarnings(job), ...dumpWarnings(job)]
   if (job.targets.every(({ target }) => isLocal(target))) {
     warnings.push({
       rule: 'no-copy-off-host',

@@ -27,8 +27,10 @@ export function resolveVolume(
   const names = appNames(docker, [app])
   const own = docker.containers.filter((one) => names.ofContainer(one) === app)
   const isOwn = (one: VolumeSeen) => {
-    if (staticRank(one, app, volume) !== null) return true
-    const isOfApp = names.ofVolume(one) === app || usersOf(one, own).length > 0
+    const owner = names.ofVolume(one)
+    // A name alone gives no right to what says that it is another's.
+    if (staticRank(one, app, volume) !== null && (owner ?? app) === app) return true
+    const isOfApp = owner === app || usersOf(one, own).length > 0
     return isOfApp && !isAnonymous(one) && logicalName(one, app) === volume
   }
   return choose(docker.volumes.filter(isOwn), { app, volume, containers: own })
@@ -83,9 +85,8 @@ function staticRank(
 ): ResolvedVolume['by'] | null {
   if (name === `${app}-blue_${volume}`) return 'blue'
   if (name === `${app}-green_${volume}`) return 'green'
-  if (name.startsWith(`${app}-`) && name.slice(app.length).replace(/^-[^_]+_/, '') === volume) {
-    return 'environment'
-  }
+  // Of another environment it is another app's: restored into, it would be lost.
+  if (name === `${app}-production_${volume}`) return 'environment'
   const isComposed = labels['com.docker.compose.project'] === app
   if (name === `${app}_${volume}`) return 'compose'
   return isComposed && labels['com.docker.compose.volume'] === volume ? 'compose' : null

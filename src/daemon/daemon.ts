@@ -87,7 +87,7 @@ async function runInside(
     isDraining: dispatch.isDraining,
     restoreVariable: request?.variable ?? null,
   })
-  await prepare({ world: running.world, request, dispatch }, orders.stop)
+  await prepare(running.world, request, orders.stop)
   running.world.news('config.rejected', '')
   const life: Life = {
     running,
@@ -142,17 +142,13 @@ interface Life {
   readonly cut: AbortController
 }
 
-interface Preparing extends Pick<Life, 'request' | 'dispatch'> {
-  readonly world: World
-}
-
 /** Everything that comes before the first slot may be looked at. */
 async function prepare(
-  { world, request, dispatch }: Preparing,
+  world: World,
+  request: RestoreRequest | null,
   signal: AbortSignal,
 ): Promise<void> {
   await recover(world, signal)
-  dispatch.mendNotes()
   await world.store.saveFact('restore.variable', request?.variable ?? null)
   await apply(world, signal)
   if (request) await bootRestore(request, world, signal)

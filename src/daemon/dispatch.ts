@@ -22,8 +22,6 @@ export interface Dispatch extends Emptying {
   pause(limit: number | null): Promise<void>
   /** Look at whole targets at the next pass. */
   askInventory(): void
-  /** Undoes what sources have left to be undone, beside all else. */
-  mendNotes(): void
 }
 
 /** Gives turns to jobs, as many at once as `limits.concurrency` says. */
@@ -39,9 +37,13 @@ export function createDispatch(surroundings: Surroundings): Dispatch {
   const stock = createStock(surroundings, wanted)
   const mending = createMending(surroundings)
   const { cut, ...emptying } = createEmptying(running, [stock.taken, mending.ended], wake)
-  const asking = { askInventory: stock.ask, mendNotes: mending.begin }
-  const looking = { ...surroundings, ...asking, workers: running, wanted }
-  const { look, agenda } = createLooking(looking)
+  const { look, agenda } = createLooking({
+    ...surroundings,
+    workers: running,
+    wanted,
+    askInventory: stock.ask,
+    mendNotes: mending.begin,
+  })
   const placing = createPlacing()
   const line = createLine(hurry)
   let longestSleep = LONGEST_SLEEP
@@ -68,7 +70,7 @@ export function createDispatch(surroundings: Surroundings): Dispatch {
       const wait = due > 0 ? due + 2 : SHORTEST_SLEEP
       return wake.wait(Math.min(limit ?? longestSleep, longestSleep, wait), stop)
     },
-    ...asking,
+    askInventory: stock.ask,
   }
 }
 

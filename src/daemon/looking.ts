@@ -1,3 +1,4 @@
+import { wakeStanding } from '../act/notes.ts'
 import { skip } from '../act/skip.ts'
 import type { Action } from '../core/action.ts'
 import { nextMoment } from '../core/agenda.ts'
@@ -65,7 +66,7 @@ export function createLooking(parts: LookingParts): Looking {
   const agenda = createAgenda()
   const changeIn = watchForChanges()
   const movedOn = watchForEnds()
-  let notesDue = performance.now() + NOTES_EVERY
+  let notesDue = performance.now()
   const hasNewStrays = watchForStrays()
   const leftRestores = watchForRestores(clock)
   const tried = new Set<string>()
@@ -87,6 +88,8 @@ export function createLooking(parts: LookingParts): Looking {
         restores.take()
       const runs = runsToEnd(orphans)
       if (runs.length > 0) await recoverRuns(runs, current, signal)
+      // Whoever begins now finds up what a dead one has stopped.
+      if (orphans.length > 0) await wakeStanding(current, signal)
       if (orphans.length > 0 || performance.now() >= notesDue) {
         mendNotes()
         notesDue = performance.now() + NOTES_EVERY

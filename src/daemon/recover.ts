@@ -1,5 +1,6 @@
 import { endOrphanedRun } from '../act/end-run.ts'
 import { finishDeletes, openDeletes } from '../act/finish-deletes.ts'
+import { wakeStanding } from '../act/notes.ts'
 import { sweepScratch } from '../act/scratch.ts'
 import type { Run } from '../core/model.ts'
 import { hold, holdPatiently } from '../leases/lease.ts'
@@ -23,13 +24,15 @@ export async function recover(world: World, signal: AbortSignal): Promise<void> 
 }
 
 /** How long another process may take to put in order what we would, in milliseconds. */
-export const PATIENCE = 60_000
+const PATIENCE = 60_000
 
 async function recoverAlone(world: World, signal: AbortSignal): Promise<void> {
   await sweepScratch(world)
   await closeRuns(world, async ({ instance }) => !(await world.leases.isAlive(instance)))
   await recoverDeletes(world, signal)
   await recoverRestoresAlone(world, { limit: PATIENCE, tried: new Set() }, signal)
+  // Last: what stands still is not to go on amid a swap.
+  await wakeStanding(world, signal)
 }
 
 /** Whoever holds a job is at its deletions, or finishes them when it next begins a turn. */

@@ -208,9 +208,18 @@ export interface SourceKind {
    */
   members?(section: Section, signal: AbortSignal): Promise<readonly Member[] | null>
   /**
-   * Puts in order what a note of `SourceContext.keep` tells of, whose keeper is dead; resolves to what
-   * was done, in words. Throws when it cannot be done yet, `LeaseBusy` where others are at work there:
-   * it is tried again, as after an abort.
+   * Lets go on what a note of `SourceContext.keep`, whose keeper is dead, says stands still. Takes
+   * moments: all else waits for it. As `mend` otherwise.
    */
-  mend?(note: string, context: Pick<SourceContext, 'alone'>, signal: AbortSignal): Promise<string>
+  wake?(note: string, context: MendContext, signal: AbortSignal): Promise<string | null>
+  /**
+   * Does the rest that such a note tells is owed, however long it takes; what stands still yet comes
+   * first. Keeps what is left of the note as soon as less is owed. Resolves to what was done, in words, or
+   * null. Throws when it cannot be done yet, `LeaseBusy` where others are at work there: it is tried
+   * again, as after an abort.
+   */
+  mend?(note: string, context: MendContext, signal: AbortSignal): Promise<string | null>
 }
+
+/** For whoever pays what a dead one owed. */
+export type MendContext = Pick<SourceContext, 'alone'> & Required<Pick<SourceContext, 'keep'>>

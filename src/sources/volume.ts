@@ -2,7 +2,7 @@ import type { SourceKind } from './source.ts'
 import { describeVolume } from './volume/describe.ts'
 import { dumpVolume } from './volume/dump.ts'
 import { membersOf } from './volume/members.ts'
-import { mendVolume } from './volume/mend.ts'
+import { mendVolume, wakeVolume } from './volume/mend.ts'
 import { readSettings } from './volume/read-settings.ts'
 import { realmOfVolume, type Shared } from './volume/realm.ts'
 import { stageVolume, sweepVolume } from './volume/staging.ts'
@@ -11,6 +11,7 @@ import { stageVolume, sweepVolume } from './volume/staging.ts'
 export const volume: SourceKind = {
   kind: 'volume',
   members: (section, signal) => membersOf(readSettings(section), signal),
+  wake: wakeVolume,
   mend: mendVolume,
   configure(section) {
     const settings = readSettings(section)

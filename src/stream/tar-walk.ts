@@ -1,6 +1,9 @@
 /** Goes from header to header of a tar that passes by, to tell whether it is whole. */
 export interface TarWalk {
-  /** The next bytes. Throws `RangeError` where a header has no size that can be read. */
+  /**
+   * The next bytes. Keeps nothing of `chunk`: whoever reads on gives its memory back. Throws
+   * `RangeError` where a header has no size that can be read.
+   */
   take(chunk: Buffer): void
   /** Whether the end mark was there: zeros inside a file are none. */
   isWhole(): boolean
@@ -12,14 +15,16 @@ const END_BLOCKS = 2
 /** Size and kind of a member, in a header (POSIX ustar). */
 const SIZE = { from: 124, to: 136 }
 const KIND = 156
-/** The first hundred bytes of its path. */
+/** Its path; what does not fit in is in front, up to a slash between, where POSIX wrote the header. */
 const NAME = { from: 0, to: 100 }
+const PREFIX = { from: 345, to: 500 }
+const POSIX = { from: 257, to: 263, is: 'ustar\0' }
 /** Headers that tell of the next member, or of all: POSIX records, and the long names of GNU. */
 const ABOUT_OTHERS = 'xgLK'
 /** Records about the next member (`x`); longer ones than this are no records of a size. */
 const MOST_RECORDS = 1 << 20
 
-/** `onMember` hears of each member as it comes, by the begin of its path. */
+/** `onMember` hears of each member as it comes, by the begin of its path: 100 bytes or more. */
 export function walkTar(onMember: (name: string) => void = () => {}): TarWalk {
   let zeros = 0
   /** What is left of the content of the member, with its padding. */
@@ -54,13 +59,13 @@ export function walkTar(onMember: (name: string) => void = () => {}): TarWalk {
   const step = (rest: Buffer): number => {
     if (left > 0) {
       const piece = rest.subarray(0, left)
-      records?.push(piece)
+      records?.push(Buffer.from(piece))
       left -= piece.length
       if (left === 0) closeRecords()
       return piece.length
     }
     const piece = rest.subarray(0, missing)
-    block.push(piece)
+    block.push(Buffer.from(piece))
     missing -= piece.length
     if (missing === 0) {
       const header = Buffer.concat(block)
@@ -79,9 +84,16 @@ export function walkTar(onMember: (name: string) => void = () => {}): TarWalk {
 }
 
 function nameIn(header: Buffer): string {
-  const field = header.subarray(NAME.from, NAME.to)
+  const isPosix = header.toString('latin1', POSIX.from, POSIX.to) === POSIX.is
+  const prefix = isPosix ? wordIn(header, PREFIX) : ''
+  const name = wordIn(header, NAME)
+  return prefix === '' ? name : `${prefix}/${name}`
+}
+
+function wordIn(header: Buffer, { from, to }: typeof NAME): string {
+  const field = header.subarray(from, to)
   const end = field.indexOf(0)
-  return field.subarray(0, end < 0 ? field.length : end).toString('latin1')
+  return field.toString('latin1', 0, end < 0 ? field.length : end)
 }
 
 /** Octal digits, or GNU's form for more than 8 GiB: the first bit set, then a number of 88 bits. */

@@ -317,6 +317,8 @@ describe('checks of a job', () => {
     [job('{ type: volume, volume: v, strategy: tar }', '{ name: x, sql: s }'), /has none/],
     [job(shops, '{ name: x, sql: s, command: [c] }'), /stands beside "sql"/],
     [job(shops, '{ name: x }'), /"sql", "command" is missing/],
+    [job(shops, '{ name: x, sql: s, timeout: 25d }'), /must be between 1ms and 24d/],
+    [job(shops, '{ name: x, sql: s, timeout: 0s }'), /must be between 1ms and 24d/],
   ])('are refused where they could not be asked: %s', async (text, words) => {
     expect((await faultsIn(text)).map(line).join()).toMatch(words)
   })
@@ -326,7 +328,9 @@ describe('checks of a job', () => {
     const { jobs } = await loadText(job(all, '{ name: x, source: shpo, sql: s }'))
     const [open] = jobs as readonly DesiredJob[]
     if (open === undefined) throw new Error('no job')
-    expect(checkWarnings(open)).toEqual([])
+    expect(checkWarnings(open)).toMatchObject([
+      { message: expect.stringContaining('known so far') },
+    ])
     const sources = open.sources.map((one) => ({ ...one, name: 'shop', options: {} }))
     expect(checkWarnings({ ...open, sources })).toMatchObject([{ rule: 'check-of-nothing' }])
   })

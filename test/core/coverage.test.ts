@@ -103,7 +103,7 @@ describe('all that is seen', () => {
       [
         composedVolume('shop-green', 'data', { 'holdfast.persistent': 'true' }),
         composedVolume('shop-blue', 'data'),
-        volume('shop-staging_data'),
+        volume('shop-staging_data', { 'vardo.project': 'shop' }),
       ],
     )
     const { unprotected } = of(twins)

@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { dumpWarnings } from '../../src/core/dumped-volumes.ts'
 import {
   afterLook,
   expand,
@@ -51,6 +52,20 @@ const namesOf = ({ sources }: DesiredJob) => sources.map(({ name }) => name)
 describe('what a declaration stands for', () => {
   it('is the declaration itself while nobody has looked', () => {
     expect(expanded(jobOf(SERVER, FILES), NOBODY).sources).toEqual([SERVER, FILES])
+  })
+
+  it('is told where it is a dump, which heeds nothing that is said of files', () => {
+    const options = { volume: 'pgdata', stop: true, pause: false, exclude: ['x'], before: ['y'] }
+    const volume: DesiredSource = { ...FILES, kind: 'volume', name: 'pgdata', options }
+    const plain = jobOf({ ...volume, options: { volume: 'pgdata' } }, FILES)
+    const members = databases('app', 'shop')
+    const warned = (job: DesiredJob, found: readonly Member[] | null) =>
+      dumpWarnings(expanded(job, looked(job, [[job.sources[0] as DesiredSource, found]])))
+    expect(warned(jobOf(volume, SERVER), members)).toMatchObject([
+      { message: expect.stringMatching(/^volume pgdata .* do not heed exclude, stop, before$/) },
+    ])
+    expect(warned(jobOf(volume), null)).toEqual([])
+    expect(warned(plain, members)).toEqual([])
   })
 
   it('archives passwords of roles where every copy is closed with a key, and nowhere else', () => {

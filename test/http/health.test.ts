@@ -126,6 +126,9 @@ describe('holdfast system health', () => {
     await work.write({ 'holdfast.yml': JSON.stringify(faulty) })
     expect((await work.run(['validate'])).code).toBe(10)
     expect(await health(work)).toEqual({ code: 0, said: 'alive\n' })
+    // biome-ignore lint/suspicious/noTemplateCurlyInString: the config's own syntax
+    await work.write({ 'holdfast.yml': JSON.stringify({ ...faulty, data_dir: '${NOWHERE}' }) })
+    expect(await health(work)).toMatchObject({ code: 10, said: expect.stringContaining('NOWHERE') })
   })
 
   it('ends with 1 for one whose loop is stuck, and says so', async () => {

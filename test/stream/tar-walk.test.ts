@@ -72,6 +72,30 @@ describe('the walk along a tar', () => {
     ])
   })
 
+  it('tells of one by the begin of its path, where that is split', () => {
+    const [above, below] = ['.holdfast-old'.padEnd(90, 'o'), 'name'.repeat(20)]
+    const lone = join(folder, 'lone')
+    mkdirSync(join(lone, above), { recursive: true })
+    writeFileSync(join(lone, above, below), '')
+    const members: string[] = []
+    const words = ['--format=ustar', '-cf-', '-C', lone, `${above}/${below}`]
+    walkTar((name) => members.push(name)).take(execFileSync('tar', words))
+    expect(members).toEqual([`${above}/${below}`])
+  })
+
+  it.each(['posix', 'gnu'])('keeps nothing of what it was given: %s', (format) => {
+    const tar = execFileSync('tar', [`--format=${format}`, '-cf-', '-C', join(folder, 'in'), '.'])
+    for (const size of [100, 700, 1300]) {
+      const walk = walkTar()
+      for (let at = 0; at < tar.length; at += size) {
+        const chunk = Buffer.from(new Uint8Array(tar.subarray(at, at + size)).buffer)
+        walk.take(chunk)
+        chunk.buffer.transfer()
+      }
+      expect(walk.isWhole()).toBe(true)
+    }
+  })
+
   it('refuses what has no size', () => {
     expect(() => walkTar().take(Buffer.alloc(512, 'no tar at all'))).toThrow(RangeError)
   })

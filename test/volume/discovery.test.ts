@@ -1,42 +1,44 @@
-import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
+import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import { parse } from 'yaml'
 import { type DockerEngine, startDocker } from '../services/docker.ts'
+import { type Compose, runWords, type Surroundings, volumeWords } from '../support/compose.ts'
 import { startDaemon } from '../support/daemon.ts'
 import { makeWorkspace, type Workspace } from '../support/holdfast.ts'
 import { CLOCK_AT } from '../support/preload.ts'
+import { makeRichTree, snapshotTree } from '../support/trees.ts'
 
-const EXAMPLE = join(import.meta.dirname, '../../examples/docker-host/holdfast.yml')
+const EXAMPLE = join(import.meta.dirname, '../../examples/docker-host')
+const COMPOSE = join(EXAMPLE, 'compose.yaml')
 
 let docker: DockerEngine
 let workspace: Workspace
-
-/** Labels as compose puts them on what it makes for a service of the project `shop`. */
-const ofShop = (service: string) => [
-  ...['--label', 'com.docker.compose.project=shop'],
-  ...['--label', `com.docker.compose.service=${service}`],
-]
+let around: Surroundings
 
 beforeAll(async () => {
   docker = await startDocker(['debian', 'postgres'])
-  workspace = await makeWorkspace(await readFile(EXAMPLE, 'utf8'))
+  workspace = await makeWorkspace(await readFile(join(EXAMPLE, 'holdfast.yml'), 'utf8'))
+  const compose = parse(await readFile(COMPOSE, 'utf8')) as Compose
+  around = { file: COMPOSE, compose, env: { SHOP_PASSWORD: 'secret' }, moved: {} }
+  await docker.docker('network', 'create', 'shop_default')
 })
 afterAll(async () => {
   await workspace[Symbol.asyncDispose]()
   await docker[Symbol.asyncDispose]()
 })
 
-async function makeVolume(name: string, ...labels: readonly string[]): Promise<void> {
-  const project = ['--label', 'com.docker.compose.project=shop']
-  const own = ['--label', `com.docker.compose.volume=${name}`]
-  await docker.docker('volume', 'create', ...project, ...own, ...labels, `shop_${name}`)
+/** As compose would: with the volumes named, which are made where they are not there. */
+async function up(service: string, ...volumes: readonly string[]): Promise<void> {
+  for (const name of volumes) {
+    await docker.docker('volume', 'create', ...volumeWords(name, around))
+  }
+  await docker.run(...runWords(service, around))
 }
 
 /** The server of the app; resolves once it may be asked. */
 async function runServer(): Promise<void> {
-  const data = ['--volume', 'shop_data:/var/lib/postgresql/data']
-  const env = ['--env', 'POSTGRES_PASSWORD=secret', '--env', 'POSTGRES_DB=orders']
-  await docker.run('--name', 'shop-db-1', ...ofShop('db'), ...data, ...env, 'postgres:15')
+  await up('db', 'data')
   await vi.waitUntil(() => query('select 1', 'tcp').catch(() => null), { timeout: 60_000 })
 }
 
@@ -61,22 +63,18 @@ const onEngine = () => ({ env: { DOCKER_HOST: docker.host } })
 
 const SUM = 'select count(*), sum(id), md5(string_agg(item, chr(44) order by id)) from line'
 let sum = ''
+let uploads: unknown
 
 describe('an app that nobody has declared', () => {
   it('is found with what it keeps, and gets a job that plan shows before it is made', async () => {
-    await makeVolume('data', '--label', 'holdfast.persistent=true')
-    await makeVolume('uploads', '--label', 'holdfast.persistent=true')
-    await makeVolume('cache')
     await runServer()
-    const idle = ['sh', '-c', 'trap "exit 0" TERM; while :; do sleep 1 & wait; done']
-    const mounts = ['--volume', 'shop_uploads:/srv/uploads', '--volume', 'shop_cache:/srv/cache']
-    await docker.run('--name', 'shop-web-1', ...ofShop('web'), ...mounts, 'debian:12', ...idle)
+    await up('web', 'uploads', 'cache')
     await query(
       "create table line as select id, 'item ' || id as item from generate_series(1, 5000) id",
     )
     sum = await query(SUM)
-    await mkdir(join(docker.volume('shop_uploads'), 'a'))
-    await writeFile(join(docker.volume('shop_uploads'), 'a', 'b.txt'), 'held fast')
+    await makeRichTree(join(docker.volume('shop_uploads'), 'a'))
+    uploads = await snapshotTree(join(docker.volume('shop_uploads'), 'a'))
 
     const { document } = await workspace.run(['plan', '--json'], onEngine())
     const made = document.actions.filter(({ kind }: { kind: string }) => kind === 'job.create')
@@ -93,14 +91,14 @@ describe('an app that nobody has declared', () => {
     // A look at what there is makes nothing.
     const { document: jobs } = await workspace.ok(['job', 'list', '--json'], onEngine())
     expect(JSON.stringify(jobs)).not.toContain('auto-shop')
+    await workspace.ok(['apply', '--yes'], onEngine())
+    expect((await workspace.ok(['job', 'list'], onEngine())).stdout).toContain('auto-shop')
   })
 
-  it('has its files archived and its databases dumped by a daemon, at the first slot of a job of its making', async () => {
+  it('has its files archived and its databases dumped by a daemon, at the first slot of that job', async () => {
     const clock = workspace.at('clock')
     const env = { ...onEngine().env, NODE_OPTIONS: `--import=${CLOCK_AT}`, CLOCK_AT: clock }
     await using daemon = startDaemon(workspace, { env })
-    const made = await daemon.until('plan.made')
-    expect(made.changes).toContainEqual({ kind: 'job.create', subject: 'auto-shop' })
     await daemon.until('daemon.started')
     expect(daemon.events()).not.toContain('backup.started')
     const slot = nextTwo(Date.now())
@@ -123,19 +121,20 @@ describe('an app that nobody has declared', () => {
   it('comes back when nothing of it is left but a new, empty server', async () => {
     await docker.docker('rm', '--force', '--volumes', 'shop-db-1', 'shop-web-1')
     await docker.docker('volume', 'rm', 'shop_data', 'shop_uploads', 'shop_cache')
-    await makeVolume('data', '--label', 'holdfast.persistent=true')
     await runServer()
     expect(await query("select count(*) from pg_class where relname = 'line'")).toBe('0')
 
     const list = await workspace.ok(['backup', 'list', '--json'], onEngine())
     expect(list.document.backups.length).toBeGreaterThan(3)
-    await workspace.ok(['restore', 'auto-shop/globals', '--yes'], onEngine())
-    await workspace.ok(['restore', 'auto-shop/orders', '--yes'], onEngine())
-    await workspace.ok(['restore', 'auto-shop/uploads', '--yes'], onEngine())
+    for (const source of ['globals', 'orders', 'postgres', 'uploads']) {
+      await workspace.ok(['restore', `auto-shop/${source}`, '--yes'], onEngine())
+    }
     expect(await query(SUM)).toBe(sum)
     const [name = ''] = (
       await docker.docker('volume', 'ls', '--format', '{{.Name}}', '--filter', 'name=uploads')
     ).split('\n')
-    expect(await readFile(join(docker.volume(name), 'a', 'b.txt'), 'utf8')).toBe('held fast')
+    expect(name).toBe('shop_uploads')
+    expect(await snapshotTree(join(docker.volume(name), 'a'))).toEqual(uploads)
+    await up('web', 'cache')
   })
 })

@@ -2,8 +2,7 @@ import { mkdir, readdir, writeFile } from 'node:fs/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type DockerEngine, startDocker } from '../services/docker.ts'
 import { makeWorkspace } from '../support/holdfast.ts'
-import { snapshotNames } from '../support/trees.ts'
-import { configOf, dying, makeVolume } from './support.ts'
+import { configOf, contentsOf, dying, makeVolume } from './support.ts'
 
 let docker: DockerEngine
 let count = 0
@@ -12,13 +11,6 @@ beforeAll(async () => {
   docker = await startDocker(['debian'])
 }, 120_000)
 afterAll(() => docker[Symbol.asyncDispose]())
-
-/** All that is in the volume, our own folders left aside. */
-async function contentsOf(root: string): Promise<unknown> {
-  const { entries, contents } = await snapshotNames(root)
-  const own = (line: string) => line === '' || /^(\.holdfast-| )/.test(line)
-  return [entries.filter((line) => !own(line)), contents.filter((line) => !own(line))]
-}
 
 const EXEC = '^POST /containers/[^/]+/exec'
 

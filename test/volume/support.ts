@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import type { DockerEngine } from '../services/docker.ts'
 import type { KillOrder } from '../support/kill-at.ts'
 import { KILL_AT } from '../support/preload.ts'
+import { snapshotNames } from '../support/trees.ts'
 
 /** A config with a job `shop` of one volume, and what a test adds to its source. */
 export function configOf(docker: DockerEngine, source: string): string {
@@ -33,6 +34,12 @@ export async function runUser(docker: DockerEngine, name: string, volume: string
 /** `running`, `exited`, `paused`. */
 export async function stateOf(docker: DockerEngine, container: string): Promise<string> {
   return await docker.docker('inspect', '--format', '{{.State.Status}}', container)
+}
+
+/** All that is in a volume, with owners, modes and times; our own folders, and the root itself, left aside. */
+export async function contentsOf(root: string): Promise<readonly string[]> {
+  const { entries, contents } = await snapshotNames(root)
+  return [...entries, ...contents].filter((line) => !/^(\.holdfast-| |$)/.test(line))
 }
 
 /** The environment in which a run dies where `order` says. */

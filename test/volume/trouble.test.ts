@@ -3,7 +3,7 @@ import { appendFile, mkdir, readdir, readFile, writeFile } from 'node:fs/promise
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { section } from '../../src/core/section.ts'
 import type { Source, SourceContext, SourceReport } from '../../src/sources/source.ts'
-import { mendVolume } from '../../src/sources/volume/mend.ts'
+import { wakeVolume } from '../../src/sources/volume/mend.ts'
 import { volume } from '../../src/sources/volume.ts'
 import { type DockerEngine, startDocker } from '../services/docker.ts'
 import { makeBench } from '../support/directories.ts'
@@ -83,9 +83,11 @@ describe('a backup of a volume', () => {
     ])
     await docker.start()
     expect(await stateOf(docker, 'away-up')).toBe('exited')
-    const done = await mendVolume(notes.at(-1) ?? '', {}, never)
+    const owing = { ...bench.context, keep: async (note: string | null) => void notes.push(note) }
+    const done = await wakeVolume(notes.at(-1) ?? '', owing, never)
     expect(done).toBe('let go on away-up, which a backup or a restore had left standing still')
     expect(await stateOf(docker, 'away-up')).toBe('running')
+    expect(notes.at(-1)).toBe(null)
   })
 
   it('lets go on who is left when one is removed while it stands still, and owes it nothing', async () => {
@@ -108,7 +110,8 @@ describe('a backup of a volume', () => {
     expect(await stateOf(docker, 'removed-other')).toBe('running')
     expect(notes.at(-1)).toBe(null)
     // A death of ours leaves no debt for ever, either.
-    expect(await mendVolume(note, {}, never)).toContain('removed-one was removed')
+    expect(await wakeVolume(note, context, never)).toContain('removed-one was removed')
+    expect(notes.at(-1)).toBe(null)
   })
 
   it('by a container of ours fails when too many files change under it, and names them', async () => {

@@ -234,9 +234,11 @@ async function finishBeside(order: Order, arrived: Arrived, signal: AbortSignal)
     previous,
     leftovers: [],
     summary: words(order, arrived) + checkWords(order),
-    warnings: [...warnings, ...(ended ? [`the old database is taken away${ended}`] : [])],
+    warnings: [...warnings, ...(ended ? [`the old database is taken away${ended}; ${YOURS}`] : [])],
   }
 }
+
+const YOURS = 'nothing is restarted: what used it connects again by itself, or is yours to restart'
 
 function words({ goal }: Order, { made }: Arrived): string {
   return `database ${goal}${made.server === null ? '' : ` from a dump of PostgreSQL ${made.server}`}`

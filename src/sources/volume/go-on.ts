@@ -29,23 +29,29 @@ export interface GoneOn {
   readonly up: readonly Halted[]
   /** Removed meanwhile. */
   readonly gone: readonly Halted[]
-  /** In words. */
+  /** That do not go on yet, in the order given. */
+  readonly left: readonly Halted[]
+  /** The same in words, with why. */
   readonly failed: readonly string[]
 }
 
 /** Lets all go on, the oldest first. */
 export async function goOn(engine: Engine, halted: readonly Halted[]): Promise<GoneOn> {
-  const [up, gone, failed]: readonly [Halted[], Halted[], string[]] = [[], [], []]
+  const [up, gone, left]: readonly [Halted[], Halted[], Halted[]] = [[], [], []]
+  const failed: string[] = []
   for (const one of halted.toReversed()) {
     try {
       await letGoOn(engine, one)
       up.push(one)
     } catch (error) {
       if (isMissing(error)) gone.push(one)
-      else failed.push(`${one.name}: ${messageOf(error)}`)
+      else {
+        left.unshift(one)
+        failed.push(`${one.name}: ${messageOf(error)}`)
+      }
     }
   }
-  return { up, gone, failed }
+  return { up, gone, left, failed }
 }
 
 /** For whoever reads of it. */

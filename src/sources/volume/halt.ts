@@ -106,9 +106,9 @@ async function resume(
 ): Promise<Resumed> {
   const names = namesOf(halted)
   if (names.length === 0) return NOBODY
-  const { up, gone, failed } = await goOn(place.engine, halted)
+  const { up, gone, left, failed } = await goOn(place.engine, halted)
   // What could not be done is still owed.
-  if (failed.length === 0) await debts.oweHalted([]).catch(() => {})
+  await debts.oweHalted(left).catch(() => {})
   const downtime = Math.round(performance.now() - began)
   const detail = { containers: names, downtimeMs: downtime }
   const removed = wordsOfGone(gone)
