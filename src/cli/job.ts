@@ -1,16 +1,17 @@
+import type { DesiredJob } from '../core/model.ts'
 import { nextSlot } from '../core/schedule.ts'
 import { iso } from '../lib/time.ts'
 import { table } from '../view/table.ts'
 import type { Context, GlobalFlags } from './context.ts'
-import { load } from './opened.ts'
+import { load, open } from './opened.ts'
 
-/** `job list`: the declared jobs with their next slot. */
+/** `job list`: the declared jobs and those that apps have got by themselves, with their next slot. */
 export async function jobList(
   _words: readonly string[],
   flags: GlobalFlags,
   context: Context,
 ): Promise<number> {
-  const { jobs } = await load(flags, context)
+  const jobs = await jobsOf(flags, context)
   const rows = jobs.map((job) => {
     const next = job.schedule && job.enabled ? nextSlot(job.schedule, context.now()) : null
     return {
@@ -36,4 +37,12 @@ export async function jobList(
     context.out(table(['JOB', 'SCHEDULE', 'NEXT', 'SOURCES', 'TARGETS'], cells))
   }
   return 0
+}
+
+/** The state is asked only where it may know of more jobs than the file. */
+async function jobsOf(flags: GlobalFlags, context: Context): Promise<readonly DesiredJob[]> {
+  const declared = await load(flags, context)
+  if (declared.auto === null) return declared.jobs
+  await using opened = await open(flags, context)
+  return opened.desired.jobs
 }
