@@ -3,6 +3,7 @@ import { type EngineAddress, formatEngineAddress } from '../core/engine-address.
 import { Failure, Refused, TimeLimit } from '../lib/errors.ts'
 import { startTimer, unlessAborted } from '../lib/limits.ts'
 import { formatDuration } from '../lib/time.ts'
+import { loadLibrary } from './library.ts'
 import { trouble } from './trouble.ts'
 
 /** How long an engine may take to answer what needs no work, in milliseconds. */
@@ -16,11 +17,11 @@ export interface Engine {
 }
 
 /**
- * The engine of an address; nothing is asked yet. The library comes only now: it is 34 MB that nobody
- * needs who has no containers. Throws `Refused` when the environment spoils it.
+ * The engine of an address; nothing is asked yet. The library comes only now: nobody needs its memory
+ * who has no containers. Throws `Refused` when the environment spoils it.
  */
 export async function openEngine(address: EngineAddress): Promise<Engine> {
-  const { default: Client } = await import('dockerode')
+  const Client = await loadLibrary()
   const label = formatEngineAddress(address)
   // Whatever is left out here it would take from DOCKER_HOST and its like: `undefined` is our word.
   const nothing = { ca: undefined, cert: undefined, key: undefined, timeout: undefined }
