@@ -1,5 +1,6 @@
 import type { DesiredJob } from '../core/model.ts'
 import { nextSlot } from '../core/schedule.ts'
+import { StateRefused } from '../lib/errors.ts'
 import { iso } from '../lib/time.ts'
 import { table } from '../view/table.ts'
 import type { Context, GlobalFlags } from './context.ts'
@@ -43,6 +44,12 @@ export async function jobList(
 async function jobsOf(flags: GlobalFlags, context: Context): Promise<readonly DesiredJob[]> {
   const declared = await load(flags, context)
   if (declared.auto === null) return declared.jobs
-  await using opened = await open(flags, context)
-  return opened.desired.jobs
+  try {
+    await using opened = await open(flags, context)
+    return opened.desired.jobs
+  } catch (error) {
+    if (!(error instanceof StateRefused)) throw error
+    context.err(`only the jobs of the file: ${error.message}`)
+    return declared.jobs
+  }
 }

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { hostname } from 'node:os'
 import { dirname, join } from 'node:path'
 import type { Desired, Instant } from '../core/model.ts'
+import { ConfigError } from '../lib/errors.ts'
 import { ALIASES } from './aliases.ts'
 import { checkSchema } from './check.ts'
 import { commitOf } from './commit.ts'
@@ -65,7 +66,12 @@ export async function loadConfig(request: LoadRequest): Promise<Desired> {
  */
 export async function loadDataDir(request: LoadRequest): Promise<string> {
   const files = await readFiles(request)
-  const { desired, faults } = await readAll({ ...request, ...files, commit: null })
+  const read = { ...request, ...files, commit: null }
+  const { desired, faults } = await readAll(read).catch((error: unknown) => {
+    if (!(error instanceof ConfigError)) throw error
+    // A secrets file that does not parse is one of those faults.
+    return readAll({ ...read, secrets: null })
+  })
   if (faults.has('data_dir')) faults.raise()
   return desired.dataDir
 }

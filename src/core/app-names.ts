@@ -43,7 +43,7 @@ export function appNames(docker: DockerSeen, known: readonly string[]): AppNames
       if (stem !== null) return learned.get(bare(stem)) ?? fitName(bare(stem))
       const app = apps.find((one) => name.startsWith(`${one}_`) || isOfEnvironment(name, one))
       // Of an environment beside the usual one, as containers of Vardo are: another app.
-      return app === undefined || name.startsWith(`${app}_`) ? (app ?? null) : stemOf(name)
+      return app === undefined || name.startsWith(`${app}_`) ? (app ?? null) : stemOf(name, app)
     },
   }
 }
@@ -80,9 +80,9 @@ export function fitName(name: string): string {
   return `${fit.slice(0, 80) || 'unnamed'}-${markOf(name)}`
 }
 
-/** Before the first `_`: `shop-staging` of `shop-staging_data`. */
-function stemOf(name: string): string {
-  return fitName(name.slice(0, name.indexOf('_')))
+/** `my_shop-staging` of `my_shop-staging_data`, for `my_shop`. */
+function stemOf(name: string, app: string): string {
+  return fitName(name.slice(0, name.indexOf('_', app.length)))
 }
 
 /** `shop-staging_data` for `shop`. */

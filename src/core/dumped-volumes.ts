@@ -11,11 +11,10 @@ export function dumpWarnings(job: DesiredJob): readonly Warning[] {
   const dumped = livingSources(job).filter(({ kind }) => kind !== 'volume')
   // Several databases come of one declaration.
   const byPlace = groupedBy(dumped, placeIn)
-  return [...byPlace].flatMap(([place, [first]]) => {
-    const unheeded = OF_FILES.filter((key) => {
-      const value = first?.options[key]
-      return value !== undefined && value !== false
-    })
+  return [...byPlace].flatMap(([place, sources]) => {
+    const unheeded = OF_FILES.filter((key) =>
+      sources.some(({ options }) => options[key] !== undefined && options[key] !== false),
+    )
     if (place === null || unheeded.length === 0) return []
     const message = `${place} is backed up by dumps of its server, which do not heed ${unheeded.join(', ')}`
     const hint = 'take them out; or archive the files, with strategy: tar and stop: true'
@@ -25,6 +24,7 @@ export function dumpWarnings(job: DesiredJob): readonly Warning[] {
 
 /** Null of what never was a volume. */
 function placeIn({ options: { app, volume } }: DesiredSource): string | null {
-  if (volume !== undefined) return `volume ${volume}`
-  return app === undefined ? null : `a volume of app ${app}`
+  const whose = app === undefined ? '' : ` of app ${app}`
+  if (volume !== undefined) return `volume ${volume}${whose}`
+  return app === undefined ? null : `a volume${whose}`
 }

@@ -26,10 +26,14 @@ export function resolveVolume(
 ): ResolvedVolume | null {
   const names = appNames(docker, [app])
   const own = docker.containers.filter((one) => names.ofContainer(one) === app)
+  const slots = new Set(['blue', 'green', 'production'].map((slot) => `${app}-${slot}`))
+  const inhabited = new Set(docker.containers.map(names.ofContainer))
   const isOwn = (one: VolumeSeen) => {
     const owner = names.ofVolume(one)
-    // A name alone gives no right to what says that it is another's.
-    if (staticRank(one, app, volume) !== null && (owner ?? app) === app) return true
+    // A name alone gives no right to what says that it is another's, unless that is a slot of this app
+    // which looks like an app of its own while nobody runs in it.
+    const isSlot = owner !== null && slots.has(owner) && !inhabited.has(owner)
+    if (staticRank(one, app, volume) !== null && (isSlot || (owner ?? app) === app)) return true
     const isOfApp = owner === app || usersOf(one, own).length > 0
     return isOfApp && !isAnonymous(one) && logicalName(one, app) === volume
   }

@@ -42,7 +42,7 @@ export function createDispatch(surroundings: Surroundings): Dispatch {
     workers: running,
     wanted,
     askInventory: stock.ask,
-    mendNotes: mending.begin,
+    mending,
   })
   const placing = createPlacing()
   const line = createLine(hurry)

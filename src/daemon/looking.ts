@@ -1,4 +1,3 @@
-import { wakeStanding } from '../act/notes.ts'
 import { skip } from '../act/skip.ts'
 import type { Action } from '../core/action.ts'
 import { nextMoment } from '../core/agenda.ts'
@@ -13,6 +12,7 @@ import type { World } from '../observe/world.ts'
 import type { Pulse } from '../state/store.ts'
 import { type Agenda, createAgenda } from './agenda.ts'
 import { agreeOnConfig } from './apply.ts'
+import type { Mending } from './mending.ts'
 import {
   declaredAmong,
   isAttempt,
@@ -55,14 +55,14 @@ export interface LookingParts extends Pick<Surroundings, 'world' | 'vitals'> {
   /** What was left behind of jobs that are declared no more is settled by a look at whole targets. */
   readonly askInventory: () => void
   /** What sources have left to be undone is undone beside the passes. */
-  readonly mendNotes: () => void
+  readonly mending: Pick<Mending, 'begin' | 'awake'>
   /** Tells milliseconds; that of the process unless told. */
   readonly clock?: () => number
 }
 
 /** Remembers from pass to pass when to look at which job. */
 export function createLooking(parts: LookingParts): Looking {
-  const { world, workers, wanted, vitals, askInventory, mendNotes, clock } = parts
+  const { world, workers, wanted, vitals, askInventory, mending, clock } = parts
   const agenda = createAgenda()
   const changeIn = watchForChanges()
   const movedOn = watchForEnds()
@@ -88,12 +88,12 @@ export function createLooking(parts: LookingParts): Looking {
         restores.take()
       const runs = runsToEnd(orphans)
       if (runs.length > 0) await recoverRuns(runs, current, signal)
-      // Whoever begins now finds up what a dead one has stopped.
-      if (orphans.length > 0) await wakeStanding(current, signal)
       if (orphans.length > 0 || performance.now() >= notesDue) {
-        mendNotes()
+        mending.begin()
         notesDue = performance.now() + NOTES_EVERY
       }
+      // Whoever begins now finds up what a dead one has stopped.
+      if (orphans.length > 0) await mending.awake(signal)
       if (hasNewStrays(orphans, current.desired)) askInventory()
       const change = changeIn(current.desired, pulse)
       if (change !== null) {

@@ -134,7 +134,7 @@ async function openRestores(world: World) {
 /** An entry of the journal, or a restore that came to none. */
 interface Unfinished {
   readonly id: string
-  readonly kind: JournalEntry['kind'] | 'restore'
+  readonly kind: JournalEntry['kind'] | 'restore' | 'standing'
 }
 
 /** The entry stays and is tried again; until then nothing of that source is touched. */

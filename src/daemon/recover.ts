@@ -21,6 +21,19 @@ export async function recover(world: World, signal: AbortSignal): Promise<void> 
     recoverAlone(world, held),
   )
   if (turn.kind === 'busy') throw new LeaseBusy('the recovery after a crash', turn.holder)
+  await wakeFirst(world, signal)
+}
+
+/** Those that a dead one left standing still; last, and no longer than an engine that works may take. */
+async function wakeFirst(world: World, signal: AbortSignal): Promise<void> {
+  const what = 'what a dead backup left standing still'
+  const limited = withTimeLimit(signal, PATIENCE, what)
+  try {
+    await unlessAborted(wakeStanding(world, limited), limited)
+  } catch (error) {
+    signal.throwIfAborted()
+    tellUnfinished({ id: 'standing', kind: 'standing' }, error, world)
+  }
 }
 
 /** How long another process may take to put in order what we would, in milliseconds. */
@@ -31,8 +44,6 @@ async function recoverAlone(world: World, signal: AbortSignal): Promise<void> {
   await closeRuns(world, async ({ instance }) => !(await world.leases.isAlive(instance)))
   await recoverDeletes(world, signal)
   await recoverRestoresAlone(world, { limit: PATIENCE, tried: new Set() }, signal)
-  // Last: what stands still is not to go on amid a swap.
-  await wakeStanding(world, signal)
 }
 
 /** Whoever holds a job is at its deletions, or finishes them when it next begins a turn. */

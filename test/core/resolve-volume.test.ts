@@ -30,6 +30,10 @@ describe('the volume that an app means', () => {
   })
 
   it('is none of another environment, with labels or without', () => {
+    const under = engine([], [volume('my_shop-staging_data')])
+    expect(appsIn(under, discovering({ apps: [{ name: 'my_shop' }] as never }))).toMatchObject([
+      { name: 'my_shop-staging', volumes: [{ name: 'data' }] },
+    ])
     for (const staging of [volume('shop-staging_data'), composedVolume('shop-staging', 'data')]) {
       expect(meant(engine([], [staging]))).toBeNull()
       expect(meant(engine([], [staging]), 'shop-staging')).toBe('shop-staging_data')
@@ -48,6 +52,15 @@ describe('the volume that an app means', () => {
       labels: composed('shop', 'web'),
     })
     expect(meant(engine([up], volumes))).toBe('shop-production_data')
+  })
+
+  it('is of a slot that nobody runs in, and of no app of that name', () => {
+    const volumes = [composedVolume('shop', 'data'), composedVolume('shop-blue', 'data')]
+    expect(meant(engine([], volumes))).toBe('shop-blue_data')
+    const other = container('shop-blue-web-1', ['shop-blue_data:/data'], {
+      labels: composed('shop-blue', 'web'),
+    })
+    expect(meant(engine([other], volumes))).toBe('shop_data')
   })
 
   it('is what compose calls so, and what a container of the app has from elsewhere', () => {

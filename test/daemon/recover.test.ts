@@ -238,7 +238,7 @@ describe('a restore that another host left', () => {
         workers,
         wanted: new Set(),
         askInventory: () => {},
-        mendNotes: () => {},
+        mending: { begin() {}, async awake() {} },
         clock: () => ahead,
       })
       await halfSwapped(work, usual, { home: 'elsewhere' })

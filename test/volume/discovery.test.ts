@@ -98,18 +98,25 @@ describe('an app that nobody has declared', () => {
   it('has its files archived and its databases dumped by a daemon, at the first slot of that job', async () => {
     const clock = workspace.at('clock')
     const env = { ...onEngine().env, NODE_OPTIONS: `--import=${CLOCK_AT}`, CLOCK_AT: clock }
+    // And at that of one that it makes itself, for an app that came since.
+    const labels = ['com.docker.compose.project=blog', 'com.docker.compose.volume=posts']
+    const all = [...labels, 'holdfast.persistent=true'].map((label) => `--label=${label}`)
+    await docker.docker('volume', 'create', ...all, 'blog_posts')
+    await writeFile(join(docker.volume('blog_posts'), 'a'), 'held fast')
     await using daemon = startDaemon(workspace, { env })
+    const made = await daemon.until('plan.made')
+    expect(made.changes).toContainEqual({ kind: 'job.create', subject: 'auto-blog' })
     await daemon.until('daemon.started')
     expect(daemon.events()).not.toContain('backup.started')
     const slot = nextTwo(Date.now())
     await writeFile(clock, String(slot))
     daemon.signal('SIGUSR2')
-    for (const source of ['globals', 'orders', 'postgres', 'uploads']) {
+    for (const source of ['globals', 'orders', 'postgres', 'uploads', 'posts']) {
       await daemon.until('backup.done', { fits: (line) => line.source === source })
     }
     expect(await daemon.stop()).toEqual({ code: 0, signal: null })
     const { document } = await workspace.ok(['backup', 'list', '--json'], onEngine())
-    expect(document.backups).toHaveLength(4)
+    expect(document.backups).toHaveLength(5)
     for (const { status, slot: at } of document.backups) {
       expect([status, at]).toEqual(['success', new Date(slot).toISOString()])
     }

@@ -18,6 +18,10 @@ export async function wakeVolume(
   const owed = parseOwed(note)
   if (owed.halted.length === 0) return null
   const engine = await engineOf(owed)
+  // Nor amid a restore of the volume that has begun since.
+  const volume = owed.after?.volume
+  await using _volume =
+    volume === undefined ? null : await aloneWith({ volume }, engine, context, signal)
   // It would run again while somebody else reads what it must not touch meanwhile.
   await using _hold = await aloneWith('halts', engine, context, signal)
   const { up, gone, left, failed } = await goOn(engine, owed.halted)
