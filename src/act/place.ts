@@ -97,7 +97,13 @@ export async function sourceFor(
 ): Promise<Source> {
   const kind = place?.source.kind ?? kindOf(archive, to)
   if (isDatabase(to) && kind !== 'postgres') {
-    throw new RestoreFailed(`${archive.name} is no dump of PostgreSQL, which a database could take`)
+    throw new RestoreFailed(
+      `${archive.name} is no dump of PostgreSQL, which a database could take`,
+      {
+        at: archive.name,
+        hint: 'name a path with --to; or a volume with --to-volume, for a tree of files',
+      },
+    )
   }
   const declared = place ? await openSource(world, place.job, place.source) : null
   if (!to?.startsWith('volume:') || kind === 'volume') {

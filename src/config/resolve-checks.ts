@@ -1,3 +1,4 @@
+import { isOpen } from '../core/checks.ts'
 import type { DesiredCheck, DesiredSource, Millis } from '../core/model.ts'
 import { suggest } from '../lib/suggest.ts'
 import type { Block } from './block.ts'
@@ -50,11 +51,11 @@ type Fault = readonly [key: string, message: string, hint: string | null]
 /** A check that could never be asked would be taken for one that passes. */
 function subjectFault(name: string | null, sources: readonly DesiredSource[]): Fault | null {
   const databases = sources.filter(isDatabase)
-  const isOpen = sources.some((source) => isOpenVolume(source) || isAll(source))
+  const hasOpen = sources.some(isOpen)
   if (name === null) {
     const hint = 'checks of other sources are not available in this version'
     const message = 'is asked of PostgreSQL databases, and this job has none'
-    return databases.length > 0 || isOpen ? null : ['sql', message, hint]
+    return databases.length > 0 || hasOpen ? null : ['sql', message, hint]
   }
   const meant = sources.find((source) => source.name === name)
   if (meant === undefined) {
@@ -63,24 +64,18 @@ function subjectFault(name: string | null, sources: readonly DesiredSource[]): F
       databases.map((one) => one.name),
     )
     const hint = near && `did you mean "${near}"?`
-    return isOpen ? null : ['source', `unknown source "${name}"`, hint]
+    return hasOpen ? null : ['source', `unknown source "${name}"`, hint]
   }
-  if (isDatabase(meant) || isOpenVolume(meant)) return null
+  if (isDatabase(meant)) return null
   const hint = 'name one of its databases, or leave "source" out: then each is asked'
-  if (isAll(meant)) return ['source', `"${name}" stands for all databases of a server`, hint]
+  // A server is called after itself, and a volume may hold the one database that has its name.
+  if (isOpen(meant)) {
+    const message = `"${name}" stands for all databases of a server`
+    return meant.kind === 'postgres' ? ['source', message, hint] : null
+  }
   return ['source', `"${name}" is no PostgreSQL database, and nothing else can be asked`, null]
 }
 
 function isDatabase({ kind, options }: DesiredSource): boolean {
   return kind === 'postgres' && options.databases !== 'all' && options.globals !== true
-}
-
-/** What is called after itself, and whose databases nobody has told apart yet. */
-function isAll({ kind, options }: DesiredSource): boolean {
-  return kind === 'postgres' && options.databases === 'all'
-}
-
-/** One that may turn out to hold a server's data. */
-function isOpenVolume({ kind, options }: DesiredSource): boolean {
-  return kind === 'volume' && options.strategy !== 'tar'
 }

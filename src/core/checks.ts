@@ -52,6 +52,7 @@ export function checkWarnings(job: DesiredJob): readonly Warning[] {
 }
 
 /** What may turn out to be a server's databases. */
-function isOpen({ kind, options }: DesiredSource): boolean {
-  return kind === 'volume' ? options.strategy !== 'tar' : options.databases === 'all'
+export function isOpen({ kind, options }: DesiredSource): boolean {
+  if (kind === 'volume') return options.strategy !== 'tar'
+  return kind === 'postgres' && options.databases === 'all'
 }

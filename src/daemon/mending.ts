@@ -34,6 +34,7 @@ export function createMending({ world, stop }: Pick<Surroundings, 'world' | 'sto
       waking
         .begin()
         .then(() => hooks.begin())
+        .then(() => world().news('mending', ''))
         .catch(telling)
     },
     async awake(signal) {
