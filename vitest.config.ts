@@ -14,6 +14,7 @@ export default defineConfig({
     sequence: { sequencer: LongestFirst },
     testTimeout: 180_000,
     hookTimeout: 180_000,
+    expect: { poll: { timeout: 20_000 } },
     reporters: ['default', './test/support/budget-reporter.ts'],
   },
 })

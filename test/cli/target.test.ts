@@ -257,9 +257,13 @@ describe('target test', () => {
     await using proxy = await startProxy(ceph.port)
     const block = bucketBlock(bucket, { endpoint: proxy.endpoint, part_size: '5MiB' })
     await using work = await withTargets({ far: block })
+    let isHeld = false
+    proxy.holdRequest(/partNumber/, () => {
+      proxy.stall()
+      isHeld = true
+    })
     const running = work.start(['target', 'test'])
-    await running.until(() => proxy.requests.some((one) => one.includes('partNumber')))
-    proxy.stall()
+    await running.until(() => isHeld)
     await running.end('SIGKILL')
     proxy.heal()
     const uploads = async () =>

@@ -1,12 +1,10 @@
 import { createHmac } from 'node:crypto'
-import { once } from 'node:events'
 import { writeFile } from 'node:fs/promises'
-import type { AddressInfo } from 'node:net'
-import { createServer } from 'node:net'
 import { DatabaseSync } from 'node:sqlite'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { deliverNotifications } from '../../src/act/announce.ts'
 import { openReceiver, type Received, type Receiver } from '../notify/receiver.ts'
+import { freePorts } from '../services/processes.ts'
 import { poll, startDaemon } from '../support/daemon.ts'
 import { makeWorkspace } from '../support/holdfast.ts'
 import { type Loop, makeLoop } from './loop.ts'
@@ -140,7 +138,7 @@ describe('a restore', () => {
 
 describe('a message for a server that is down', () => {
   it('waits in the state through a restart of the daemon, and then arrives', async () => {
-    const port = await freePort()
+    const [port = 0] = await freePorts(1)
     const ops = { type: 'webhook', url: `http://127.0.0.1:${port}/ops` }
     const docs = {
       first_run: 'now',
@@ -173,13 +171,3 @@ describe('a message for a server that is down', () => {
     expect(up.received).toHaveLength(1)
   })
 })
-
-/** A port on which nobody listens. */
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
-}

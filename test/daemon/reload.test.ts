@@ -82,18 +82,21 @@ async function reloaded(
 
 async function rejected(daemon: Daemon, text: string): Promise<Line> {
   const from = daemon.lines.length
-  await space.write({ 'plain/holdfast.yml': text })
+  await replaced(text)
   return await daemon.until('config.rejected', { from })
+}
+
+/** At once, as no write in place is. */
+async function replaced(text: string): Promise<void> {
+  await space.write({ 'plain/.new': text })
+  await rename(space.at('plain/.new'), space.at('plain/holdfast.yml'))
 }
 
 describe('an edit changes the running daemon', () => {
   it('when a file is renamed over it', async () => {
     for (const name of ['a', 'b']) {
       const text = config('plain', { [name]: job() })
-      await reloaded(plain, 'rename', text, async () => {
-        await space.write({ 'plain/.new': text })
-        await rename(space.at('plain/.new'), space.at('plain/holdfast.yml'))
-      })
+      await reloaded(plain, 'rename', text, () => replaced(text))
     }
   })
 
@@ -186,7 +189,7 @@ describe('an edit that is no good', () => {
 
   const mended = async () => {
     const from = plain.lines.length
-    await space.write({ 'plain/holdfast.yml': good() })
+    await replaced(good())
     return await plain.until('config.reloaded', { from })
   }
 
@@ -260,9 +263,7 @@ describe('an edit that is no good', () => {
 
   it('leaves the slots of the old config running', async () => {
     const from = plain.lines.length
-    await space.write({
-      'plain/holdfast.yml': config('plain', { old: job({ schedule: slotIn(6) }) }),
-    })
+    await replaced(config('plain', { old: job({ schedule: slotIn(20) }) }))
     await plain.until('config.reloaded', { from })
     await rejected(plain, 'jobs: [')
     const done = await plain.until('backup.done', { from, fits: (line) => line.job === 'old' })

@@ -1,4 +1,5 @@
-import { mkdtemp, rename, rm, writeFile } from 'node:fs/promises'
+import { renameSync, writeFileSync } from 'node:fs'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, it } from 'vitest'
@@ -41,7 +42,7 @@ it('takes nothing of a file that is still written to, however bad it looks meanw
   const running = await firstGeneration(path, ambient())
   await writeFile(path, config(2).slice(0, 30))
   const looking = reload(running, ambient(), NEVER)
-  await writeFile(path, config(2))
+  setTimeout(() => writeFileSync(path, config(2)), 20)
   const found = await looking
   if (found.kind !== 'changed') throw new Error(found.kind)
   expect(found.generation.desired.limits.concurrency).toBe(2)
@@ -49,16 +50,14 @@ it('takes nothing of a file that is still written to, however bad it looks meanw
 
 it('waits for no writer that never ends: it says so, and keeps what runs', async () => {
   const running = await firstGeneration(path, ambient())
-  let isOver = false
-  const writing = (async () => {
-    for (let count = 10; !isOver; count++) {
-      await writeFile(`${path}.new`, config(count))
-      await rename(`${path}.new`, path)
-    }
-  })()
+  let count = 10
+  // In this very thread, so that no look can come before a write that is due.
+  const writing = setInterval(() => {
+    writeFileSync(`${path}.new`, config(count++))
+    renameSync(`${path}.new`, path)
+  }, 10)
   const found = await reload(running, ambient(), NEVER)
-  isOver = true
-  await writing
+  clearInterval(writing)
   expect(found.kind).toBe('unsettled')
 })
 

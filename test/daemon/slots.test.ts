@@ -231,7 +231,7 @@ describe('limits', () => {
 
   it('end a program that hangs, with `time_limit` and nothing left behind', async () => {
     const source = counting('echo part; echo $$ > pid; exec sleep 600')
-    const limits = { max_duration: '3s' }
+    const limits = { max_duration: '8s' }
     const retry = { attempts: 1 }
     loop = await makeLoop(
       { targets: TARGETS, jobs: { a: job({ source, retry }) }, limits },

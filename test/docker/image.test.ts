@@ -141,7 +141,7 @@ describe('a container of it that is stopped', () => {
 
   it('ends what runs before it ends', async () => {
     await using keeper = await openKeeper(docker, 'drained')
-    const name = await keeper.daemon(slow(3, ''))
+    const name = await keeper.daemon(slow(10, ''))
     await untilLogged(docker, name, 'backup.started')
     await docker.docker('stop', '--time=60', name)
     expect(await states(name)).toMatchObject({ ExitCode: 0, OOMKilled: false })

@@ -48,7 +48,8 @@ describe.each(['one Redis', 'sentinels', 'a cluster'])('leases with %s', (which)
     }
     for (const one of members) {
       expect(one.leases.state().redis).toBe('reached')
-      expect(one.events).toEqual([])
+      // A replica may lag on a busy machine.
+      expect(one.events.filter(({ event }) => event !== 'redis.unacknowledged')).toEqual([])
     }
   })
 
@@ -71,8 +72,7 @@ describe.each(['one Redis', 'sentinels', 'a cluster'])('leases with %s', (which)
     const one = await fleet.open('one', { redis: place.url })
     const two = await fleet.open('two', { redis: place.url })
     const lease = await granted(one.leases, 'job/b')
-    const primaries = place.sentinels.length > 0 ? place.servers.slice(0, 1) : place.servers
-    for (const server of primaries) await server.flush()
+    for (const server of await primariesOf(place)) await server.flush()
     expect(await two.leases.acquire('job/b')).toMatchObject({ kind: 'busy' })
     await one.leases.beat()
     expect(await two.votes?.take('job/b')).toEqual({ kind: 'held', instance: one.id })
@@ -92,8 +92,8 @@ describe.each(['one Redis', 'sentinels', 'a cluster'])('leases with %s', (which)
     expect(await mine?.takeSlot({ job: 'x', at })).toBe('taken')
     expect(await theirs?.takeSlot({ job: 'x', at })).toBe('taken')
     const key = `lock:backup:y:${at / 60_000}`
-    const client = place.sentinels.length > 0 ? place.servers.slice(0, 1) : place.servers
-    for (const server of client) await server.cli('set', key, '1', 'PX', '61000', 'NX')
+    for (const server of await primariesOf(place))
+      await server.cli('set', key, '1', 'PX', '61000', 'NX')
     expect(await mine?.takeSlot({ job: 'y', at: (at + 59_000) as Instant })).toBe('vardo')
     expect(await mine?.takeSlot({ job: 'y', at: (at + 60_000) as Instant })).toBe('taken')
   })
@@ -241,12 +241,16 @@ describe('a lock in Redis', () => {
     const replicas = place.servers.filter((one) => one !== primary)
     // Straight to the primary: its sentinels would find that it has no replicas left.
     const one = await fleet.open('one', { redis: `redis://127.0.0.1:${primary.port}` })
-    await (await granted(one.leases, 'job/strong')).release()
-    expect(told(one, 'redis.unacknowledged')).toBe(0)
+    await until(async () => {
+      const before = told(one, 'redis.unacknowledged')
+      await (await granted(one.leases, 'job/strong')).release()
+      return told(one, 'redis.unacknowledged') === before
+    })
+    const from = one.events.length
     for (const replica of replicas) replica.stall()
     try {
       const lease = await granted(one.leases, 'job/weak')
-      expect(one.events).toMatchObject([
+      expect(one.events.slice(from)).toMatchObject([
         { event: 'redis.unacknowledged', level: 'debug', detail: { lease: 'job/weak' } },
       ])
       await lease.confirm()
@@ -302,6 +306,9 @@ describe('leases with sentinels', () => {
     }
   })
 })
+
+const primariesOf = async (place: RedisPlace) =>
+  place.sentinels.length > 0 ? [await primaryOf(place)] : place.servers
 
 async function primaryOf({ servers, sentinels }: RedisPlace): Promise<RedisServer> {
   const told = await sentinels[0]?.cli('sentinel', 'get-master-addr-by-name', 'mymaster')

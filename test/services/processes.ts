@@ -75,17 +75,30 @@ export async function untilUp(
   }
 }
 
-/** Ports of the loopback that nobody listens on now. */
+/** Below those that the kernel gives to whoever asks for any; each worker of the tests has a part. */
+const PORTS = { first: 3_000, each: 3_000, workers: 3 } as const
+const given = new Set<number>()
+
+/**
+ * Ports of the loopback that nobody listens on now. Nobody else takes one of them while its server is
+ * not up yet, or down for a while.
+ */
 export async function freePorts(count: number): Promise<readonly number[]> {
-  const servers = Array.from({ length: count }, () => createServer())
-  const ports = await Promise.all(
-    servers.map(async (server) => {
-      server.listen(0, '127.0.0.1')
-      await once(server, 'listening')
-      const address = server.address()
-      return typeof address === 'object' && address ? address.port : 0
-    }),
-  )
-  await Promise.all(servers.map((server) => new Promise((closed) => server.close(closed))))
+  const worker = (Number(process.env.VITEST_POOL_ID ?? 1) - 1) % PORTS.workers
+  const ports: number[] = []
+  while (ports.length < count) {
+    const port = PORTS.first + PORTS.each * worker + Math.floor(Math.random() * PORTS.each)
+    if (given.has(port) || !(await isFree(port))) continue
+    given.add(port)
+    ports.push(port)
+  }
   return ports
+}
+
+export async function isFree(port: number): Promise<boolean> {
+  const server = createServer()
+  const { promise, resolve } = Promise.withResolvers<boolean>()
+  server.once('error', () => resolve(false))
+  server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)))
+  return await promise
 }

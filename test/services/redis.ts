@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { call, type Daemon, freePorts, startDaemon, untilUp } from './processes.ts'
+import { call, type Daemon, freePorts, isFree, startDaemon, untilUp } from './processes.ts'
 
 /** One server of a Redis. Its data is in memory alone: a crash forgets it. */
 export interface RedisServer {
@@ -170,11 +170,12 @@ function newPlace() {
 
 /** Nodes of a cluster also listen 10,000 above their port. */
 async function clusterPorts(count: number): Promise<readonly number[]> {
-  const found = new Set<number>()
-  while (found.size < count) {
-    for (const port of await freePorts(count)) if (port < 55_536) found.add(port)
+  const found: number[] = []
+  while (found.length < count) {
+    const [port = 0] = await freePorts(1)
+    if (await isFree(port + 10_000)) found.push(port)
   }
-  return [...found].slice(0, count)
+  return found
 }
 
 function serverAt(

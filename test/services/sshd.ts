@@ -2,11 +2,12 @@ import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
-import { connect, createServer } from 'node:net'
+import { connect } from 'node:net'
 import { tmpdir, userInfo } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as later } from 'node:timers/promises'
 import { promisify } from 'node:util'
+import { freePorts } from './processes.ts'
 
 const run = promisify(execFile)
 const SSHD = '/usr/sbin/sshd'
@@ -44,7 +45,7 @@ export async function startSshd({ port, lines = [] }: SshdOptions = {}): Promise
   try {
     await chmod(folder, 0o755)
     const keys = await makeKeys(folder)
-    const chosen = port ?? (await freePort())
+    const [chosen = 0] = port === undefined ? await freePorts(1) : [port]
     await writeFile(join(folder, 'sshd_config'), configuration(folder, chosen, lines))
     if (process.getuid?.() === 0) await mkdir('/run/sshd', { recursive: true })
     return await running(folder, chosen, keys)
@@ -176,16 +177,6 @@ function configuration(folder: string, port: number, lines: readonly string[]): 
   ]
   // The first word on a matter counts.
   return [...lines, ...own, ''].join('\n')
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const address = server.address()
-  server.close()
-  await once(server, 'close')
-  if (address === null || typeof address === 'string') throw new Error('there is no port')
-  return address.port
 }
 
 async function answers(port: number): Promise<boolean> {

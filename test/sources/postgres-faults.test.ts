@@ -91,7 +91,7 @@ async function session(url: string, sql: string, name: string): Promise<ChildPro
     env: { ...process.env, PGAPPNAME: name },
   })
   child.stdin?.write(`${sql}\n`)
-  const seen = `select 1 from pg_stat_activity where application_name = '${name}' and state like 'idle%'`
+  const seen = `select 1 from pg_stat_activity where application_name = '${name}' and state = 'idle in transaction'`
   await until(async () => (await server.ask(at(url, 'postgres'), seen)).length > 0)
   return child
 }
@@ -253,7 +253,8 @@ describe('a restore', () => {
     await server.ask(url, 'truncate stock.item cascade')
     const live = await digestOf(server, url)
     const restore = (check: { sql: string; expect: string | null; timeout: Millis }) => {
-      const checks = [{ name: 'first', ...check, sql: 'select true', expect: null }]
+      const minute = 60_000 as Millis
+      const checks = [{ name: 'first', sql: 'select true', expect: null, timeout: minute }]
       const options = { checks: [...checks, { name: 'orders', ...check }] }
       return restoreFrom(path, sourceOf(url, options), taskOf({ facts }), place())
     }

@@ -81,9 +81,12 @@ describe('a state on PostgreSQL', () => {
   it('goes on with the follower once that is promoted, with all that was acknowledged', async () => {
     const follower = await server.follower()
     try {
+      const follows = `select 1 from pg_stat_replication where state = 'streaming'`
+      while ((await server.ask(url, follows)).length === 0);
       await server.ask(url, `alter system set synchronous_standby_names = '*'`)
       await server.ask(url, 'select pg_reload_conf()')
-      const store = await open({ url: new Secret(through(url)) })
+      const patient = { read: 3000, write: 15_000 } as never
+      const store = await open({ url: new Secret(through(url)), waits: patient })
       for (let n = 0; n < 20; n++) await store.saveFact(`before-${n}`, 'x')
       const late = saveFacts(store, 50)
       link.die()
@@ -160,7 +163,7 @@ describe('a state on PostgreSQL', () => {
 
   it('gives up what hangs once its time is over, and works on', async () => {
     const store = await open({ patience: 300 as Millis, waits: QUICK })
-    const blocker = server.ask(url, `begin; lock table holdfast.facts; select pg_sleep(3); commit`)
+    const blocker = server.ask(url, `begin; lock table holdfast.facts; select pg_sleep(8); commit`)
     await locked()
     await expect(store.saveFact('a', 'b')).rejects.toThrow('stayed locked by another transaction')
     await blocker
@@ -172,7 +175,7 @@ describe('a state on PostgreSQL', () => {
   })
 })
 
-const QUICK = { connect: 500, write: 1000, read: 1000, lock: 400, idle: 1000 } as never
+const QUICK = { connect: 2000, write: 10_000, read: 10_000, lock: 400, idle: 10_000 } as never
 
 async function open(more: Partial<PostgresStoreOptions> = {}, isLinked = false): Promise<Store> {
   const store = await openPostgresStore({

@@ -81,7 +81,7 @@ describe('a fan-out', () => {
     const { seen, body } = watched(100)
     const hung = fanOut(body, 2, stalls).map((one) => one[Symbol.asyncIterator]())
     await Promise.all(hung.map((one) => one.next()))
-    await vi.waitUntil(() => seen.ended)
+    await vi.waitUntil(() => seen.ended, { timeout: 20_000 })
     expect(stalled.sort()).toEqual([0, 1])
     for (const one of hung) await expect(one.next()).rejects.toThrow('took nothing')
   })

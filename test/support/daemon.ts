@@ -6,8 +6,8 @@ import type { Document, Workspace } from './holdfast.ts'
 
 const PROGRAM = resolve(import.meta.dirname, '../../bin/holdfast')
 
-/** Nothing that a daemon is waited for takes this long, on however busy a machine. */
-const DEADLINE = 40_000
+/** Nothing that a daemon is waited for takes this long, on however busy a machine, a missed minute included. */
+const DEADLINE = 100_000
 
 /** How a daemon ended. */
 export interface Exit {
@@ -146,8 +146,8 @@ export async function poll(condition: () => boolean | Promise<boolean>, what: st
 }
 
 /**
- * A cron pattern, seconds first, whose slot comes `seconds` from now, and every minute after that.
- * A minute is never waited for that way.
+ * A cron pattern, seconds first, whose slot comes `seconds` from now, and every minute after that, for
+ * whoever was not ready for the first.
  */
 export function slotIn(seconds: number): string {
   return `${new Date(Date.now() + seconds * 1000).getUTCSeconds()} * * * * *`

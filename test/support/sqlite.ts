@@ -21,7 +21,7 @@ export function examine(path: string): {
   readonly rows: number
   readonly integrity: string
 } {
-  using database = new DatabaseSync(path)
+  using database = new DatabaseSync(path, { timeout: 60_000 })
   const one = (sql: string) => Object.values(database.prepare(sql).get() ?? {})[0]
   return {
     // Every transaction moves one amount through all rows: a torn copy has two amounts.

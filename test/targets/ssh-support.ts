@@ -18,7 +18,7 @@ export const HASTY: SshLimits = {
   silence: 800,
   answer: 1_500,
   idle: 300,
-  tidyUp: 1_000,
+  tidyUp: 10_000,
 }
 
 export interface Opening {

@@ -19,7 +19,7 @@ const BYTES = 8 * 2 ** 20
 const BANDWIDTH = '4MiB'
 
 /** Jobs `one` and `two`, each of a volume of its own that is large, and `three`, of neither. */
-async function twoJobs(name: string): Promise<Workspace> {
+async function twoJobs(name: string, bandwidth = BANDWIDTH): Promise<Workspace> {
   for (const volume of [`${name}-1`, `${name}-2`]) {
     const at = await makeVolume(docker, volume)
     await writeFile(at('data'), randomBytes(BYTES))
@@ -32,7 +32,7 @@ async function twoJobs(name: string): Promise<Workspace> {
     [
       'data_dir: ./state',
       `docker: { host: "${docker.host}", discover: false }`,
-      `limits: { bandwidth: ${BANDWIDTH} }`,
+      `limits: { bandwidth: ${bandwidth} }`,
       'targets: { shelf: { type: local, path: ./shelf } }',
       'jobs:',
       job('one', `type: volume, volume: ${name}-1, stop: true`),
@@ -100,7 +100,7 @@ describe('two jobs that stop one container', () => {
   })
 
   it('leave it up when one is killed, and the other reads before anybody starts it', async () => {
-    await using work = await twoJobs('killed')
+    await using work = await twoJobs('killed', '1MiB')
     await runMarking('killed')
     const early = begin(work, 'one')
     await early.until(() => early.stderr().includes('stopped killed'))
