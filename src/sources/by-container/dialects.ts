@@ -1,4 +1,5 @@
-import type { Dialect, Environment, InContainer } from './settings.ts'
+import { isSqlEnd, SQL_END } from '../../lib/sql-end.ts'
+import type { Dialect, DumpEnd, Environment, InContainer } from './settings.ts'
 
 /**
  * One snapshot of all tables that have transactions; nobody is locked out. The last line, by which a
@@ -7,6 +8,12 @@ import type { Dialect, Environment, InContainer } from './settings.ts'
 const SNAPSHOT = ['--single-transaction', '--routines', '--events', '--comments']
 
 const PASSWORDS = ['MYSQL_ROOT_PASSWORD', 'MARIADB_ROOT_PASSWORD'] as const
+
+const END_OF_SQL: DumpEnd = {
+  bytes: SQL_END,
+  otherwise: 'is cut off: its last line is missing',
+  isThere: isSqlEnd,
+}
 
 export const MYSQL: Dialect = sqlDialect('mysql', { dump: 'mysqldump', load: 'mysql' })
 export const MARIADB: Dialect = sqlDialect('mariadb', { dump: 'mariadb-dump', load: 'mariadb' })
@@ -21,6 +28,8 @@ function sqlDialect(kind: string, programs: Programs): Dialect {
     kind,
     layer: 'sql',
     extension: '.sql',
+    end: END_OF_SQL,
+    chatter: null,
     passwords: PASSWORDS,
     dump(env, databases) {
       const which = databases.length === 0 ? ['--all-databases'] : ['--databases', ...databases]
@@ -43,10 +52,23 @@ function sqlProgram(env: Environment, argv: readonly string[]): InContainer {
   return { argv: inShell, env: { HOLDFAST_FILE: file, LC_ALL: 'C' } }
 }
 
+/**
+ * An archive of mongodump ends with that of a collection: a document `{db, collection, EOF, CRC}` and
+ * four bytes 0xff. One of a database that is not there has no collection, and mongodump ends with 0.
+ */
+const END_OF_ARCHIVE: DumpEnd = {
+  bytes: 24,
+  otherwise: 'holds no collection, or is cut off',
+  isThere: (tail) =>
+    tail.startsWith('\x08EOF\0\x01\x12CRC\0') && tail.endsWith('\0\xff\xff\xff\xff'),
+}
+
 export const MONGO: Dialect = {
   kind: 'mongo',
   layer: 'raw',
   extension: '.archive',
+  end: END_OF_ARCHIVE,
+  chatter: /^\S+\t(?:writing |done dumping |dumping up to |\[[#.]+\] )/,
   passwords: ['MONGO_INITDB_ROOT_PASSWORD'],
   dump: (env, databases) =>
     mongoProgram(env, ['mongodump', '--archive', ...databases.map((name) => `--db=${name}`)]),

@@ -5,7 +5,6 @@ import { openEngine } from '../../docker/engine.ts'
 import { relayed } from '../../docker/relayed.ts'
 import { Failure, messageOf, SourceFailed } from '../../lib/errors.ts'
 import { formatBytes } from '../../lib/size.ts'
-import { isSqlEnd, SQL_END } from '../../lib/sql-end.ts'
 import { counted } from '../../platform/counted.ts'
 import { failureOf, type Program } from '../../platform/program.ts'
 import type { Dump, SourceContext } from '../source.ts'
@@ -19,8 +18,8 @@ export async function dumpServer(
 ): Promise<Dump> {
   const { dialect, container, databases, minSize } = settings
   const program = await inContainer(settings, false, signal, (env) => dialect.dump(env, databases))
-  const isSql = dialect.layer === 'sql'
-  const run = counted(program, { ...context, tail: isSql ? SQL_END : 0 })
+  const { end, chatter } = dialect
+  const run = counted(program, { ...context, tail: end.bytes })
   return {
     content: { kind: 'program', program: run.program },
     async finish(exit) {
@@ -39,13 +38,12 @@ export async function dumpServer(
           hint: 'look at what the server holds; when that is right, lower min_size',
         })
       }
-      if (isSql && !isSqlEnd(account.tail)) {
-        const message = `the dump of container ${container} is cut off: its last line is missing`
-        throw new SourceFailed(message)
+      if (!end.isThere(account.tail)) {
+        throw new SourceFailed(`the dump of container ${container} ${end.otherwise}`)
       }
       return {
         facts: { container, dumpBytes: bytes, databases },
-        warnings: account.exit.stderr.slice(0, 20),
+        warnings: account.exit.stderr.filter((line) => !chatter?.test(line)).slice(0, 20),
         contentBytes: bytes,
       }
     },

@@ -18,12 +18,25 @@ export interface Dialect {
   /** Innermost layer of the archive. */
   readonly layer: string
   readonly extension: string
+  /** How a dump shows that all of it is there. */
+  readonly end: DumpEnd
+  /** What the dump's program says while all is well. */
+  readonly chatter: RegExp | null
   /** Variables of its image that hold the password; the first that is set counts. */
   readonly passwords: readonly string[]
   /** Writes a dump to its output. */
   dump(env: Environment, databases: readonly string[]): InContainer
   /** Reads a dump from its input, and replaces what is in it. */
   load(env: Environment): InContainer
+}
+
+export interface DumpEnd {
+  /** So many bytes at the end tell. */
+  readonly bytes: number
+  /** What is wrong with a dump that does not end so. */
+  readonly otherwise: string
+  /** @param tail a character a byte */
+  isThere(tail: string): boolean
 }
 
 /** Of the container, as its image was told user and password. */
