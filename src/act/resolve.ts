@@ -1,8 +1,10 @@
-import { chooseBackup } from '../core/choose.ts'
+import { type Choice, chooseBackup, chooseBackups } from '../core/choose.ts'
 import type { Copy } from '../core/model.ts'
-import { knownJobs, parseReference } from '../core/reference.ts'
+import type { History } from '../core/observed.ts'
+import { knownJobs, parseReference, type Reference } from '../core/reference.ts'
 import { restorePins } from '../core/restore-pins.ts'
 import { parseRestoreRequest } from '../core/restore-request.ts'
+import { wholeJob } from '../core/whole-job.ts'
 import { messageOf, RestoreFailed } from '../lib/errors.ts'
 import { unreachable } from '../lib/unreachable.ts'
 import { openSource, type World } from '../observe/world.ts'
@@ -62,9 +64,72 @@ export async function resolveReference(
   signal: AbortSignal,
 ): Promise<RestoreOrder> {
   if (options.to?.startsWith('/')) await refuseOurs(options.to, world)
+  const asked = await read(text, options, world)
+  return await orderFor(chooseBackup(asked.history, asked.reference), asked, world, signal)
+}
+
+/** What a reference means, in the order in which it is restored. */
+export interface Resolved {
+  /** At least one, all of the same job. */
+  readonly orders: readonly RestoreOrder[]
+  /** Sources of the job that are left as they are, and why. */
+  readonly leftOut: readonly string[]
+}
+
+/**
+ * Resolves a reference that may name a job of several sources: all of them, as the file declares them.
+ * What goes elsewhere, in part, or into live data takes one alone.
+ */
+export async function resolveAll(
+  text: string,
+  options: RestoreOptions,
+  world: World,
+  signal: AbortSignal,
+): Promise<Resolved> {
+  const one = async () => ({
+    orders: [await resolveReference(text, options, world, signal)],
+    leftOut: [],
+  })
+  if (options.to !== null || options.only !== null || options.direct) return await one()
+  const asked = await read(text, options, world)
+  const choices = chooseBackups(asked.history, asked.reference)
+  const job = world.desired.jobs.find(
+    ({ id, renamedFrom }) => asked.reference.job === id || asked.reference.job === renamedFrom,
+  )
+  if (asked.reference.source !== null || job === undefined) return await one()
+  const { chosen, undeclared, without } = wholeJob(choices, job.sources)
+  if (chosen.length === 0) return await one()
+  const orders: RestoreOrder[] = []
+  for (const choice of chosen) orders.push(await orderFor(choice, asked, world, signal))
+  return {
+    orders,
+    leftOut: [
+      ...undeclared.map((name) => `${job.id}/${name} is not declared any more`),
+      ...without.map((name) => `${job.id}/${name} has no such backup`),
+    ],
+  }
+}
+
+/** A reference as it was read, and what it was read with. */
+interface Asked {
+  readonly text: string
+  readonly options: RestoreOptions
+  readonly history: History
+  readonly reference: Reference
+}
+
+async function read(text: string, options: RestoreOptions, world: World): Promise<Asked> {
   const history = await world.store.history({ depth: 'full', jobs: null })
   const reference = parseReference(text, knownJobs(world.desired.jobs, history))
-  const choice = chooseBackup(history, reference)
+  return { text, options, history, reference }
+}
+
+async function orderFor(
+  choice: Choice,
+  { text, options, history }: Asked,
+  world: World,
+  signal: AbortSignal,
+): Promise<RestoreOrder> {
   const place = placeOf(choice.backup.job, choice.backup.source, world)
   const copies = inTargetOrder(choice.copies, place)
   const { archive, others } = await firstReadable(copies, world, signal)

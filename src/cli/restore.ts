@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { resolve } from 'node:path'
 import { sayFarewell } from '../act/announce.ts'
-import { type RestoreOptions, resolveReference } from '../act/resolve.ts'
+import { type RestoreOptions, resolveAll } from '../act/resolve.ts'
 import type { Restored } from '../act/restore.ts'
 import { restoreAndTell } from '../act/restore-and-tell.ts'
 import type { RestoreOrder } from '../act/restore-order.ts'
@@ -54,30 +54,38 @@ export async function restore(
     force: flags.force ?? false,
     direct: flags.inPlace ?? false,
   }
-  const order = await resolveReference(reference, options, world, context.interrupted)
-  await show(order, context, flags)
-  if (order.to === null) await confirm('Replace it?', flags, context)
-  const done = await underLease(order, world, context.interrupted)
-  if (flags.json)
-    context.out(
-      JSON.stringify(
-        {
-          restore: {
-            id: done.restore.id,
-            storagePath: done.restore.key,
-            to: done.restore.to,
-            previous: done.restore.previous,
-            summary: done.staged.summary,
-            warnings: done.staged.warnings,
-          },
-        },
-        null,
-        2,
-      ),
-    )
-  else tellDone(done, order, context)
+  const { orders, leftOut } = await resolveAll(reference, options, world, context.interrupted)
+  for (const order of orders) await show(order, context, flags)
+  for (const what of leftOut) context.err(`${what}: it is left as it is`)
+  const question = orders.length === 1 ? 'Replace it?' : `Replace these ${orders.length}?`
+  if (options.to === null) await confirm(question, flags, context)
+  const all = await underLease(orders, world, context)
+  if (flags.json) {
+    const told = all.map(({ restored }) => documentOf(restored))
+    // Several were asked for by naming their job alone.
+    const document = orders.length === 1 ? { restore: told[0] } : { restores: told }
+    context.out(JSON.stringify(document, null, 2))
+    return 0
+  }
+  for (const done of all) tellDone(done, context)
+  tellOwed(orders, context)
   return 0
 }
+
+/** An order that was carried out. */
+interface Done {
+  readonly order: RestoreOrder
+  readonly restored: Restored
+}
+
+const documentOf = ({ restore: done, staged }: Restored) => ({
+  id: done.id,
+  storagePath: done.key,
+  to: done.to,
+  previous: done.previous,
+  summary: staged.summary,
+  warnings: staged.warnings,
+})
 
 /** Null: into the source itself. */
 function destinationOf(flags: RestoreFlags, { cwd }: Context): string | null {
@@ -109,24 +117,50 @@ async function show(order: RestoreOrder, context: Context, flags: GlobalFlags): 
   for (const remark of now.remarks) context.err(`        ${remark}`)
 }
 
+/** One after the other, with nobody else at their job in between. */
 async function underLease(
-  order: RestoreOrder,
+  orders: readonly RestoreOrder[],
   world: World,
-  signal: AbortSignal,
-): Promise<Restored> {
+  context: Context,
+): Promise<readonly Done[]> {
+  const [first] = orders
+  if (first === undefined) return []
   const work = async (held: AbortSignal) => {
+    const done: Done[] = []
     try {
-      return await restoreAndTell(order, world, held)
+      for (const order of orders) {
+        done.push({ order, restored: await restoreAndTell(order, world, held) })
+      }
+      return done
+    } catch (error) {
+      if (orders.length > 1) tellStopped(done, orders, context)
+      throw error
     } finally {
       await sayFarewell(world)
     }
   }
-  const { lease, what } = await exclusion(order)
+  const { lease, what } = await exclusion(first)
   const asked = { leases: world.leases, patience: PATIENCE }
-  const turn = await holdPatiently(asked, lease, signal, (_lease, held) => work(held))
+  const turn = await holdPatiently(asked, lease, context.interrupted, (_lease, held) => work(held))
   if (turn.kind === 'busy') throw new LeaseBusy(what, turn.holder)
   return turn.value
 }
+
+/** Each is all or nothing, several are not. */
+function tellStopped(
+  done: readonly Done[],
+  orders: readonly RestoreOrder[],
+  context: Context,
+): void {
+  const names = orders.map(({ place, reference }) => (place ? placeName(place) : reference))
+  const [failed = '', ...rest] = names.slice(done.length)
+  for (const { restored } of done) context.err(`restored ${restored.staged.summary}`)
+  const later = rest.length === 0 ? '' : `; not begun: ${rest.join(', ')}`
+  context.err(`${failed} was not restored${later}`)
+}
+
+const placeName = ({ job, source }: NonNullable<RestoreOrder['place']>) =>
+  `${job.id}/${source.name}`
 
 /** What nobody else may be at meanwhile: the job of the source, or the place that it goes to. */
 async function exclusion({ place, to }: RestoreOrder): Promise<{ lease: string; what: string }> {
@@ -137,17 +171,16 @@ async function exclusion({ place, to }: RestoreOrder): Promise<{ lease: string; 
   return { lease: `place:${createHash('sha256').update(path).digest('hex')}`, what: path }
 }
 
-function tellDone(
-  { restore: done, staged }: Restored,
-  { place, to }: RestoreOrder,
-  context: Context,
-): void {
+function tellDone({ order, restored: { restore: done, staged } }: Done, context: Context): void {
   context.out(`restored ${staged.summary}`)
   for (const warning of staged.warnings) context.out(`  ${warning}`)
-  if (to !== null || place === null) return
-  if (done.previous !== null)
+  if (order.to === null && done.previous !== null)
     context.out(`what was there is kept as ${done.previous} until the next successful backup`)
-  context.out(
-    `a new baseline is owed: the daemon takes it, or: holdfast backup create ${place.job.id}/${place.source.name}`,
-  )
+}
+
+function tellOwed(orders: readonly RestoreOrder[], context: Context): void {
+  const [first] = orders
+  if (!first?.place || first.to !== null) return
+  const what = orders.length === 1 ? placeName(first.place) : first.place.job.id
+  context.out(`a new baseline is owed: the daemon takes it, or: holdfast backup create ${what}`)
 }

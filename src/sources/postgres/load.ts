@@ -115,7 +115,7 @@ function complaintOf(stderr: readonly string[]): string {
 
 /** Owners and rights name roles, which are not a database's own. */
 export const ROLES_FIRST =
-  'restore the roles first, from the source of globals; --in-place leaves owners out'
+  'restore the roles first, from the source of globals, or all of the job by its name alone; --in-place leaves owners out'
 
 function hintOf(said: string): string | null {
   if (/role "[^"]*" does not exist/.test(said)) return ROLES_FIRST

@@ -1,0 +1,35 @@
+import type { Choice } from './choose.ts'
+import { byText } from './order.ts'
+
+/** What a restore of all of a job is about. */
+export interface WholeJob {
+  /** In the order in which the file declares their sources: roles come before databases. */
+  readonly chosen: readonly Choice[]
+  /** Sources of backups that the file does not declare any more. */
+  readonly undeclared: readonly string[]
+  /** Declared sources of which there is no such backup. */
+  readonly without: readonly string[]
+}
+
+/** A source of a job, in the order of the file. */
+export interface DeclaredSource {
+  readonly name: string
+  readonly isGone?: true
+}
+
+/** Puts the newest backups of a job's sources in order, and tells apart what cannot come back. */
+export function wholeJob(
+  choices: readonly Choice[],
+  declared: readonly DeclaredSource[],
+): WholeJob {
+  const found = new Map(choices.map((choice) => [choice.backup.source, choice]))
+  const chosen = declared.flatMap(({ name }) => found.get(name) ?? [])
+  const names = new Set(declared.map(({ name }) => name))
+  return {
+    chosen,
+    undeclared: [...found.keys()].filter((name) => !names.has(name)).toSorted(byText),
+    without: declared
+      .filter(({ name, isGone }) => !isGone && !found.has(name))
+      .map(({ name }) => name),
+  }
+}
