@@ -6,7 +6,7 @@
 import { randomBytes } from 'node:crypto'
 import { Secret } from '../src/lib/secret.ts'
 import { payloadDecryptor, payloadEncryptor } from '../src/stream/age-payload.ts'
-import { cryptrDecrypt, cryptrEncrypt } from '../src/stream/cryptr.ts'
+import { cryptrDecrypt, cryptrEncryptor } from '../src/stream/cryptr.ts'
 import type { Stage } from '../src/stream/pieces.ts'
 
 const BYTES = 1024 * 1024 * 1024
@@ -25,7 +25,7 @@ const SCHEMES: Readonly<Record<string, readonly [close: Transform, open: Transfo
     staged((emit) => payloadDecryptor(fileKey, emit)),
   ],
   cryptr: [
-    cryptrEncrypt(key),
+    staged((emit) => cryptrEncryptor(key, emit)),
     cryptrDecrypt([{ kind: 'cryptr', id: key.id, secret: key.key }], never),
   ],
 }

@@ -125,22 +125,6 @@ function bad(why: string): BadAddress {
   return { kind: 'bad', why }
 }
 
-/** The address in full, its password too: what `parseRedisAddress` reads again. */
-export function formatRedisAddress(address: RedisAddress): string {
-  const user = encodeURIComponent(address.user ?? '')
-  const password = encodeURIComponent(address.password?.reveal() ?? '')
-  const login = user === '' && password === '' ? '' : `${user}:${password}@`
-  const where = redisHosts(address)
-  switch (address.kind) {
-    case 'single':
-      return `${address.tls ? 'rediss' : 'redis'}://${login}${where}/${address.db}`
-    case 'cluster':
-      return `${address.tls ? 'rediss' : 'redis'}://${login}${where}?cluster=true`
-    case 'sentinel':
-      return `sentinel://${login}${where}/${address.primary}`
-  }
-}
-
 /** Its hosts alone, as they are told to people: `cache-1:6379,cache-2:6379`. */
 export function redisHosts(address: RedisAddress): string {
   const all =

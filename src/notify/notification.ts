@@ -3,8 +3,6 @@ import type { DesiredJob } from '../core/model.ts'
 /** What somebody is told: the JSON document of a webhook (docs/reference/notifications.md). */
 export type Notification = BackupNotification | OtherNotification
 
-export type NotificationType = Notification['type']
-
 /** Of one run. */
 export interface BackupNotification extends About {
   readonly type: 'backup.started' | 'backup.failed' | 'backup.success' | 'backup.recovered'

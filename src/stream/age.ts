@@ -17,20 +17,6 @@ export async function ageEncryptor(
   return payloadEncryptor(fileKey, emit)
 }
 
-/** Encrypts what flows through into an age v1 file, as `age -r` or `age -p` does. */
-export function ageEncrypt(keys: AgeSealing, signal: AbortSignal): Transform {
-  return async function* encrypt(input) {
-    const ready: Uint8Array[] = []
-    const stage = await ageEncryptor(keys, (bytes) => ready.push(bytes), signal)
-    for await (const chunk of input) {
-      stage.push(chunk)
-      yield* ready.splice(0)
-    }
-    stage.end()
-    yield* ready.splice(0)
-  }
-}
-
 /**
  * Decrypts an age v1 file that flows through. Gives only what is authenticated, and ends normally
  * only after the whole file was. The chunks of the input are its own to free. Throws `CannotDecrypt` when no identity fits, `ArchiveDamaged` for a

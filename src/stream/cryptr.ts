@@ -5,7 +5,7 @@ import type { Secret } from '../lib/secret.ts'
 import { type CryptrHeader, encodeHeader, headerSize, readHeader } from './cryptr-header.ts'
 import type { Identity } from './keys.ts'
 import { giveBack, type Stage } from './pieces.ts'
-import { chunkOpener, chunkSealer, type Place, TAG } from './sealed-chunks.ts'
+import { chunkOpener, chunkSealer, type Place } from './sealed-chunks.ts'
 
 type Transform = (input: AsyncIterable<Uint8Array>) => AsyncIterable<Uint8Array>
 
@@ -26,20 +26,6 @@ export function cryptrEncryptor(
 ): Stage {
   emit(encodeHeader({ id, chunk: CHUNK, prefix }))
   return chunkSealer({ size: CHUNK, nonce: cryptrNonces(prefix) }, keyObject(key), emit)
-}
-
-/** Encrypts what flows through into a stream of cryptr V1, as Hiqlite pushes to S3. */
-export function cryptrEncrypt(key: CryptrKey, prefix?: Uint8Array): Transform {
-  return async function* encrypt(input) {
-    const ready: Uint8Array[] = []
-    const stage = cryptrEncryptor(key, (bytes) => ready.push(bytes), prefix)
-    for await (const chunk of input) {
-      stage.push(chunk)
-      yield* ready.splice(0)
-    }
-    stage.end()
-    yield* ready.splice(0)
-  }
 }
 
 /**
@@ -76,11 +62,6 @@ export function cryptrDecrypt(identities: readonly Identity[], signal: AbortSign
 }
 
 const HINT = 'it may also be that the configured key is not the one that had this id then'
-
-/** Bytes of a stream of cryptr with a key of this id for so many plain ones. */
-export function cryptrSize(id: string, plainBytes: number): number {
-  return headerSize(id) + plainBytes + TAG * Math.max(1, Math.ceil(plainBytes / CHUNK))
-}
 
 /** Keys of that id: two programs may use one id each for a key of their own. */
 function keysFor({ id }: CryptrHeader, identities: readonly Identity[]): readonly KeyObject[] {

@@ -3,8 +3,8 @@ import { DatabaseSync } from 'node:sqlite'
 import { describe, expect, it } from 'vitest'
 import type { CryptrKey } from '../../src/core/model.ts'
 import { Secret } from '../../src/lib/secret.ts'
-import { cryptrEncrypt } from '../../src/stream/cryptr.ts'
 import { filesConfig, makeWorkspace, type Workspace } from '../support/holdfast.ts'
+import { cryptrEncrypt } from '../support/sealing.ts'
 
 const KEYS = ['k1', 'k2'].map(
   (id, index): CryptrKey => ({

@@ -1,11 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import {
-  formatRedisAddress,
-  parseRedisAddress,
-  type RedisAddress,
-  redisHosts,
-} from '../../src/core/redis-address.ts'
+import { parseRedisAddress, type RedisAddress, redisHosts } from '../../src/core/redis-address.ts'
 import { Secret } from '../../src/lib/secret.ts'
 
 const login = { user: null, password: null }
@@ -130,3 +125,19 @@ const addresses: fc.Arbitrary<RedisAddress> = fc.oneof(
     primary: fc.stringMatching(/^[A-Za-z0-9._-]{1,20}$/),
   }),
 )
+
+/** The address in full, its password too: what `parseRedisAddress` reads again. */
+function formatRedisAddress(address: RedisAddress): string {
+  const user = encodeURIComponent(address.user ?? '')
+  const password = encodeURIComponent(address.password?.reveal() ?? '')
+  const login = user === '' && password === '' ? '' : `${user}:${password}@`
+  const where = redisHosts(address)
+  switch (address.kind) {
+    case 'single':
+      return `${address.tls ? 'rediss' : 'redis'}://${login}${where}/${address.db}`
+    case 'cluster':
+      return `${address.tls ? 'rediss' : 'redis'}://${login}${where}?cluster=true`
+    case 'sentinel':
+      return `sentinel://${login}${where}/${address.primary}`
+  }
+}

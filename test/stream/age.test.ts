@@ -9,7 +9,7 @@ import { describe, expect, it } from 'vitest'
 import type { AgeEncryption } from '../../src/core/model.ts'
 import { ArchiveDamaged, CannotDecrypt, ConfigError } from '../../src/lib/errors.ts'
 import { Secret } from '../../src/lib/secret.ts'
-import { ageDecrypt, ageEncrypt } from '../../src/stream/age.ts'
+import { ageDecrypt } from '../../src/stream/age.ts'
 import {
   type AgeSealing,
   encryptionOf,
@@ -17,6 +17,7 @@ import {
   loadIdentities,
   loadIdentityFiles,
 } from '../../src/stream/keys.ts'
+import { ageEncrypt } from '../support/sealing.ts'
 import { collect, folder, inChunks, never, pair } from './support.ts'
 
 const exec = promisify(execFile)

@@ -5,8 +5,8 @@ import { DatabaseSync } from 'node:sqlite'
 import { gzipSync, zstdCompressSync } from 'node:zlib'
 import { describe, expect, it } from 'vitest'
 import { ArchiveDamaged, CannotDecrypt } from '../../src/lib/errors.ts'
-import { ageEncrypt } from '../../src/stream/age.ts'
 import { layersOfName, peelLayers } from '../../src/stream/layers.ts'
+import { ageEncrypt } from '../support/sealing.ts'
 import { collect, folder, inChunks, never, pair } from './support.ts'
 
 const at = folder()

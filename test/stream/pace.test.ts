@@ -3,12 +3,11 @@ import type { Instant } from '../../src/lib/brand.ts'
 import { Interrupted } from '../../src/lib/errors.ts'
 import { meter } from '../../src/stream/meter.ts'
 import { metered } from '../../src/stream/metered.ts'
-import { advance, counted, remaining, startPace } from '../../src/stream/progress.ts'
 import { type Clock, throttle } from '../../src/stream/throttle.ts'
 import { hashThrough, readThrough } from '../../src/stream/unseal.ts'
 import { collect, inChunks, never } from './support.ts'
 
-const at = (millis: number) => millis as Instant
+const _at = (millis: number) => millis as Instant
 
 /** A clock that only sleeping moves. */
 function fakeClock(): Clock & { time: number } {
@@ -84,32 +83,5 @@ describe('a throttle', () => {
     controller.abort(reason)
     await expect(waiting).rejects.toBe(reason)
     await expect(limit.take(1, controller.signal)).rejects.toBe(reason)
-  })
-})
-
-describe('progress', () => {
-  it('counts what passes', async () => {
-    const told: number[] = []
-    await collect(counted(inChunks(Buffer.alloc(10), 4), (bytes) => told.push(bytes)))
-    expect(told).toEqual([4, 8, 10])
-  })
-
-  it('knows a steady pace and what remains at it', () => {
-    let pace = startPace(at(0))
-    expect(remaining(pace, 1000)).toBeNull()
-    for (let second = 1; second <= 5; second++)
-      pace = advance(pace, second * 100, at(second * 1000))
-    expect(pace.bytesPerSecond).toBeCloseTo(100)
-    expect(remaining(pace, 1000)).toBeCloseTo(5000)
-    expect(remaining(pace, null)).toBeNull()
-    expect(remaining(pace, 400)).toBe(0)
-  })
-
-  it('follows a change of pace, and is not misled by a clock that stands still', () => {
-    let pace = advance(startPace(at(0)), 1000, at(1000))
-    expect(advance(pace, 5000, at(1000))).toBe(pace)
-    for (let second = 2; second <= 30; second++) pace = advance(pace, 1000, at(second * 1000))
-    expect(pace.bytesPerSecond).toBeLessThan(10)
-    expect(remaining(advance(pace, 1000, at(10 ** 9)), 2000)).toBeNull()
   })
 })

@@ -12,9 +12,10 @@ import {
 import type { CryptrKey } from '../../src/core/model.ts'
 import { Secret } from '../../src/lib/secret.ts'
 import { DEFAULT_META } from '../../src/sources/hiqlite/meta.ts'
-import { cryptrDecrypt, cryptrEncrypt } from '../../src/stream/cryptr.ts'
+import { cryptrDecrypt } from '../../src/stream/cryptr.ts'
 import { clientOf, makeBucket, type S3Server } from '../services/s3-server.ts'
 import { addMeta, LIVE_META } from './hiqlite.ts'
+import { cryptrEncrypt } from './sealing.ts'
 import { makeDatabase } from './sqlite.ts'
 
 const exec = promisify(execFile)
