@@ -76,7 +76,7 @@ export function isAnonymous({ name, labels }: VolumeSeen): boolean {
 /** A name that configs and keys may hold; one that had to change ends in a mark of its own. */
 export function fitName(name: string): string {
   const fit = name.replaceAll(/[^A-Za-z0-9._-]+/g, '-').replace(/^[^A-Za-z0-9]+/, '')
-  if (fit === name && name.length <= 80) return name
+  if (fit === name && name !== '' && name.length <= 80) return name
   return `${fit.slice(0, 80) || 'unnamed'}-${markOf(name)}`
 }
 
