@@ -128,7 +128,12 @@ function hintOf(said: string): string | null {
   if (/extension "[^"]*" is not available|could not open extension control file/.test(said)) {
     return 'install the extension on the server first'
   }
-  if (/No space left|could not extend file/.test(said)) return 'free some space on the server'
+  if (isFull(said)) return 'free some space on the server'
   if (/does not exist|already exists|depends? on/.test(said)) return null
   return hintFor(said)
+}
+
+/** Whether a server's words are about a disk that is full. */
+export function isFull(said: string): boolean {
+  return /No space left|could not extend file/.test(said)
 }
