@@ -109,6 +109,7 @@ function complaintOf(stderr: readonly string[]): string {
   )
   return stderr
     .slice(Math.max(0, at), Math.max(0, at) + 3)
+    .map((line) => line.trim())
     .join('; ')
     .slice(0, 1000)
 }
@@ -129,6 +130,9 @@ function hintOf(said: string): string | null {
     return 'install the extension on the server first'
   }
   if (isFull(said)) return 'free some space on the server'
+  if (/closed the connection|terminating connection/.test(said)) {
+    return 'the server ended in the middle of it: see its log, and how full its disk is'
+  }
   if (/does not exist|already exists|depends? on/.test(said)) return null
   return hintFor(said)
 }
