@@ -3,6 +3,7 @@ import { LeaseBusy, messageOf, reportOf } from '../lib/errors.ts'
 import type { World } from '../observe/world.ts'
 import type { SourceContext } from '../sources/source.ts'
 import { openHolds } from './alone.ts'
+import { sweepLeft } from './sweep.ts'
 
 /*
  * What a source does beside reading and writing, and has to undo, is noted before it is done: whom it
@@ -53,9 +54,13 @@ export async function wakeStanding(world: World, signal: AbortSignal): Promise<v
   await eachOwed('wake', world, signal)
 }
 
-/** Does all else that notes of this host tell is owed, as it lets go on what stands still. */
+/**
+ * Does all else that notes of this host tell is owed, as it lets go on what stands still, and removes
+ * what restores could not.
+ */
 export async function mendNotes(world: World, signal: AbortSignal): Promise<void> {
   await eachOwed('mend', world, signal)
+  await sweepLeft(world, signal)
 }
 
 async function eachOwed(what: 'wake' | 'mend', world: World, signal: AbortSignal): Promise<void> {

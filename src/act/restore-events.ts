@@ -1,20 +1,7 @@
 import type { Event, EventName } from '../core/event.ts'
-import type { Restore } from '../core/model.ts'
-import { messageOf, reportOf } from '../lib/errors.ts'
 import type { World } from '../observe/world.ts'
 import type { Staged } from '../sources/source.ts'
 import type { RestoreOrder } from './restore-order.ts'
-
-/** What staging left behind costs disk space and nothing else. */
-export function tellLeft(row: Restore, error: unknown, world: World): void {
-  world.report({
-    event: 'pass.failed',
-    level: 'warn',
-    message: `could not remove what the restore of ${row.key} had staged: ${messageOf(error)}`,
-    key: row.key,
-    error: reportOf(error),
-  })
-}
 
 /** Tells how much of the archive was read. */
 export function progressOf({ archive }: RestoreOrder, world: World): (bytes: number) => void {

@@ -14,11 +14,12 @@ import { type LateJournal, lateJournal } from './late-journal.ts'
 import { forgetLoading, halfLoaded, noteLoading, wasLoading } from './loading.ts'
 import { noting } from './notes.ts'
 import { pin } from './pin.ts'
-import { progressOf, tell, tellLeft, tellVerified } from './restore-events.ts'
+import { progressOf, tell, tellVerified } from './restore-events.ts'
 import type { RestoreOrder } from './restore-order.ts'
 import { endOf } from './rows.ts'
 import { makeScratch } from './scratch.ts'
 import { swap } from './swap.ts'
+import { leaveStaged } from './sweep.ts'
 import { proveStored, type StoredFacts } from './verify.ts'
 
 export interface Restored {
@@ -160,6 +161,7 @@ async function stageAndSwap(
     ...notes,
   }
   const staging = await order.source.stage(task, context, signal)
+  const discard = () => staging.discard().catch((error) => leaveStaged(row, error, world))
   try {
     await noteHolds(row, holds.names(), world)
     tell('restore.download', `reading ${order.archive.name}`, order, world)
@@ -173,11 +175,11 @@ async function stageAndSwap(
     await swap({ ...at, moves, leftovers, previous }, journal, { realm })
     tell('restore.swapped', `restored data is in place at ${row.to}`, order, world)
     const said = (await staging.swapped?.().catch((error) => [messageOf(error)])) ?? []
-    await staging.discard().catch((error: unknown) => tellLeft(row, error, world))
+    await discard()
     return { ...staged, warnings: [...staged.warnings, ...said] }
   } catch (error) {
     // What a swap could neither finish nor take back may still need what is staged.
-    if (!journal.isOpen()) await staging.discard().catch(() => {})
+    if (!journal.isOpen()) await discard()
     throw error
   }
 }

@@ -6,6 +6,11 @@ import { openEngine } from './engine.ts'
 import { startExec } from './exec.ts'
 import { NO_END, RELAY_TASK, type RelayTask } from './relayed.ts'
 
+/** Exit code of whatever died by SIGKILL. */
+const KILLED = 137
+/** It has no last word of its own. */
+const KILLED_BY = 'its container was stopped or removed, or there was no memory left'
+
 /*
  * Stands for a program in a container: its input, output, complaints and exit code are ours.
  *
@@ -34,8 +39,9 @@ async function main(): Promise<number> {
     await pipeline(stdout, process.stdout, { end: false })
     // An exit would cut off what is not written yet.
     await new Promise((resolve) => process.stdout.write('', resolve))
-    const { code, stderr, stderrTotal } = await exit
+    const { command, code, stderr, stderrTotal } = await exit
     if (stderrTotal === 0) for (const line of stderr) process.stderr.write(`${line}\n`)
+    if (code === KILLED) process.stderr.write(`${command} was killed: ${KILLED_BY}\n`)
     return code ?? NO_END
   } catch (error) {
     await stop()

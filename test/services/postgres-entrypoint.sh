@@ -22,7 +22,7 @@ if [ "${1:-postgres}" = postgres ] && [ ! -s "$PGDATA/PG_VERSION" ]; then
   }
   (umask 077 && printf '%s\n' "$POSTGRES_PASSWORD" >/tmp/password)
   initdb --username="$POSTGRES_USER" --pwfile=/tmp/password --auth=trust \
-    --encoding=UTF8 --locale=C.UTF-8 --no-sync >/dev/null
+    --encoding=UTF8 --locale=C.UTF-8 --no-sync ${POSTGRES_INITDB_ARGS:-} >/dev/null
   rm /tmp/password
   echo 'host all all all scram-sha-256' >>"$PGDATA/pg_hba.conf"
   # Connections by the network come later, so that nobody takes this server for the real one.

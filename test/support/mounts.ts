@@ -16,6 +16,11 @@ export function mountTmpfs(size: string): Promise<Mounted> {
   return mounted((path) => run('mount', ['-t', 'tmpfs', '-o', `size=${size}`, 'tmpfs', path]))
 }
 
+/** Gives the file system that `mountTmpfs` made another size; it cannot lose what it holds. */
+export async function resizeTmpfs({ path }: Mounted, bytes: number): Promise<void> {
+  await run('mount', ['-o', `remount,size=${Math.ceil(bytes / 1024)}k`, path])
+}
+
 /** The folder as it is, read-only even for root. */
 export function mountReadOnly(folder: string): Promise<Mounted> {
   return mounted(async (path) => {

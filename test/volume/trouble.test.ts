@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { appendFile, mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { section } from '../../src/core/section.ts'
 import type { Source, SourceContext, SourceReport } from '../../src/sources/source.ts'
@@ -156,26 +157,51 @@ describe('a backup of a volume', () => {
     expect(await stateOf(docker, 'other-app')).toBe('running')
   })
 
-  it('is made by the engine where no image has a fit tar, and says what that leaves out', async () => {
-    const at = await makeVolume(docker, 'lesser')
-    await writeFile(at('a'), 'held fast')
-    await writeFile(at('cache'), 'not this')
+  it('is made by the engine where neither path nor image will do, and says what that leaves out', async () => {
+    const folder = join(docker.root, 'lesser')
+    await mkdir(folder)
+    await writeFile(join(folder, 'a'), 'held fast')
+    await writeFile(join(folder, 'cache'), 'not this')
+    const elsewhere = ['--opt=type=none', '--opt=o=bind', `--opt=device=${folder}`]
+    await docker.docker('volume', 'create', ...elsewhere, 'lesser')
     const lesser = (via: string) =>
       configOf(docker, `volume: lesser, via: ${via}, image: "busybox:1", exclude: [cache]`)
     await using workspace = await makeWorkspace(lesser('helper'))
     const refused = await workspace.run(['backup', 'create', 'shop'])
     expect(refused.code).not.toBe(0)
     expect(refused.stderr).toContain('tar of busybox:1 cannot leave anything out')
-    await workspace.write({ 'holdfast.yml': lesser('engine') })
+    await workspace.write({ 'holdfast.yml': lesser('auto') })
     const { stderr } = await workspace.ok(['backup', 'create', 'shop'], {})
     expect(stderr).toContain('the engine leaves nothing out')
     const [key = ''] = (await workspace.archives('shelf')).slice(-1)
     const manifest = JSON.parse(await workspace.read('shelf', `${key}.manifest.json`))
-    expect(manifest.source.facts).toMatchObject({ way: 'engine', excludes: [] })
+    const wayBecause =
+      'not by its path, because it is mounted only where it is used; not by a container of ours, because no image has a tar that runs: tar of busybox:1 cannot leave anything out'
+    expect(manifest.source.facts).toMatchObject({ way: 'engine', wayBecause, excludes: [] })
     expect(manifest.source.facts.losses).toContain('whole seconds')
     expect(manifest.source.facts.losses).toContain('files that change while they are read')
     await workspace.ok(['restore', 'shop/lesser@latest', '--to', workspace.at('out')], {})
     expect((await readdir(workspace.at('out'))).toSorted()).toEqual(['a', 'cache'])
+  })
+})
+
+describe('a container of ours', () => {
+  it('is of the image that the daemon itself runs in, before any other', async () => {
+    await makeVolume(docker, 'by-own')
+    await runUser(docker, 'by-own-up', 'by-own')
+    await docker.docker('commit', 'by-own-up', 'holdfast:own')
+    const id = await docker.run('holdfast:own')
+    await using workspace = await makeWorkspace(configOf(docker, 'volume: by-own, via: helper'))
+    // As an engine mounts it in each container.
+    const names = [join(docker.root, 'containers', id, 'hostname'), workspace.at('hostname')]
+    await workspace.write({ hostname: '' })
+    const script = 'mount --bind "$1" "$2"; shift 2; exec "$@"'
+    const through = ['unshare', '--mount', 'sh', '-ec', script, 'sh', ...names]
+    await workspace.ok(['backup', 'create', 'shop'], { through })
+    const [key = ''] = await workspace.archives('shelf')
+    const manifest = JSON.parse(await workspace.read('shelf', `${key}.manifest.json`))
+    const image = await docker.docker('inspect', '--format', '{{.Image}}', id)
+    expect(manifest.source.facts).toMatchObject({ way: 'helper', image })
   })
 })
 

@@ -109,6 +109,7 @@ function complaintOf(stderr: readonly string[]): string {
   )
   return stderr
     .slice(Math.max(0, at), Math.max(0, at) + 3)
+    .map((line) => line.trim())
     .join('; ')
     .slice(0, 1000)
 }
@@ -128,7 +129,15 @@ function hintOf(said: string): string | null {
   if (/extension "[^"]*" is not available|could not open extension control file/.test(said)) {
     return 'install the extension on the server first'
   }
-  if (/No space left|could not extend file/.test(said)) return 'free some space on the server'
+  if (isFull(said)) return 'free some space on the server'
+  if (/closed the connection|terminating connection/.test(said)) {
+    return 'the server ended in the middle of it: see its log, and how full its disk is'
+  }
   if (/does not exist|already exists|depends? on/.test(said)) return null
   return hintFor(said)
+}
+
+/** Whether a server's words are about a disk that is full. */
+export function isFull(said: string): boolean {
+  return /No space left|could not extend file/.test(said)
 }

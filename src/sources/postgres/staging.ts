@@ -19,7 +19,8 @@ import {
 import { askChecks } from './checks.ts'
 import { type Arrived, inspect, refuseNewer } from './content.ts'
 import { goalOf, nameOf, sessionWords } from './describe.ts'
-import { loadFresh, loadOver, ROLES_FIRST } from './load.ts'
+import { loadOver, ROLES_FIRST } from './load.ts'
+import { loadBeside } from './load-beside.ts'
 import { loadGlobals } from './load-globals.ts'
 import { previousName, stagedName } from './names.ts'
 import { copyProperties, createDatabase, shapeOf } from './properties.ts'
@@ -204,14 +205,9 @@ function taken(done: Pick<Staged, 'summary' | 'warnings'>): Staged {
 
 async function finishBeside(order: Order, arrived: Arrived, signal: AbortSignal): Promise<Staged> {
   const { client, goal, live, settings, staged, task } = order
-  const { server, jobs } = settings
+  const { server } = settings
   await createDatabase(server, staged, live ?? shapeOf(task.facts), signal)
-  const warnings: string[] = []
-  if (task.only === null) {
-    await loadFresh(arrived, { client, database: staged, jobs }, signal)
-  } else {
-    warnings.push(...(await loadTable(arrived, task.only, order, signal)).warnings)
-  }
+  const warnings = [...(await loadBeside(order, arrived, signal))]
   const hasOwn = live !== null && (await copyProperties(server, live, staged, signal))
   // One that nobody has given anything yet was made a moment ago, for this to come back into.
   if (!hasOwn && task.to === null && task.only === null) {
