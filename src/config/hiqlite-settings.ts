@@ -23,6 +23,8 @@ export const HIQLITE_VARIABLES: Readonly<Record<string, string>> = {
   backup_cron: 'HQL_BACKUP_CRON',
   backup_keep_days: 'HQL_BACKUP_KEEP_DAYS',
   backup_keep_days_local: 'HQL_BACKUP_KEEP_DAYS_LOCAL',
+  backup_keep_for: 'HQL_BACKUP_KEEP_FOR',
+  backup_keep_for_local: 'HQL_BACKUP_KEEP_FOR_LOCAL',
   s3_url: 'HQL_S3_URL',
   s3_bucket: 'HQL_S3_BUCKET',
   s3_region: 'HQL_S3_REGION',

@@ -12,8 +12,9 @@ import type {
   Schedule,
 } from '../core/model.ts'
 import { scheduleFault } from '../core/schedule.ts'
+import { parseDuration } from '../lib/time.ts'
 import type { Block } from './block.ts'
-import { child, fault, items, named, number, strings, text } from './block.ts'
+import { child, fault, items, named, number, read, strings, text } from './block.ts'
 import { UNKNOWN } from './hiqlite-secrets.ts'
 import { HIQLITE_TABLES, type HiqliteMachine } from './hiqlite-settings.ts'
 import { hiqliteLocal, hiqliteS3, missing } from './hiqlite-targets.ts'
@@ -168,19 +169,31 @@ function jobTargets(
   local: DesiredTarget | undefined,
   remote: DesiredTarget | undefined,
 ): readonly JobTarget[] {
-  const kept = (days: number): JobTarget['retention'] => ({
+  const kept = (days: string, age: string): JobTarget['retention'] => ({
     ...keepEverything('UTC'),
     keepAll: false,
-    keepWithin: (days * DAY) as Millis,
+    keepWithin: ageOf(table, days, age),
   })
-  const here = { retention: kept(number(table, 'backup_keep_days_local') ?? 0), encryption: null }
+  const retention = kept('backup_keep_days_local', 'backup_keep_for_local')
+  const here = { retention, encryption: null }
   if (local === undefined) return []
   if (remote === undefined) return [{ target: local.id, ...here }]
-  const retention = kept(number(table, 'backup_keep_days') ?? 0)
+  const there = kept('backup_keep_days', 'backup_keep_for')
   return [
     { target: local.id, ...here, prunedAfter: remote.id },
-    { target: remote.id, retention, encryption: encryptionOf(table) },
+    { target: remote.id, retention: there, encryption: encryptionOf(table) },
   ]
+}
+
+/** Hiqlite counted days up to 0.14, and takes any age since; no version of it takes both. */
+function ageOf(table: Block, days: string, age: string): Millis {
+  const written = read(table, age)
+  if (written === null) return ((number(table, days) ?? 0) * DAY) as Millis
+  if (table.tree.entries.has(days)) {
+    fault(table, days, `and ${age} are both set`, 'keep the one that your version of Hiqlite reads')
+  }
+  const [, count = '0', unit = 's'] = /^(\d+)\s*(\D?)$/.exec(`${written}`.trim()) ?? []
+  return (parseDuration(`${count}${(unit || 's').toLowerCase()}`) ?? 0) as Millis
 }
 
 /** The keys that close what goes to the bucket; faults never quote them. */

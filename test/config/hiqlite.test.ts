@@ -103,6 +103,27 @@ describe("Hiqlite's table", () => {
     })
   })
 
+  it.each([
+    ['"30d"', 30 * DAY],
+    ['"2w"', 14 * DAY],
+    ['"36 H"', 1.5 * DAY],
+    ['"90000"', 90_000_000],
+    ['86400', DAY],
+  ])('keeps for an age as newer versions write it: %s', async (age, millis) => {
+    const job = await jobOf(`${BUCKET}\nbackup_keep_for = ${age}`, {
+      HQL_BACKUP_KEEP_FOR_LOCAL: '5d',
+    })
+    expect(job.targets.map(({ retention }) => retention.keepWithin)).toEqual([5 * DAY, millis])
+  })
+
+  it('takes no age in two ways, as no version of Hiqlite does', async () => {
+    const text = `${NODE}\nbackup_keep_days_local = 3\nbackup_keep_for_local = "3d"\nbackup_keep_for = "ever"`
+    expect(await lines(text)).toEqual([
+      'hiqlite.toml:3:26 hiqlite.backup_keep_days_local: and backup_keep_for_local are both set (keep the one that your version of Hiqlite reads)',
+      'hiqlite.toml:5:19 hiqlite.backup_keep_for: must be an age like 30d, 12h or 2w, or a number of seconds',
+    ])
+  })
+
   it('keeps one backup where it would keep none', async () => {
     const job = await jobOf(`${NODE}\nbackup_keep_days_local = 0`)
     expect(job.targets[0]?.retention).toMatchObject({ keepWithin: 0, keepAtLeast: 1 })
