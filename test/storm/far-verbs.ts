@@ -1,11 +1,11 @@
-import { type Ended, run } from '../support/processes.ts'
+import type { Ended } from '../support/processes.ts'
 import type { FaultyLink } from '../support/proxy.ts'
 import type { FarVerb } from './far-phases.ts'
 import { LawBroken } from './laws.ts'
 import { restoring } from './restoring.ts'
 import { nextBackup } from './round.ts'
 import { readRows } from './rows.ts'
-import type { Go, Scene } from './scene.ts'
+import { command, type Go, type Scene } from './scene.ts'
 import type { Site } from './site.ts'
 
 /** A workspace two of whose targets are on a server, one of them behind a link of ours. */
@@ -34,9 +34,10 @@ export const perform: Readonly<Record<FarVerb, (scene: FarScene, go: Go) => Prom
     await workspace.configure({ keepLast })
     return ended
   },
-  async copy({ workspace, link, tell }, go) {
+  async copy(scene, go) {
+    const { link, tell } = scene
     link.die()
-    const { code, signal, stderr } = await run(['backup', 'create'], { cwd: workspace.root })
+    const { code, signal, stderr } = await command(scene, ['backup', 'create'])
     tell(`  backup create without far → ${signal ?? code} ${stderr.trim()}`)
     if (code !== PARTIAL)
       throw new LawBroken(`a backup without one of three targets ended with ${code}: ${stderr}`)

@@ -1,4 +1,3 @@
-import { run } from '../support/processes.ts'
 import { localShelves } from '../support/shelf.ts'
 import { makeWorkspace, type Traits } from '../support/workspace.ts'
 import { checkFarLaws, disorder } from './far-laws.ts'
@@ -16,6 +15,7 @@ import {
   restoreElsewhere,
   type Tally,
 } from './round.ts'
+import { command } from './scene.ts'
 import type { Site } from './site.ts'
 import type { Round, Weather } from './storm.ts'
 
@@ -94,7 +94,7 @@ async function playFarRound(round: Round<FarStrike>, scene: FarScene, tally: Tal
   for (const strike of round.strikes) await strikeOnce(strike, scene, tally)
   const by = dice.pick(['a daemon', 'an apply'] as const)
   if (by === 'a daemon') await recoverByDaemon(scene, () => disorder(workspace, memory))
-  else mustSucceed(scene, await run(['apply', '--yes'], { cwd: workspace.root }), 'the next pass')
+  else mustSucceed(scene, await command(scene, ['apply', '--yes']), 'the next pass')
   count(tally, `put in order by ${by}`)
   await remember(workspace, memory)
   await checkLaws(workspace, memory)

@@ -1,13 +1,13 @@
 import { readFile, rm } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type Ended, run, start } from '../support/processes.ts'
+import { type Ended, start } from '../support/processes.ts'
 import { digestDatabase, digestTree } from './digest.ts'
 import { checkLaws, checkOrder, contentOf, LawBroken, stuck, unknownManifests } from './laws.ts'
 import { checkAdopted, loseState } from './losing.ts'
 import { remember } from './memory.ts'
 import { titleOf } from './phases.ts'
 import { readRows } from './rows.ts'
-import { type Scene, settle } from './scene.ts'
+import { command, type Scene, settle } from './scene.ts'
 import type { Round } from './storm.ts'
 import { carryOut, type Strike } from './strike.ts'
 
@@ -73,7 +73,7 @@ export function count(tally: Tally, title: string): void {
 }
 
 export async function nextBackup(scene: Scene): Promise<void> {
-  const ended = await run(['backup', 'create'], { cwd: scene.workspace.root })
+  const ended = await command(scene, ['backup', 'create'])
   mustSucceed(scene, ended, 'the next backup')
 }
 
@@ -133,7 +133,7 @@ export async function restoreElsewhere(scene: Scene, tally: Tally): Promise<void
   const backup = backups.find(({ id }) => id === copy.backup)
   const to = workspace.at(`restored-${copy.backup}-${dice.between(0, 1e9)}`)
   const reference = `main/${backup?.source}@${copy.backup}`
-  const ended = await run(['restore', reference, '--to', to], { cwd: workspace.root })
+  const ended = await command(scene, ['restore', reference, '--to', to])
   mustSucceed(scene, ended, `restore ${reference} --to`)
   const content = await restored(to, backup?.source)
   if (content !== (await contentOf(workspace, memory, copy)))

@@ -1,4 +1,5 @@
 import { recoverAll } from '../../src/cli/opened.ts'
+import { commandLine } from '../support/command-line.ts'
 import type { Dice } from '../support/dice.ts'
 import { type Ended, run } from '../support/processes.ts'
 import type { Workspace } from '../support/workspace.ts'
@@ -18,9 +19,26 @@ export interface Scene {
 /** Starts the process that is struck. */
 export type Go = (args: readonly string[], env?: Readonly<Record<string, string>>) => Promise<Ended>
 
+/** One command in so many is a process of its own. */
+const OWN_PROCESS = 6
+/** Milliseconds that no command takes, on however busy a machine. */
+const LIMIT = 90_000
+
+/**
+ * Carries out a command that nothing strikes: in a process of its own now and then, mostly here, for to
+ * start one is most of what it costs.
+ */
+export async function command({ workspace, dice }: Scene, args: readonly string[]): Promise<Ended> {
+  const cwd = workspace.root
+  if (dice.oneIn(OWN_PROCESS)) return await run(args, { cwd })
+  const interrupted = AbortSignal.timeout(LIMIT)
+  const { code, out, err } = await commandLine(args, { cwd, interrupted })
+  return { code, signal: null, stdout: out, stderr: err, hit: false }
+}
+
 /** Runs what must succeed for the strike to make sense. */
 export async function well(scene: Scene, args: readonly string[]): Promise<Ended> {
-  const ended = await run(args, { cwd: scene.workspace.root })
+  const ended = await command(scene, args)
   scene.tell(`  ${args.join(' ')} → ${ended.signal ?? ended.code} ${ended.stderr.trim()}`)
   if (ended.code === 0) return ended
   throw new LawBroken(`${args.join(' ')} ended with ${ended.signal ?? ended.code}: ${ended.stderr}`)
@@ -34,7 +52,7 @@ export const FINISH = ['backup', 'verify', '--name', 'none']
  * same moment; mostly here, for to start one is most of what it costs.
  */
 export async function settle({ workspace, dice, tell }: Scene): Promise<void> {
-  const processes = dice.pick([0, 0, 0, 0, 1, 2] as const)
+  const processes = dice.pick([0, 0, 0, 0, 0, 0, 0, 0, 1, 2] as const)
   if (processes === 0) {
     await inWorld(workspace, (world) => recoverAll(world, new AbortController().signal))
     return tell('  put in order')

@@ -1,8 +1,7 @@
 import { type Dice, dice } from '../support/dice.ts'
-import { run } from '../support/processes.ts'
 import { placeForeign, remember } from './memory.ts'
 import { count, type Tally } from './round.ts'
-import type { Scene } from './scene.ts'
+import { command, type Scene } from './scene.ts'
 
 export interface StormOptions {
   readonly rounds: number
@@ -129,7 +128,7 @@ async function live<Strike>(
     await placeForeign(workspace, memory)
     await remember(workspace, memory)
     for (let count = 0; count < WARM_UP; count++) {
-      const { code, stderr } = await run(['backup', 'create'], { cwd: workspace.root })
+      const { code, stderr } = await command(stage.scene, ['backup', 'create'])
       if (code !== 0) throw new Error(`the first backups failed: ${stderr}`)
     }
     for (const round of rounds) {

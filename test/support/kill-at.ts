@@ -1,7 +1,7 @@
 import childProcess, { type ChildProcess } from 'node:child_process'
 import fs from 'node:fs'
 import fsp, { type FileHandle } from 'node:fs/promises'
-import http, { type ClientRequest } from 'node:http'
+import type { ClientRequest, RequestOptions } from 'node:http'
 import { createRequire, syncBuiltinESMExports } from 'node:module'
 import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite'
 
@@ -70,7 +70,7 @@ async function arm(order: KillOrder): Promise<void> {
   await wrapHandles(around)
   wrapDatabase(around)
   wrapSpawn(order, aims, die)
-  wrapRequests(order, aims, die)
+  if (order.on === 'request') wrapRequests(order, aims, die)
   if (order.on === 'sftp') wrapSftp(order, aims, die)
   syncBuiltinESMExports()
 }
@@ -163,8 +163,10 @@ function wrapSpawn(order: KillOrder, aims: Aims, die: () => void): void {
 type Aims = (on: KillOrder['on'], at: string) => boolean
 
 function wrapRequests({ when }: KillOrder, aims: Aims, die: () => void): void {
+  // To import it costs as much as many a command: only who is struck at a request may have it loaded.
+  const http = process.getBuiltinModule('node:http')
   const { request } = http
-  http.request = ((options: http.RequestOptions, ...rest: []): ClientRequest => {
+  http.request = ((options: RequestOptions, ...rest: []): ClientRequest => {
     const isAim = aims('request', `${options.method} ${options.path}`)
     if (isAim && when === 'before') die()
     const begun = request(options, ...rest)

@@ -14,6 +14,9 @@ export interface Traced {
   readonly calls: readonly string[]
 }
 
+/** One thread of the pool, and no call but the script's own: Node writes what it compiled with an fsync. */
+const ALONE = { UV_THREADPOOL_SIZE: '1', NODE_DISABLE_COMPILE_CACHE: '1' }
+
 /**
  * Runs a script of ours under strace and gives the system calls named in `calls`, each file
  * descriptor with its path. `inject` are strace's faults, as `rename:error=EIO:when=2` or
@@ -35,7 +38,7 @@ export async function traced(
         ...['-f', '-y', '-qq', '-s', '256', '-o', log, '-e', `trace=${calls}`],
         ...['-e', 'signal=none', ...faults, process.execPath, ...script],
       ],
-      { env: { ...process.env, UV_THREADPOOL_SIZE: '1' }, stdio: ['ignore', 'pipe', 'pipe'] },
+      { env: { ...process.env, ...ALONE }, stdio: ['ignore', 'pipe', 'pipe'] },
     )
     const ended = new Promise<{ code: number | null; signal: string | null }>((resolve, reject) => {
       child.once('error', (cause) => reject(new Error('strace must be installed', { cause })))
