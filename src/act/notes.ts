@@ -3,6 +3,7 @@ import { LeaseBusy, messageOf, reportOf } from '../lib/errors.ts'
 import type { World } from '../observe/world.ts'
 import type { SourceContext } from '../sources/source.ts'
 import { openHolds } from './alone.ts'
+import { tokensAtWork } from './at-work.ts'
 import { sweepLeft } from './sweep.ts'
 
 /*
@@ -89,21 +90,6 @@ async function eachOwed(what: 'wake' | 'mend', world: World, signal: AbortSignal
 
 /** Milliseconds: all wait for a moment for those that stand still, and nobody for hooks. */
 const PATIENCE = { wake: 60_000, mend: 0 }
-
-/**
- * Attempts whose process lives, which see to their notes themselves, and restores that are not settled:
- * what stands still for one must not go on amid a swap, whoever is to finish that.
- */
-async function tokensAtWork({ store, leases }: World): Promise<ReadonlySet<string>> {
-  const { backups, restores } = await store.history({ depth: 'recent', jobs: null })
-  const tokens = new Set<string>()
-  for (const { id, status, instance } of backups) {
-    if (status === 'running' && (await leases.isAlive(instance))) tokens.add(id)
-  }
-  for (const { id, status } of restores) if (status === 'running') tokens.add(id)
-  for (const entry of await store.journal()) if (entry.kind === 'swap') tokens.add(entry.restore)
-  return tokens
-}
 
 interface Owed {
   readonly key: string

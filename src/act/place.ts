@@ -13,11 +13,14 @@ export interface Place {
   readonly source: DesiredSource
 }
 
+/** The job that has the backups of a job of that name; null when it is not declared any more. */
+export function placeOfJob(jobId: JobId, { desired }: World): DesiredJob | null {
+  return desired.jobs.find(({ id, renamedFrom }) => id === jobId || renamedFrom === jobId) ?? null
+}
+
 /** Where backups of a source go back to; null when it is not declared any more. */
 export function placeOf(jobId: JobId, sourceName: string, world: World): Place | null {
-  const job = world.desired.jobs.find(
-    ({ id, renamedFrom }) => id === jobId || renamedFrom === jobId,
-  )
+  const job = placeOfJob(jobId, world)
   const source = job?.sources.find(({ name }) => name === sourceName)
   return job && source ? { job, source } : null
 }

@@ -1,59 +1,22 @@
 import { type Choice, chooseBackup, chooseBackups } from '../core/choose.ts'
-import type { Copy } from '../core/model.ts'
+import type { Copy, DesiredJob } from '../core/model.ts'
 import type { History } from '../core/observed.ts'
 import { knownJobs, parseReference, type Reference } from '../core/reference.ts'
 import { restorePins } from '../core/restore-pins.ts'
-import { parseRestoreRequest } from '../core/restore-request.ts'
 import { wholeJob } from '../core/whole-job.ts'
 import { messageOf, RestoreFailed } from '../lib/errors.ts'
-import { unreachable } from '../lib/unreachable.ts'
-import { openSource, type World } from '../observe/world.ts'
+import type { World } from '../observe/world.ts'
 import { realOf, within } from '../platform/paths.ts'
-import { type Archive, archiveOfCopy, archiveOfFile } from './archive.ts'
-import { archiveOfObject } from './archive-object.ts'
+import { archiveOfCopy } from './archive.ts'
 import { ownPaths } from './backup.ts'
-import { onlyFitting, type Place, placeNamed, placeOf, sourceFor } from './place.ts'
+import { type Place, placeOf, placeOfJob, sourceFor } from './place.ts'
 import type { RestoreOrder } from './restore-order.ts'
-
-/** An order into the source itself, as a boot restore always is. */
-export type PlacedOrder = RestoreOrder & { readonly place: Place }
 
 export interface RestoreOptions {
   readonly to: string | null
   readonly only: string | null
   readonly force: boolean
   readonly direct: boolean
-}
-
-/** Resolves the value of the boot variable. Throws `RestoreFailed`, and whatever tells why, without touching anything. */
-export async function resolveRequest(
-  value: string,
-  world: World,
-  signal: AbortSignal,
-): Promise<PlacedOrder> {
-  const request = parseRestoreRequest(value)
-  switch (request.kind) {
-    case 's3':
-      return placed(
-        await orderOf(await archiveOfObject(request.object, world, signal), value, world),
-      )
-    case 'file': {
-      const archive = await archiveOfFile(request.path, world, signal)
-      return placed(await orderOf(archive, value, world))
-    }
-    case 'reference': {
-      const options = { to: null, only: null, force: false, direct: false }
-      return placed(await resolveReference(request.text, options, world, signal), 'boot')
-    }
-    default:
-      return unreachable(request)
-  }
-}
-
-function placed(order: RestoreOrder, by: RestoreOrder['by'] = 'boot'): PlacedOrder {
-  if (order.place === null)
-    throw new RestoreFailed(`${order.reference} belongs to no declared source`)
-  return { ...order, by, place: order.place }
 }
 
 /** Resolves a reference of the command line; its copies are tried in order of trust. */
@@ -63,22 +26,21 @@ export async function resolveReference(
   world: World,
   signal: AbortSignal,
 ): Promise<RestoreOrder> {
-  if (options.to?.startsWith('/')) await refuseOurs(options.to, world)
   const asked = await read(text, options, world)
   return await orderFor(chooseBackup(asked.history, asked.reference), asked, world, signal)
 }
 
-/** What a reference means, in the order in which it is restored. */
+/** What a reference means. */
 export interface Resolved {
-  /** At least one, all of the same job. */
+  /** At least one, all of the same job, in the order in which they are restored. */
   readonly orders: readonly RestoreOrder[]
-  /** Sources of the job that are left as they are, and why. */
-  readonly leftOut: readonly string[]
+  /** Sources of the job that are left as they are, and why; null when one backup alone was named. */
+  readonly leftOut: readonly string[] | null
 }
 
 /**
- * Resolves a reference that may name a job of several sources: all of them, as the file declares them.
- * What goes elsewhere, in part, or into live data takes one alone.
+ * Resolves a reference that may name a job of several sources: all of them. What goes elsewhere, in
+ * part, into live data or past a refusal takes one alone.
  */
 export async function resolveAll(
   text: string,
@@ -86,28 +48,54 @@ export async function resolveAll(
   world: World,
   signal: AbortSignal,
 ): Promise<Resolved> {
-  const one = async () => ({
-    orders: [await resolveReference(text, options, world, signal)],
-    leftOut: [],
-  })
-  if (options.to !== null || options.only !== null || options.direct) return await one()
   const asked = await read(text, options, world)
-  const choices = chooseBackups(asked.history, asked.reference)
-  const job = world.desired.jobs.find(
-    ({ id, renamedFrom }) => asked.reference.job === id || asked.reference.job === renamedFrom,
-  )
-  if (asked.reference.source !== null || job === undefined) return await one()
-  const { chosen, undeclared, without } = wholeJob(choices, job.sources)
-  if (chosen.length === 0) return await one()
+  const { history, reference } = asked
+  const choices = chooseBackups(history, reference)
+  const job = placeOfJob(reference.job, world)
+  const isOne = options.to !== null || options.only !== null || options.direct || options.force
+  const { chosen, undeclared, without } = wholeJob(choices, job?.sources ?? [])
+  if (isOne || !isWhole(reference, choices, job) || chosen.length === 0) {
+    return {
+      orders: [await orderFor(chooseBackup(history, reference), asked, world, signal)],
+      leftOut: null,
+    }
+  }
   const orders: RestoreOrder[] = []
   for (const choice of chosen) orders.push(await orderFor(choice, asked, world, signal))
+  const nameIn = (name: string) => `${reference.job}/${name}`
   return {
     orders,
     leftOut: [
-      ...undeclared.map((name) => `${job.id}/${name} is not declared any more`),
-      ...without.map((name) => `${job.id}/${name} has no such backup`),
+      ...undeclared.map((name) => `${nameIn(name)} is not declared any more`),
+      ...without.map((name) => `${nameIn(name)} has no backup that could be restored`),
     ],
   }
+}
+
+/** Whether a job is meant with all that it has, and not the one backup whose id was given. */
+function isWhole(
+  { source, which }: Reference,
+  choices: readonly Choice[],
+  job: DesiredJob | null,
+): boolean {
+  if (source !== null || job === null || job.sources.length < 2) return false
+  const [only, ...others] = choices
+  const isId = which.kind === 'named' && only?.backup.id.startsWith(which.text)
+  return !(isId && others.length === 0)
+}
+
+/**
+ * The same order, its archive opened again, whichever copy is there still. Throws when none is: one may
+ * have been pruned while nobody held the job.
+ */
+export async function openedAgain(
+  order: RestoreOrder,
+  world: World,
+  signal: AbortSignal,
+): Promise<RestoreOrder> {
+  const { archive, others } = order
+  if (archive.copy === null) return order
+  return { ...order, ...(await firstReadable([archive.copy, ...others], world, signal)) }
 }
 
 /** A reference as it was read, and what it was read with. */
@@ -119,6 +107,7 @@ interface Asked {
 }
 
 async function read(text: string, options: RestoreOptions, world: World): Promise<Asked> {
+  if (options.to?.startsWith('/')) await refuseOurs(options.to, world)
   const history = await world.store.history({ depth: 'full', jobs: null })
   const reference = parseReference(text, knownJobs(world.desired.jobs, history))
   return { text, options, history, reference }
@@ -207,37 +196,8 @@ export async function firstReadable(
   })
 }
 
-/** The manifest decides whose archive it is; without one, the only source of a fitting type. */
-async function orderOf(archive: Archive, reference: string, world: World): Promise<RestoreOrder> {
-  const place = archive.manifest
-    ? placeNamed(archive.manifest, world)
-    : await onlyFitting(archive, world)
-  const source = await openSource(world, place.job, place.source)
-  const { copies } = await world.store.history({ depth: 'full', jobs: [place.job.id] })
-  const backup = archive.manifest?.backup
-  return {
-    reference,
-    by: 'boot',
-    archive,
-    others: [],
-    source,
-    place,
-    to: null,
-    only: null,
-    force: false,
-    direct: false,
-    pins: backup ? restorePins(backup, onDeclared(withOwn(copies, archive), world)) : [],
-  }
-}
-
-/** With nothing but a config there is no history, and the copy restored from is to be pinned all the same. */
-function withOwn(copies: readonly Copy[], { copy }: Archive): readonly Copy[] {
-  const isKnown = copies.some(({ key, target }) => key === copy?.key && target === copy.target)
-  return copy === null || isKnown ? copies : [...copies, copy]
-}
-
 /** A pin is an object on the target: on one that the file does not name, nothing can be pinned nor pruned. */
-function onDeclared(copies: readonly Copy[], world: World): readonly Copy[] {
+export function onDeclared(copies: readonly Copy[], world: World): readonly Copy[] {
   const declared = new Set(world.desired.targets.map(({ id }) => id))
   return copies.filter(({ target }) => declared.has(target))
 }

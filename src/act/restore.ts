@@ -19,7 +19,7 @@ import type { RestoreOrder } from './restore-order.ts'
 import { endOf } from './rows.ts'
 import { makeScratch } from './scratch.ts'
 import { swap } from './swap.ts'
-import { leaveStaged } from './sweep.ts'
+import { tellStaged } from './sweep.ts'
 import { proveStored, type StoredFacts } from './verify.ts'
 
 export interface Restored {
@@ -161,7 +161,9 @@ async function stageAndSwap(
     ...notes,
   }
   const staging = await order.source.stage(task, context, signal)
-  const discard = () => staging.discard().catch((error) => leaveStaged(row, error, world))
+  const canWait = place !== null && order.source.sweepsBeside === true
+  const discard = () =>
+    staging.discard().catch((error) => tellStaged({ restore: row, canWait }, error, world))
   try {
     await noteHolds(row, holds.names(), world)
     tell('restore.download', `reading ${order.archive.name}`, order, world)

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { resolve } from 'node:path'
 import { sayFarewell } from '../act/announce.ts'
-import { type RestoreOptions, resolveAll } from '../act/resolve.ts'
+import { openedAgain, type RestoreOptions, resolveAll } from '../act/resolve.ts'
 import type { Restored } from '../act/restore.ts'
 import { restoreAndTell } from '../act/restore-and-tell.ts'
 import type { RestoreOrder } from '../act/restore-order.ts'
@@ -56,19 +56,16 @@ export async function restore(
   }
   const { orders, leftOut } = await resolveAll(reference, options, world, context.interrupted)
   for (const order of orders) await show(order, context, flags)
-  for (const what of leftOut) context.err(`${what}: it is left as it is`)
+  for (const what of leftOut ?? []) context.err(`${what}: it is left as it is`)
   const question = orders.length === 1 ? 'Replace it?' : `Replace these ${orders.length}?`
   if (options.to === null) await confirm(question, flags, context)
   const all = await underLease(orders, world, context)
   if (flags.json) {
     const told = all.map(({ restored }) => documentOf(restored))
     // Several were asked for by naming their job alone.
-    const document = orders.length === 1 ? { restore: told[0] } : { restores: told }
+    const document = leftOut === null ? { restore: told[0] } : { restores: told, leftOut }
     context.out(JSON.stringify(document, null, 2))
-    return 0
-  }
-  for (const done of all) tellDone(done, context)
-  tellOwed(orders, context)
+  } else tellDone(all, (line) => context.out(line))
   return 0
 }
 
@@ -128,7 +125,7 @@ async function underLease(
   const work = async (held: AbortSignal) => {
     const done: Done[] = []
     try {
-      for (const order of orders) {
+      for (const order of await openedAll(orders, world, held)) {
         done.push({ order, restored: await restoreAndTell(order, world, held) })
       }
       return done
@@ -146,15 +143,27 @@ async function underLease(
   return turn.value
 }
 
+/** That the last of several is there still is known before the first of them replaces anything. */
+async function openedAll(
+  orders: readonly RestoreOrder[],
+  world: World,
+  signal: AbortSignal,
+): Promise<readonly RestoreOrder[]> {
+  if (orders.length === 1) return orders
+  const opened: RestoreOrder[] = []
+  for (const order of orders) opened.push(await openedAgain(order, world, signal))
+  return opened
+}
+
 /** Each is all or nothing, several are not. */
 function tellStopped(
   done: readonly Done[],
   orders: readonly RestoreOrder[],
   context: Context,
 ): void {
+  tellDone(done, (line) => context.err(line))
   const names = orders.map(({ place, reference }) => (place ? placeName(place) : reference))
   const [failed = '', ...rest] = names.slice(done.length)
-  for (const { restored } of done) context.err(`restored ${restored.staged.summary}`)
   const later = rest.length === 0 ? '' : `; not begun: ${rest.join(', ')}`
   context.err(`${failed} was not restored${later}`)
 }
@@ -171,16 +180,16 @@ async function exclusion({ place, to }: RestoreOrder): Promise<{ lease: string; 
   return { lease: `place:${createHash('sha256').update(path).digest('hex')}`, what: path }
 }
 
-function tellDone({ order, restored: { restore: done, staged } }: Done, context: Context): void {
-  context.out(`restored ${staged.summary}`)
-  for (const warning of staged.warnings) context.out(`  ${warning}`)
-  if (order.to === null && done.previous !== null)
-    context.out(`what was there is kept as ${done.previous} until the next successful backup`)
-}
-
-function tellOwed(orders: readonly RestoreOrder[], context: Context): void {
-  const [first] = orders
-  if (!first?.place || first.to !== null) return
-  const what = orders.length === 1 ? placeName(first.place) : first.place.job.id
-  context.out(`a new baseline is owed: the daemon takes it, or: holdfast backup create ${what}`)
+function tellDone(all: readonly Done[], say: (line: string) => void): void {
+  for (const { order, restored } of all) {
+    const { restore: done, staged } = restored
+    say(`restored ${staged.summary}`)
+    for (const warning of staged.warnings) say(`  ${warning}`)
+    if (order.to === null && done.previous !== null)
+      say(`what was there is kept as ${done.previous} until the next successful backup`)
+  }
+  const [first, ...others] = all
+  if (!first?.order.place || first.order.to !== null) return
+  const what = others.length === 0 ? placeName(first.order.place) : first.order.place.job.id
+  say(`a new baseline is owed: the daemon takes it, or: holdfast backup create ${what}`)
 }

@@ -7,8 +7,13 @@ export function checksOf(
   { checks = [] }: Pick<DesiredJob, 'checks'>,
   source: Pick<DesiredSource, 'name' | 'kind' | 'options'>,
 ): readonly DesiredCheck[] {
-  if (source.kind !== 'postgres' || source.options.globals === true) return []
+  if (source.kind !== 'postgres' || isOfRoles(source)) return []
   return checks.filter((check) => check.source === null || check.source === source.name)
+}
+
+/** Whether it is the roles of a server, and none of its databases. */
+export function isOfRoles({ kind, options }: Pick<DesiredSource, 'kind' | 'options'>): boolean {
+  return kind === 'postgres' && options.globals === true
 }
 
 /** Checks as a source is configured with them. */

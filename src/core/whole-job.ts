@@ -1,9 +1,11 @@
+import { isOfRoles } from './checks.ts'
 import type { Choice } from './choose.ts'
-import { byText } from './order.ts'
+import type { Options } from './model.ts'
+import { byText, sortedBy } from './order.ts'
 
 /** What a restore of all of a job is about. */
 export interface WholeJob {
-  /** In the order in which the file declares their sources: roles come before databases. */
+  /** In the order in which the file declares their sources, but for roles: no database can do without. */
   readonly chosen: readonly Choice[]
   /** Sources of backups that the file does not declare any more. */
   readonly undeclared: readonly string[]
@@ -14,6 +16,8 @@ export interface WholeJob {
 /** A source of a job, in the order of the file. */
 export interface DeclaredSource {
   readonly name: string
+  readonly kind: string
+  readonly options: Options
   readonly isGone?: true
 }
 
@@ -23,7 +27,9 @@ export function wholeJob(
   declared: readonly DeclaredSource[],
 ): WholeJob {
   const found = new Map(choices.map((choice) => [choice.backup.source, choice]))
-  const chosen = declared.flatMap(({ name }) => found.get(name) ?? [])
+  const chosen = sortedBy(declared, (source) => (isOfRoles(source) ? '0' : '1')).flatMap(
+    ({ name }) => found.get(name) ?? [],
+  )
   const names = new Set(declared.map(({ name }) => name))
   return {
     chosen,

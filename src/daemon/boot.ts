@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { sayFarewell } from '../act/announce.ts'
-import { type PlacedOrder, resolveRequest } from '../act/resolve.ts'
+import { type PlacedOrder, resolveRequest } from '../act/resolve-request.ts'
 import { restoreAndTell } from '../act/restore-and-tell.ts'
 import type { Desired, Instant } from '../core/model.ts'
 import type { RestoreRequest } from '../core/observed.ts'

@@ -35,6 +35,7 @@ export const postgres: SourceKind = {
       realm: (to) => (goalOf(to).kind === 'file' ? null : databaseRealm(settings.server)),
       inspect: (signal) => findTrouble(settings, signal),
       sweep: (restore) => sweepStaged(settings, restore),
+      sweepsBeside: true,
     }
   },
   async members(section, signal) {

@@ -48,6 +48,12 @@ export interface Source {
    * what a swap replaced, stay; where nothing was left nothing happens.
    */
   sweep(restore: Pick<RestoreTask, 'to'> & Pick<SourceContext, 'token'>): Promise<void>
+
+  /**
+   * Whether `sweep` touches nothing but what goes by that token and ends by itself: then it may be done
+   * later, beside whoever is at work there.
+   */
+  readonly sweepsBeside?: boolean
 }
 
 export interface SourceContext {

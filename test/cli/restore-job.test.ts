@@ -43,7 +43,7 @@ it('a job comes back on a new server by its name alone, roles before databases, 
 
   const restored = await work.run(['restore', 'shop@latest', '--yes'], to(there))
   expect([restored.code, restored.stderr.match(/^restore \S+/gm)?.length]).toEqual([0, 4])
-  expect(restored.stdout).toMatch(/uploads.*roles: 1 made.*holdfast backup create shop\n$/s)
+  expect(restored.stdout).toMatch(/roles: 1 made.*holdfast backup create shop\n$/s)
   expect(await readFile(work.at('uploads', 'a'), 'utf8')).toBe('held fast')
   const owner = 'select count(*), max(tableowner) from item, pg_tables where tablename = $$item$$'
   expect(await fresh.ask(there, owner)).toEqual(['2|clerk'])
@@ -64,11 +64,17 @@ it('a job that breaks off says what came back, what did not, and what was not be
   const broken = await work.run(['restore', 'shop', '--yes'])
   expect(broken.code).not.toBe(0)
   expect(broken.stderr).toContain('shop/gone is not declared any more: it is left as it is')
-  expect(broken.stderr).toContain('shop/young has no such backup: it is left as it is')
+  expect(broken.stderr).toContain('shop/young has no backup that could be restored: it is left')
+  expect(broken.stderr).toMatch(/^restored .*\nwhat was there is kept as \S+\/\.c\./m)
   expect(broken.stderr).toContain('shop/b was not restored; not begun: shop/a')
   const now = await Promise.all(['c', 'b', 'a'].map((name) => readFile(work.at(name, 'x'), 'utf8')))
   expect(now).toEqual(['c', 'lost', 'lost'])
 
-  const elsewhere = await work.run(['restore', 'shop', '--to', 'there'])
-  expect(elsewhere.stderr).toContain('shop has more than one source')
+  for (const words of [
+    ['--to', 'there'],
+    ['--force', '--yes'],
+  ]) {
+    const refused = await work.run(['restore', 'shop', ...words])
+    expect(refused.stderr).toContain('shop has more than one source')
+  }
 })

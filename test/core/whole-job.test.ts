@@ -4,17 +4,18 @@ import { wholeJob } from '../../src/core/whole-job.ts'
 
 const choice = (source: string) => ({ backup: { source } }) as Choice
 
-it('comes back in the order of the file, and names what cannot', () => {
+it('a job comes back roles first, else in the order of the file, and tells what cannot', () => {
   const choices = ['app', 'globals', 'old', 'uploads'].map(choice)
+  const source = (name: string, kind: string, options = {}) => ({ name, kind, options })
   const declared = [
-    { name: 'uploads' },
-    { name: 'globals' },
-    { name: 'app' },
-    { name: 'never' },
+    source('uploads', 'directory'),
+    source('app', 'postgres', { database: 'app' }),
+    source('globals', 'postgres', { globals: true }),
+    source('never', 'directory'),
     // What was dropped, and all of whose backups are pruned, is nobody's loss.
-    { name: 'dropped', isGone: true as const },
+    { ...source('dropped', 'postgres'), isGone: true as const },
   ]
   const { chosen, undeclared, without } = wholeJob(choices, declared)
-  expect(chosen.map(({ backup }) => backup.source)).toEqual(['uploads', 'globals', 'app'])
+  expect(chosen.map(({ backup }) => backup.source)).toEqual(['globals', 'uploads', 'app'])
   expect([undeclared, without]).toEqual([['old'], ['never']])
 })

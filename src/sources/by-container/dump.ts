@@ -24,7 +24,8 @@ export async function dumpServer(
     content: { kind: 'program', program: run.program },
     async finish(exit) {
       const account = await run.account(exit)
-      const failure = account && failureOf(account.exit)
+      const stderr = account?.exit.stderr.filter((line) => !chatter?.test(line)) ?? []
+      const failure = account && failureOf({ ...account.exit, stderr })
       if (!account || failure) {
         const said = failure?.tail || failure?.message || 'it was not run'
         const hint = hintOf(said, settings)
@@ -43,7 +44,7 @@ export async function dumpServer(
       }
       return {
         facts: { container, dumpBytes: bytes, databases },
-        warnings: account.exit.stderr.filter((line) => !chatter?.test(line)).slice(0, 20),
+        warnings: stderr.slice(0, 20),
         contentBytes: bytes,
       }
     },

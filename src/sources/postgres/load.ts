@@ -105,7 +105,7 @@ async function finish(program: Program, stdin: string | null, signal: AbortSigna
 /** The first complaint with what belongs to it: the statement at fault may be pages long. */
 function complaintOf(stderr: readonly string[]): string {
   const at = stderr.findIndex((line) =>
-    /error:|ERROR:|FATAL:|invalid command|restricted/.test(line),
+    /error:|ERROR:|FATAL:|was killed:|invalid command|restricted/.test(line),
   )
   return stderr
     .slice(Math.max(0, at), Math.max(0, at) + 3)

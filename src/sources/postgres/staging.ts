@@ -6,7 +6,6 @@ import { formatBytes } from '../../lib/size.ts'
 import { freeBytes } from '../../platform/files.ts'
 import { stageFile, sweepFile } from '../../platform/staged-file.ts'
 import type { RestoreTask, SourceContext, Staged, Staging } from '../source.ts'
-import { applyArchived } from './archived-properties.ts'
 import { SqlFailed } from './ask.ts'
 import {
   askBeside,
@@ -20,10 +19,10 @@ import { askChecks } from './checks.ts'
 import { type Arrived, inspect, refuseNewer } from './content.ts'
 import { goalOf, nameOf, sessionWords } from './describe.ts'
 import { loadOver, ROLES_FIRST } from './load.ts'
-import { loadBeside } from './load-beside.ts'
+import { fillBeside } from './load-beside.ts'
 import { loadGlobals } from './load-globals.ts'
 import { previousName, stagedName } from './names.ts'
-import { copyProperties, createDatabase, shapeOf } from './properties.ts'
+import { createDatabase, shapeOf } from './properties.ts'
 import { dropDatabase } from './realm.ts'
 import type { Client } from './server.ts'
 import type { PostgresSettings } from './settings.ts'
@@ -87,7 +86,7 @@ async function stage(
     async discard() {
       await rm(path, { force: true })
       await rm(`${path}.d`, { recursive: true, force: true })
-      await dropDatabase(server, staged, never)
+      if (!isInto(order) && !isOfGlobals(order)) await dropDatabase(server, staged, never)
     },
   }
 }
@@ -204,15 +203,10 @@ function taken(done: Pick<Staged, 'summary' | 'warnings'>): Staged {
 }
 
 async function finishBeside(order: Order, arrived: Arrived, signal: AbortSignal): Promise<Staged> {
-  const { client, goal, live, settings, staged, task } = order
+  const { goal, live, settings, staged, task } = order
   const { server } = settings
   await createDatabase(server, staged, live ?? shapeOf(task.facts), signal)
-  const warnings = [...(await loadBeside(order, arrived, signal))]
-  const hasOwn = live !== null && (await copyProperties(server, live, staged, signal))
-  // One that nobody has given anything yet was made a moment ago, for this to come back into.
-  if (!hasOwn && task.to === null && task.only === null) {
-    warnings.push(...(await applyArchived({ server, client }, arrived, staged, signal)))
-  }
+  const warnings = await fillBeside(order, arrived, signal)
   // With its settings, which say where names are looked for; of one table alone nothing else is there.
   if (task.only === null) await askChecks(server, staged, settings.checks, signal)
   // Looked at again, last: loading may have taken hours.
