@@ -2,7 +2,7 @@ import { basename, isAbsolute, resolve } from 'node:path'
 import { groupOf } from '../core/group.ts'
 import type { DesiredSource, JobId, Options } from '../core/model.ts'
 import type { Block, Item } from './block.ts'
-import { blockOf, fault, item, items, options, read, strings, text } from './block.ts'
+import { blockOf, fault, flag, item, items, options, read, strings, text } from './block.ts'
 import { databasesOf } from './resolve-databases.ts'
 
 /** The job that a source belongs to. */
@@ -43,6 +43,10 @@ function placedSources(block: Block, job: Block, owner: SourceOwner): readonly P
   if (kind === 'volume') checkVolume(block)
   if (kind === 'mongo' && strings(block, 'databases').length > 1) {
     fault(block, 'databases', 'mongodump takes one database, or all', 'write a source for each')
+  }
+  if (kind === 'postgres' && flag(block, 'restart') && text(block, 'container') === null) {
+    const hint = 'leave it out: what uses a server elsewhere is yours to restart'
+    fault(block, 'restart', 'is for a server in a container', hint)
   }
   const found =
     kind === 'postgres'

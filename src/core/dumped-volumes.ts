@@ -13,7 +13,10 @@ export function dumpWarnings(job: DesiredJob): readonly Warning[] {
   const byPlace = groupedBy(dumped, placeIn)
   return [...byPlace].flatMap(([place, sources]) => {
     const unheeded = OF_FILES.filter((key) =>
-      sources.some(({ options }) => options[key] !== undefined && options[key] !== false),
+      sources.some(({ kind, options }) => {
+        const isSaid = options[key] !== undefined && options[key] !== false
+        return isSaid && !(key === 'restart' && kind === 'postgres')
+      }),
     )
     if (place === null || unheeded.length === 0) return []
     const message = `${place} is backed up by dumps of its server, which do not heed ${unheeded.join(', ')}`

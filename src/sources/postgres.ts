@@ -75,6 +75,7 @@ function readSettings(section: Section): PostgresSettings {
     minSize: minSize < 0 ? null : minSize,
     lockTimeout: section.number('lock_timeout', 600_000) as Millis,
     rolePasswords: section.flag('role_passwords', false),
+    restart: section.flag('restart', false),
     checks: section.blocks('checks').map(checkOf),
   }
 }

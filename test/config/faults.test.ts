@@ -19,6 +19,11 @@ describe('a fault of a YAML config names its place, its path and the next step',
       'holdfast.yml:6:5 jobs.a.schedul: unknown key "schedul" (did you mean "schedule"?)',
     ],
     [
+      'a restart of what nobody here knows',
+      'jobs: { a: { source: { type: postgres, url: "postgres://db/x", restart: true } } }',
+      'holdfast.yml:1:73 jobs.a.source.restart: is for a server in a container (leave it out: what uses a server elsewhere is yours to restart)',
+    ],
+    [
       'two databases for a program that takes one',
       'jobs: { a: { source: { type: mongo, container: c, databases: [x, y] } } }',
       'holdfast.yml:1:51 jobs.a.source.databases: mongodump takes one database, or all (write a source for each)',

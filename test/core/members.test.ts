@@ -55,7 +55,8 @@ describe('what a declaration stands for', () => {
   })
 
   it('is told where it is a dump, which heeds nothing that is said of files', () => {
-    const options = { volume: 'pgdata', stop: true, pause: false, exclude: ['x'], before: ['y'] }
+    const files = { stop: true, pause: false, exclude: ['x'], before: ['y'] }
+    const options = { volume: 'pgdata', restart: true, ...files }
     const volume: DesiredSource = { ...FILES, kind: 'volume', name: 'pgdata', options }
     const plain = jobOf({ ...volume, options: { volume: 'pgdata' } }, FILES)
     const members = databases('app', 'shop')

@@ -240,6 +240,44 @@ describe('a PostgreSQL container', () => {
   })
 })
 
+describe('a restore with `restart`', () => {
+  it('restarts the containers that had sessions of the database, and nobody else', async () => {
+    const name = await shop()
+    const at = (
+      await docker.docker('inspect', '--format={{.NetworkSettings.IPAddress}}', 'db')
+    ).trim()
+    const session = (database: string) => [
+      ...['postgres:15', 'psql', `postgres://shop:hunter22@${at}/${database}`, '-c'],
+      `set application_name = 'of ${database}'; select pg_sleep(3600)`,
+    ]
+    await docker.run('--name=web', '--stop-signal=KILL', '--entrypoint=', ...session(name))
+    await docker.run('--name=other', '--entrypoint=', ...session('postgres'))
+    const waiting = `select count(*) from pg_stat_activity where application_name like 'of %'`
+    while ((await inside.ask('postgres', waiting))[0] !== '2') await sleep(50)
+    const began = () => docker.docker('inspect', '--format={{.State.StartedAt}}', 'web', 'other')
+    const root = await mkdtemp(join(tmpdir(), 'holdfast-restart-'))
+    const place = { scratch: root, leaveOut: [], token: 'aaaaaaaaaaaaaaaaaa' }
+    const { facts } = await archiveTo(join(root, 'a'), sourceOf(name), place)
+    const before = (await began()).split('\n')
+    const restored = (restart: boolean, token: string) => {
+      const source = sourceOf(name, { restart })
+      return restoreFrom(join(root, 'a'), source, taskOf({ facts }), { ...place, token })
+    }
+    const told = await restored(true, 'aaaaaaaaaaaaaaaaab')
+    expect(told.warnings.join()).toMatch(/the containers that they are of are restarted/)
+    const after = (await began()).split('\n')
+    expect(after[0]).not.toBe(before[0])
+    expect(after[1]).toBe(before[1])
+    while ((await inside.ask('postgres', waiting))[0] !== '2') await sleep(50)
+    expect((await restored(false, 'aaaaaaaaaaaaaaaaac')).warnings.join()).toMatch(
+      /nothing is restart/,
+    )
+    expect((await began()).split('\n')).toEqual(after)
+    await docker.docker('rm', '--force', 'web', 'other')
+    await rm(root, { recursive: true })
+  })
+})
+
 describe('a restore into a container that is killed', () => {
   it('as it loads the dump, is about to rename or has renamed, is finished or taken back at the next start', async () => {
     const name = await shop()

@@ -7,7 +7,7 @@ const BUDGETS: Readonly<Record<string, number>> = {
   config: 60,
   platform: 60,
   stream: 120,
-  sources: 330,
+  sources: 420,
   targets: 300,
   state: 210,
   leases: 120,

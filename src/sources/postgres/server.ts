@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import type { EngineAddress } from '../../core/engine-address.ts'
 import { SourceFailed } from '../../lib/errors.ts'
 import { findPostgresClient } from '../../platform/postgres-client.ts'
 import { type Output, type Program, run } from '../../platform/program.ts'
@@ -11,6 +12,8 @@ export type ClientProgram = 'pg_dump' | 'pg_dumpall' | 'pg_restore' | 'psql'
 export interface Server {
   /** For words: `db.example:5432`, `container shop-db`. */
   readonly label: string
+  /** Where it runs in a container, and its clients may too. */
+  readonly engine?: EngineAddress
   /** Finds the client programs. Throws `SourceFailed` when there are none. */
   client(signal: AbortSignal): Promise<Client>
 }

@@ -22,6 +22,8 @@ export interface PostgresSettings {
   readonly lockTimeout: Millis
   /** Whether passwords of roles may be archived. */
   readonly rolePasswords: boolean
+  /** Whether the containers that had sessions are restarted once the database was replaced. */
+  readonly restart: boolean
   /** What a restored database is asked before it takes the place of the live one. */
   readonly checks: readonly Check[]
 }

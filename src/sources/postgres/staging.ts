@@ -24,6 +24,7 @@ import { loadGlobals } from './load-globals.ts'
 import { previousName, stagedName } from './names.ts'
 import { createDatabase, shapeOf } from './properties.ts'
 import { dropDatabase } from './realm.ts'
+import { withRestart } from './restart-clients.ts'
 import type { Client } from './server.ts'
 import type { PostgresSettings } from './settings.ts'
 import { loadTable } from './table.ts'
@@ -79,7 +80,7 @@ async function stage(
   requireSense(order)
   await requireRoom(order, context)
   if (!isInto(order)) await requireRight(order, signal)
-  return {
+  const staging: Staging = {
     sink: { kind: 'file', path, isScratch: true },
     immediate: isInto(order) || isOfGlobals(order),
     finish: (_exit, finishSignal) => asRestoreFailure(() => finish(order, finishSignal)),
@@ -89,6 +90,9 @@ async function stage(
       if (!isInto(order) && !isOfGlobals(order)) await dropDatabase(server, staged, never)
     },
   }
+  const isLive = task.to === null && !isOfGlobals(order)
+  const host = settings.restart && isLive ? server.engine : undefined
+  return host ? withRestart(staging, { server, host, database: name }, context) : staging
 }
 
 const never = new AbortController().signal
@@ -216,6 +220,7 @@ async function finishBeside(order: Order, arrived: Arrived, signal: AbortSignal)
   }
   const previous = there ? previousName(goal, new Date()) : null
   const ended = there && sessionWords(there)
+  const next = settings.restart ? THEIRS : YOURS
   return {
     moves: [
       ...(previous === null ? [] : [{ from: goal, to: previous }]),
@@ -224,10 +229,11 @@ async function finishBeside(order: Order, arrived: Arrived, signal: AbortSignal)
     previous,
     leftovers: [],
     summary: words(order, arrived) + checkWords(order),
-    warnings: [...warnings, ...(ended ? [`the old database is taken away${ended}; ${YOURS}`] : [])],
+    warnings: [...warnings, ...(ended ? [`the old database is taken away${ended}; ${next}`] : [])],
   }
 }
 
+const THEIRS = 'the containers that they are of are restarted'
 const YOURS = 'nothing is restarted: what used it connects again by itself, or is yours to restart'
 
 function words({ goal }: Order, { made }: Arrived): string {

@@ -1,8 +1,8 @@
 import { type Container, listContainers } from '../../docker/containers.ts'
 import { HELPER_LABEL } from '../../docker/helper-container.ts'
+import { ownContainer } from '../../docker/own-container.ts'
 import type { Volume } from '../../docker/volumes.ts'
 import type { RestoreTask } from '../source.ts'
-import { ownContainer } from './own.ts'
 import type { Place } from './place.ts'
 
 /** Containers in which something lives that has the volume; no helper, and not our own. */
