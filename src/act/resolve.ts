@@ -62,12 +62,14 @@ export async function resolveAll(
   }
   const orders: RestoreOrder[] = []
   for (const choice of chosen) orders.push(await orderFor(choice, asked, world, signal))
+  const isLatest = reference.which.kind === 'latest'
+  const lacks = isLatest ? 'has no backup that could be restored' : 'has no such backup'
   const nameIn = (name: string) => `${reference.job}/${name}`
   return {
     orders,
     leftOut: [
       ...undeclared.map((name) => `${nameIn(name)} is not declared any more`),
-      ...without.map((name) => `${nameIn(name)} has no backup that could be restored`),
+      ...without.map((name) => `${nameIn(name)} ${lacks}`),
     ],
   }
 }
@@ -78,7 +80,8 @@ function isWhole(
   choices: readonly Choice[],
   job: DesiredJob | null,
 ): boolean {
-  if (source !== null || job === null || job.sources.length < 2) return false
+  if (source !== null || job === null || (job.sources.length < 2 && choices.length < 2))
+    return false
   const [only, ...others] = choices
   const isId = which.kind === 'named' && only?.backup.id.startsWith(which.text)
   return !(isId && others.length === 0)

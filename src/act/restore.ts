@@ -161,9 +161,8 @@ async function stageAndSwap(
     ...notes,
   }
   const staging = await order.source.stage(task, context, signal)
-  const canWait = place !== null && order.source.sweepsBeside === true
   const discard = () =>
-    staging.discard().catch((error) => tellStaged({ restore: row, canWait }, error, world))
+    staging.discard().catch((error) => tellStaged(row, order.source, error, world))
   try {
     await noteHolds(row, holds.names(), world)
     tell('restore.download', `reading ${order.archive.name}`, order, world)

@@ -3,6 +3,7 @@ import { holdPatiently } from '../leases/lease.ts'
 import { messageOf, reportOf } from '../lib/errors.ts'
 import { unlessAborted, withTimeLimit } from '../lib/limits.ts'
 import { openSource, type World } from '../observe/world.ts'
+import type { Source } from '../sources/source.ts'
 import { tokensAtWork } from './at-work.ts'
 import { placeOf } from './place.ts'
 
@@ -24,30 +25,25 @@ export async function sweepRestore(restore: Restore, world: World): Promise<void
   const place = declared(restore, world)
   // Of a source that is not declared any more nobody can tell where it staged.
   if (place === null) return
-  let canWait = false
+  let source: Source | null = null
   try {
-    const source = await openSource(world, place.job, place.source)
-    canWait = source.sweepsBeside === true
+    source = await openSource(world, place.job, place.source)
     await source.sweep({ to: restore.inPlace ? null : restore.to, token: restore.id })
     await world.store.saveFact(PREFIX + restore.id, null)
   } catch (error) {
-    await tellStaged({ restore, canWait }, error, world)
+    await tellStaged(restore, source, error, world)
   }
-}
-
-interface Left {
-  readonly restore: Restore
-  /** Whether somebody may remove it later, whoever is at work there then. */
-  readonly canWait: boolean
 }
 
 /** Tells what could not be removed, and notes what can be later. Never throws. */
 export async function tellStaged(
-  { restore, canWait }: Left,
+  restore: Restore,
+  source: Pick<Source, 'sweepsBeside'> | null,
   error: unknown,
   world: World,
 ): Promise<void> {
   const key = PREFIX + restore.id
+  const canWait = source?.sweepsBeside === true && restore.job !== null
   const isNoted =
     canWait && (await world.store.saveFact(key, JSON.stringify(restore)).then(succeeded, failed))
   if (world.news(key, messageOf(error))) {
@@ -81,17 +77,18 @@ export async function sweepLeft(world: World, signal: AbortSignal): Promise<void
 async function sweepEach(home: string | null, world: World, signal: AbortSignal): Promise<void> {
   const notes = await world.store.facts(PREFIX)
   const atWork = await tokensAtWork(world)
-  for (const [key, text] of notes) {
-    const restore = JSON.parse(text) as Restore
-    if (signal.aborted) return
-    if (restore.home !== home || atWork.has(restore.id)) continue
-    if (declared(restore, world) !== null) await sweepRestore(restore, world)
-    else {
+  signal.throwIfAborted()
+  // One server that is silent holds up no other.
+  await Promise.all(
+    [...notes].map(async ([key, text]) => {
+      const restore = JSON.parse(text) as Restore
+      if (restore.home !== home || atWork.has(restore.id)) return
+      if (declared(restore, world) !== null) return await sweepRestore(restore, world)
       const what = `what the restore of ${restore.key} had staged stays where it is, by a name with ${restore.id}`
       warn(restore, `${what}: its source is not declared any more`, null, world)
       await world.store.saveFact(key, null)
-    }
-  }
+    }),
+  )
 }
 
 function declared({ job, source }: Restore, world: World) {

@@ -10,6 +10,8 @@ export interface Container {
   readonly labels: Readonly<Record<string, string>>
   readonly state: ContainerState
   readonly mounts: readonly Mount[]
+  /** Addresses of its networks, that of the bridge among them; none while it does not run. */
+  readonly addresses: readonly string[]
 }
 
 export type ContainerState =
@@ -39,8 +41,6 @@ export interface ContainerDetails extends Container {
   readonly user: string
   /** Id of its image, which stays when the name goes on to another one. */
   readonly imageId: string
-  /** Addresses of its networks, that of the bridge among them. */
-  readonly addresses: readonly string[]
   /** Of the Swarm service that it is a task of. */
   readonly service: string | null
   readonly restarts: boolean
@@ -65,7 +65,21 @@ export async function listContainers(
     labels: one.Labels ?? {},
     state: one.State as ContainerState,
     mounts: (one.Mounts ?? []).map(mountOf),
+    addresses: addressesIn(one.NetworkSettings?.Networks),
   }))
+}
+
+function addressesIn(
+  networks: Readonly<Record<string, NetworkSeen>> | undefined,
+): readonly string[] {
+  return Object.values(networks ?? {}).flatMap(({ IPAddress, GlobalIPv6Address }) =>
+    [IPAddress, GlobalIPv6Address].filter((address) => address !== undefined && address !== ''),
+  ) as readonly string[]
+}
+
+interface NetworkSeen {
+  readonly IPAddress?: string
+  readonly GlobalIPv6Address?: string
 }
 
 /** A container by name or id. Throws `EngineRefused` with status 404 when there is none. */
@@ -90,9 +104,7 @@ export async function lookAtContainer(
     mounts: (told.Mounts ?? []).map(mountOf),
     env: Object.fromEntries((settings.Env ?? []).map(variable)),
     user: settings.User,
-    addresses: Object.values(network.Networks ?? {})
-      .map(({ IPAddress }) => IPAddress)
-      .filter((address) => address !== ''),
+    addresses: addressesIn(network.Networks),
     service: labels['com.docker.swarm.service.name'] ?? null,
     isPassing: host.AutoRemove === true,
     restarts: !['', 'no'].includes(host.RestartPolicy?.Name ?? ''),

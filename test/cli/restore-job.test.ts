@@ -70,6 +70,18 @@ it('a job that breaks off says what came back, what did not, and what was not be
   const now = await Promise.all(['c', 'b', 'a'].map((name) => readFile(work.at(name, 'x'), 'utf8')))
   expect(now).toEqual(['c', 'lost', 'lost'])
 
+  await work.ok(['backup', 'create', 'shop/c', '--name', 'before'])
+  const named = await work.ok(['restore', 'shop@before', '--yes', '--json'])
+  const others = ['b', 'a', 'young'].map((name) => `shop/${name} has no such backup`)
+  expect(named.document.leftOut).toEqual(expect.arrayContaining(others))
+  expect(named.document.restores).toMatchObject([{ to: 'shop/c' }])
+
+  await work.write({ 'holdfast.yml': config(['c']) })
+  const only = await work.ok(['restore', 'shop', '--yes', '--json'])
+  expect(only.document.restores).toHaveLength(1)
+  expect(only.document.leftOut).toContain('shop/a is not declared any more')
+
+  await work.write({ 'holdfast.yml': config(['c', 'b', 'a']) })
   for (const words of [
     ['--to', 'there'],
     ['--force', '--yes'],

@@ -241,40 +241,48 @@ describe('a PostgreSQL container', () => {
 })
 
 describe('a restore with `restart`', () => {
-  it('restarts the containers that had sessions of the database, and nobody else', async () => {
+  it('restarts the containers that had sessions of the database, and neither the server nor others', async () => {
     const name = await shop()
     const at = (
       await docker.docker('inspect', '--format={{.NetworkSettings.IPAddress}}', 'db')
     ).trim()
     const session = (database: string) => [
-      ...['postgres:15', 'psql', `postgres://shop:hunter22@${at}/${database}`, '-c'],
-      `set application_name = 'of ${database}'; select pg_sleep(3600)`,
+      ...['psql', `postgres://shop:hunter22@${at}/${database}?application_name=of_${database}`],
+      ...['-c', 'select pg_sleep(3600)'],
     ]
-    await docker.run('--name=web', '--stop-signal=KILL', '--entrypoint=', ...session(name))
-    await docker.run('--name=other', '--entrypoint=', ...session('postgres'))
-    const waiting = `select count(*) from pg_stat_activity where application_name like 'of %'`
-    while ((await inside.ask('postgres', waiting))[0] !== '2') await sleep(50)
-    const began = () => docker.docker('inspect', '--format={{.State.StartedAt}}', 'web', 'other')
-    const root = await mkdtemp(join(tmpdir(), 'holdfast-restart-'))
-    const place = { scratch: root, leaveOut: [], token: 'aaaaaaaaaaaaaaaaaa' }
-    const { facts } = await archiveTo(join(root, 'a'), sourceOf(name), place)
-    const before = (await began()).split('\n')
-    const restored = (restart: boolean, token: string) => {
-      const source = sourceOf(name, { restart })
-      return restoreFrom(join(root, 'a'), source, taskOf({ facts }), { ...place, token })
+    const apart = ['--stop-signal=KILL', '--entrypoint=', 'postgres:15'] as const
+    await docker.run('--name=web', ...apart, ...session(name))
+    await docker.run('--name=other', ...apart, ...session('postgres'))
+    await docker.docker('exec', '--detach', 'db', ...session(name))
+    const sessions = async (count: number) => {
+      const sql = `select count(*) from pg_stat_activity where application_name like 'of_%'`
+      while ((await inside.ask('postgres', sql))[0] !== `${count}`) await sleep(50)
     }
-    const told = await restored(true, 'aaaaaaaaaaaaaaaaab')
-    expect(told.warnings.join()).toMatch(/the containers that they are of are restarted/)
-    const after = (await began()).split('\n')
-    expect(after[0]).not.toBe(before[0])
-    expect(after[1]).toBe(before[1])
-    while ((await inside.ask('postgres', waiting))[0] !== '2') await sleep(50)
-    expect((await restored(false, 'aaaaaaaaaaaaaaaaac')).warnings.join()).toMatch(
-      /nothing is restart/,
-    )
-    expect((await began()).split('\n')).toEqual(after)
+    await sessions(3)
+    const began = async () => {
+      const format = '--format={{.State.StartedAt}}'
+      return (await docker.docker('inspect', format, 'web', 'other', 'db')).split('\n')
+    }
+    const config = (more: string) => `
+data_dir: ./state
+docker: { host: "${docker.host}", discover: false }
+targets: { shelf: { type: local, path: ./shelf } }
+jobs: { db: { sources: [{ type: postgres, container: db, databases: [${name}]${more} }] } }
+`
+    await using work = await makeWorkspace(config(', restart: true'))
+    await work.ok(['backup', 'create'])
+    const before = await began()
+    const restored = await work.ok(['restore', 'db', '--yes'])
+    expect(restored.stderr).toMatch(/the containers that they are of are restarted/)
+    expect(restored.stdout).toMatch(/^ {2}restarted web$/m)
+    const [web, ...others] = await began()
+    expect(web).not.toBe(before[0])
+    expect(others).toEqual(before.slice(1))
+    await sessions(2)
+    await work.write({ 'holdfast.yml': config('') })
+    expect((await work.ok(['restore', 'db', '--yes'])).stdout).toMatch(/nothing is restarted/)
+    expect(await began()).toEqual([web, ...others])
     await docker.docker('rm', '--force', 'web', 'other')
-    await rm(root, { recursive: true })
   })
 })
 

@@ -18,7 +18,7 @@ export function serverInContainer(address: EngineAddress, container: string): Se
   const majors = new Map<string, number>()
   return {
     label: `container ${container}`,
-    engine: address,
+    place: { engine: address, container },
     async client(signal) {
       const engine = await openEngine(address)
       const { id, env, state } = await lookAtContainer(engine, container, signal)

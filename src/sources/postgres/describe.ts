@@ -54,7 +54,7 @@ export async function describeRestore(
   return {
     to,
     now: `database of ${formatBytes(there.bytes)}${sessionWords(there)}`,
-    remarks: [...remarksOf(task, there), ...(isUnasked(settings, task) ? [UNASKED] : [])],
+    remarks: [...remarksOf(task, there, settings), ...(isUnasked(settings, task) ? [UNASKED] : [])],
   }
 }
 
@@ -76,9 +76,14 @@ export function sessionWords({ sessions }: Database): string {
   return ` with ${total} session${total === 1 ? '' : 's'}: ${names.join(', ')}`
 }
 
-function remarksOf({ only, direct }: RestoreTask, { sessions }: Database): readonly string[] {
+function remarksOf(
+  { only, direct }: RestoreTask,
+  { sessions }: Database,
+  { restart }: PostgresSettings,
+): readonly string[] {
+  const then = restart ? ', and the containers that they are of are restarted' : ''
   const ended =
-    sessions.length === 0 ? [] : ['its sessions are ended when the new one takes its place']
+    sessions.length === 0 ? [] : [`its sessions are ended when the new one takes its place${then}`]
   if (only !== null) {
     return [`only the rows of ${only} are replaced, in one transaction; nothing is kept of them`]
   }

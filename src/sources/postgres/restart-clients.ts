@@ -1,85 +1,110 @@
-import type { EngineAddress } from '../../core/engine-address.ts'
-import {
-  type Container,
-  listContainers,
-  lookAtContainer,
-  restartContainer,
-} from '../../docker/containers.ts'
-import { type Engine, openEngine } from '../../docker/engine.ts'
+import { type Container, listContainers, restartContainer } from '../../docker/containers.ts'
+import { openEngine } from '../../docker/engine.ts'
+import { HELPER_LABEL } from '../../docker/helper-container.ts'
 import { ownContainer } from '../../docker/own-container.ts'
 import { messageOf } from '../../lib/errors.ts'
-import type { SourceContext, Staging } from '../source.ts'
+import type { Staging } from '../source.ts'
 import { askBeside } from './catalog.ts'
 import type { Server } from './server.ts'
 import { literal } from './sql.ts'
 
-/** Of a server in a container, whose clients may run beside it. */
+/** A database whose server runs in a container, as its clients may. */
 export interface Served {
   readonly server: Server
-  readonly host: EngineAddress
+  readonly place: NonNullable<Server['place']>
   readonly database: string
 }
 
+/** Who has sessions. */
+interface Clients {
+  readonly containers: readonly Container[]
+  /** Addresses that no running container has. */
+  readonly elsewhere: readonly string[]
+}
+
+const NOBODY: Clients = { containers: [], elsewhere: [] }
 /** Seconds that a container has to end by itself. */
 const GRACE = 30
 
 /** A staging that lets the containers with sessions of its database begin anew, once that was replaced. */
-export function withRestart(inner: Staging, served: Served, { tell }: SourceContext): Staging {
-  const { signal: never } = new AbortController()
-  let clients: readonly Container[] = []
+export function withRestart(inner: Staging, served: Served): Staging {
+  const { database } = served
+  let clients = NOBODY
+  let trouble: string | null = null
   return {
     ...inner,
     async finish(exit, signal) {
       const staged = await inner.finish(exit, signal)
-      // Looked for while they are there still: the swap ends their sessions, and with that maybe them.
-      clients = await clientsOf(served, signal)
+      try {
+        // Looked for while they are there still: the swap ends their sessions, and with that maybe them.
+        clients = await clientsOf(served, signal)
+      } catch (error) {
+        signal.throwIfAborted()
+        // No reason to lose what was loaded.
+        trouble = messageOf(error)
+      }
       return staged
     },
     async swapped() {
-      const said = [...((await inner.swapped?.()) ?? [])]
-      const engine = await openEngine(served.host)
-      const restarted: string[] = []
-      for (const { id, name } of clients) {
-        try {
-          await restartContainer(engine, id, { grace: GRACE, signal: never })
-          restarted.push(name)
-        } catch (error) {
-          said.push(`not restarted: ${name}: ${messageOf(error)}`)
-        }
-      }
-      const message = `restarted ${restarted.join(', ')} for database ${served.database}`
-      if (restarted.length > 0) tell?.('source.resumed', message, { containers: restarted })
-      return said
+      const said = (await inner.swapped?.()) ?? []
+      const yours = `what uses ${database} is yours to restart`
+      if (trouble !== null) return [...said, `nothing is restarted: ${trouble}; ${yours}`]
+      const from = clients.elsewhere.join(', ')
+      const unknown =
+        from === '' ? [] : [`sessions from ${from} are of no container here: ${yours} there`]
+      return [...said, ...(await restartAll(clients.containers, served)), ...unknown]
     },
   }
 }
 
-/** Containers that sessions of the database come from, but for our own. */
-async function clientsOf(
-  { server, host, database }: Served,
-  signal: AbortSignal,
-): Promise<readonly Container[]> {
-  const sql = `select distinct host(client_addr) as address from pg_stat_activity
-    where datname = ${literal(database)} and client_addr is not null`
-  const sessions = await askBeside<{ readonly address: string }>(server, sql, signal)
-  if (sessions.length === 0) return []
-  const addresses = new Set(sessions.map(({ address }) => address))
-  const engine = await openEngine(host)
-  const own = await ownContainer()
-  const clients: Container[] = []
-  for (const one of await listContainers(engine, signal)) {
-    if (one.state !== 'running' || one.id === own) continue
-    if (await isAt(addresses, one, engine, signal)) clients.push(one)
+/** All at once, so that it takes no longer than the slowest; in words what came of it. */
+async function restartAll(
+  containers: readonly Container[],
+  { place }: Served,
+): Promise<readonly string[]> {
+  if (containers.length === 0) return []
+  const { signal } = new AbortController()
+  const restarted: string[] = []
+  const failed: string[] = []
+  const restart = async ({ id, name }: Container) => {
+    try {
+      await restartContainer(await openEngine(place.engine), id, { grace: GRACE, signal })
+      restarted.push(name)
+    } catch (error) {
+      failed.push(`not restarted: ${name}: ${messageOf(error)}`)
+    }
   }
-  return clients
+  await Promise.all(containers.map(restart))
+  const done = restarted.length === 0 ? [] : [`restarted ${restarted.toSorted().join(', ')}`]
+  return [...done, ...failed.toSorted()]
 }
 
-async function isAt(
-  addresses: ReadonlySet<string>,
-  { id }: Container,
-  engine: Engine,
+/** By its name, or by its id as engines print it. */
+function isNamed({ id, name }: Container, text: string): boolean {
+  return name === text || (text.length >= 12 && id.startsWith(text))
+}
+
+/** Neither the server itself nor any of ours counts. */
+async function clientsOf(
+  { server, place, database }: Served,
   signal: AbortSignal,
-): Promise<boolean> {
-  const details = await lookAtContainer(engine, id, signal)
-  return details.addresses.some((address) => addresses.has(address))
+): Promise<Clients> {
+  const sql = `select distinct coalesce(host(client_addr), 'its own socket') as address from pg_stat_activity
+    where datname = ${literal(database)} and backend_type = 'client backend'
+      and application_name is distinct from 'holdfast'`
+  const sessions = await askBeside<{ readonly address: string }>(server, sql, signal)
+  if (sessions.length === 0) return NOBODY
+  const running = (await listContainers(await openEngine(place.engine), signal)).filter(
+    ({ state }) => state === 'running',
+  )
+  const own = await ownContainer()
+  const isClient = (one: Container) =>
+    one.id !== own && !(HELPER_LABEL in one.labels) && !isNamed(one, place.container)
+  const from = new Set(sessions.map(({ address }) => address))
+  const at = running.filter(({ addresses }) => addresses.some((one) => from.has(one)))
+  const known = new Set(at.flatMap(({ addresses }) => addresses))
+  return {
+    containers: at.filter(isClient),
+    elsewhere: [...from].filter((address) => !known.has(address)).toSorted(),
+  }
 }

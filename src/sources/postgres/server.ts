@@ -12,8 +12,8 @@ export type ClientProgram = 'pg_dump' | 'pg_dumpall' | 'pg_restore' | 'psql'
 export interface Server {
   /** For words: `db.example:5432`, `container shop-db`. */
   readonly label: string
-  /** Where it runs in a container, and its clients may too. */
-  readonly engine?: EngineAddress
+  /** Of one in a container, as its clients may be. */
+  readonly place?: { readonly engine: EngineAddress; readonly container: string }
   /** Finds the client programs. Throws `SourceFailed` when there are none. */
   client(signal: AbortSignal): Promise<Client>
 }

@@ -90,9 +90,9 @@ async function stage(
       if (!isInto(order) && !isOfGlobals(order)) await dropDatabase(server, staged, never)
     },
   }
-  const isLive = task.to === null && !isOfGlobals(order)
-  const host = settings.restart && isLive ? server.engine : undefined
-  return host ? withRestart(staging, { server, host, database: name }, context) : staging
+  const isReplaced = task.to === null && !isInto(order) && !isOfGlobals(order)
+  if (!settings.restart || !isReplaced || !server.place) return staging
+  return withRestart(staging, { server, place: server.place, database: name })
 }
 
 const never = new AbortController().signal
@@ -220,7 +220,7 @@ async function finishBeside(order: Order, arrived: Arrived, signal: AbortSignal)
   }
   const previous = there ? previousName(goal, new Date()) : null
   const ended = there && sessionWords(there)
-  const next = settings.restart ? THEIRS : YOURS
+  const next = settings.restart ? '' : `; ${YOURS}`
   return {
     moves: [
       ...(previous === null ? [] : [{ from: goal, to: previous }]),
@@ -229,11 +229,10 @@ async function finishBeside(order: Order, arrived: Arrived, signal: AbortSignal)
     previous,
     leftovers: [],
     summary: words(order, arrived) + checkWords(order),
-    warnings: [...warnings, ...(ended ? [`the old database is taken away${ended}; ${next}`] : [])],
+    warnings: [...warnings, ...(ended ? [`the old database is taken away${ended}${next}`] : [])],
   }
 }
 
-const THEIRS = 'the containers that they are of are restarted'
 const YOURS = 'nothing is restarted: what used it connects again by itself, or is yours to restart'
 
 function words({ goal }: Order, { made }: Arrived): string {
