@@ -91,7 +91,7 @@ async function clientsOf(
 ): Promise<Clients> {
   const sql = `select distinct coalesce(host(client_addr), 'its own socket') as address from pg_stat_activity
     where datname = ${literal(database)} and backend_type = 'client backend'
-      and application_name is distinct from 'holdfast'`
+      and coalesce(application_name, '') <> 'holdfast'`
   const sessions = await askBeside<{ readonly address: string }>(server, sql, signal)
   if (sessions.length === 0) return NOBODY
   const running = (await listContainers(await openEngine(place.engine), signal)).filter(
