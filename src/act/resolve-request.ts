@@ -40,7 +40,9 @@ export async function resolveRequest(
 
 function placed(order: RestoreOrder, by: RestoreOrder['by'] = 'boot'): PlacedOrder {
   if (order.place === null)
-    throw new RestoreFailed(`${order.reference} belongs to no declared source`)
+    throw new RestoreFailed(`${order.reference} belongs to no declared source`, {
+      hint: 'declare its source again; or unset the variable and restore it elsewhere with --to',
+    })
   return { ...order, by, place: order.place }
 }
 

@@ -1,9 +1,9 @@
 import { type Choice, chooseBackup, chooseBackups } from '../core/choose.ts'
-import type { Copy, DesiredJob } from '../core/model.ts'
+import type { Copy } from '../core/model.ts'
 import type { History } from '../core/observed.ts'
 import { knownJobs, parseReference, type Reference } from '../core/reference.ts'
 import { restorePins } from '../core/restore-pins.ts'
-import { wholeJob } from '../core/whole-job.ts'
+import { meansAll, wholeJob } from '../core/whole-job.ts'
 import { messageOf, RestoreFailed } from '../lib/errors.ts'
 import type { World } from '../observe/world.ts'
 import { realOf, within } from '../platform/paths.ts'
@@ -53,8 +53,9 @@ export async function resolveAll(
   const choices = chooseBackups(history, reference)
   const job = placeOfJob(reference.job, world)
   const isOne = options.to !== null || options.only !== null || options.direct || options.force
-  const { chosen, undeclared, without } = wholeJob(choices, job?.sources ?? [])
-  if (isOne || !isWhole(reference, choices, job) || chosen.length === 0) {
+  const sources = job?.sources ?? []
+  const { chosen, undeclared, without } = wholeJob(choices, sources)
+  if (isOne || !meansAll(reference, choices, sources) || chosen.length === 0) {
     return {
       orders: [await orderFor(chooseBackup(history, reference), asked, world, signal)],
       leftOut: null,
@@ -72,19 +73,6 @@ export async function resolveAll(
       ...without.map((name) => `${nameIn(name)} ${lacks}`),
     ],
   }
-}
-
-/** Whether a job is meant with all that it has, and not the one backup whose id was given. */
-function isWhole(
-  { source, which }: Reference,
-  choices: readonly Choice[],
-  job: DesiredJob | null,
-): boolean {
-  if (source !== null || job === null || (job.sources.length < 2 && choices.length < 2))
-    return false
-  const [only, ...others] = choices
-  const isId = which.kind === 'named' && only?.backup.id.startsWith(which.text)
-  return !(isId && others.length === 0)
 }
 
 /**

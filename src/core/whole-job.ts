@@ -2,6 +2,7 @@ import { isOfRoles } from './checks.ts'
 import type { Choice } from './choose.ts'
 import type { Options } from './model.ts'
 import { byText, sortedBy } from './order.ts'
+import type { Reference } from './reference.ts'
 
 /** What a restore of all of a job is about. */
 export interface WholeJob {
@@ -19,6 +20,18 @@ export interface DeclaredSource {
   readonly kind: string
   readonly options: Options
   readonly isGone?: true
+}
+
+/** Whether a job is meant with all that it has, and not the one backup whose id was given. */
+export function meansAll(
+  { source, which }: Reference,
+  choices: readonly Choice[],
+  declared: readonly DeclaredSource[],
+): boolean {
+  if (source !== null || (declared.length < 2 && choices.length < 2)) return false
+  const [only, ...others] = choices
+  const isId = which.kind === 'named' && only?.backup.id.startsWith(which.text) === true
+  return !(isId && others.length === 0)
 }
 
 /** Puts the newest backups of a job's sources in order, and tells apart what cannot come back. */

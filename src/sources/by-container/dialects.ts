@@ -12,6 +12,7 @@ const PASSWORDS = ['MYSQL_ROOT_PASSWORD', 'MARIADB_ROOT_PASSWORD'] as const
 const END_OF_SQL: DumpEnd = {
   bytes: SQL_END,
   otherwise: 'is cut off: its last line is missing',
+  hint: 'see whether its server or the engine ended meanwhile, and back it up again',
   isThere: isSqlEnd,
 }
 
@@ -59,6 +60,7 @@ function sqlProgram(env: Environment, argv: readonly string[]): InContainer {
 const END_OF_ARCHIVE: DumpEnd = {
   bytes: 24,
   otherwise: 'holds no collection, or is cut off',
+  hint: 'name a database that is there; or see whether its server or the engine ended meanwhile',
   isThere: (tail) =>
     tail.startsWith('\x08EOF\0\x01\x12CRC\0') && tail.endsWith('\0\xff\xff\xff\xff'),
 }

@@ -40,7 +40,8 @@ export async function dumpServer(
         })
       }
       if (!end.isThere(account.tail)) {
-        throw new SourceFailed(`the dump of container ${container} ${end.otherwise}`)
+        const { hint, otherwise } = end
+        throw new SourceFailed(`the dump of container ${container} ${otherwise}`, { hint })
       }
       return {
         facts: { container, dumpBytes: bytes, databases },

@@ -35,6 +35,7 @@ export interface DumpEnd {
   readonly bytes: number
   /** What is wrong with a dump that does not end so. */
   readonly otherwise: string
+  readonly hint: string
   /** @param tail a character a byte */
   isThere(tail: string): boolean
 }

@@ -1,7 +1,8 @@
-import { type Container, listContainers, restartContainer } from '../../docker/containers.ts'
+import { type Container, listContainers } from '../../docker/containers.ts'
 import { openEngine } from '../../docker/engine.ts'
 import { HELPER_LABEL } from '../../docker/helper-container.ts'
 import { ownContainer } from '../../docker/own-container.ts'
+import { restartAll } from '../../docker/restart-all.ts'
 import { messageOf } from '../../lib/errors.ts'
 import type { Staging } from '../source.ts'
 import { askBeside } from './catalog.ts'
@@ -52,31 +53,21 @@ export function withRestart(inner: Staging, served: Served): Staging {
       const from = clients.elsewhere.join(', ')
       const unknown =
         from === '' ? [] : [`sessions from ${from} are of no container here: ${yours} there`]
-      return [...said, ...(await restartAll(clients.containers, served)), ...unknown]
+      return [...said, ...(await restart(clients.containers, served)), ...unknown]
     },
   }
 }
 
-/** All at once, so that it takes no longer than the slowest; in words what came of it. */
-async function restartAll(
+/** In words what came of it. */
+async function restart(
   containers: readonly Container[],
   { place }: Served,
 ): Promise<readonly string[]> {
   if (containers.length === 0) return []
   const { signal } = new AbortController()
-  const restarted: string[] = []
-  const failed: string[] = []
-  const restart = async ({ id, name }: Container) => {
-    try {
-      await restartContainer(await openEngine(place.engine), id, { grace: GRACE, signal })
-      restarted.push(name)
-    } catch (error) {
-      failed.push(`not restarted: ${name}: ${messageOf(error)}`)
-    }
-  }
-  await Promise.all(containers.map(restart))
-  const done = restarted.length === 0 ? [] : [`restarted ${restarted.toSorted().join(', ')}`]
-  return [...done, ...failed.toSorted()]
+  const asked = { grace: GRACE, signal }
+  const { restarted, failed } = await restartAll(await openEngine(place.engine), containers, asked)
+  return [...(restarted.length === 0 ? [] : [`restarted ${restarted.join(', ')}`]), ...failed]
 }
 
 /** By its name, or by its id as engines print it. */

@@ -1,5 +1,4 @@
-import { restartContainer } from '../../docker/containers.ts'
-import { messageOf } from '../../lib/errors.ts'
+import { restartAll } from '../../docker/restart-all.ts'
 import type { SourceContext, Staged, Staging } from '../source.ts'
 import { openDebts } from './debts.ts'
 import { type Halt, halt, turnToHalt } from './halt.ts'
@@ -61,20 +60,12 @@ async function wake(
     return [...failed, `${still}: docker restart ${names.join(' ')}`]
   }
   const grace = Math.ceil(settings.stopTimeout / 1000)
-  const restarted: string[] = []
-  for (const { id, name } of others) {
-    try {
-      await restartContainer(engine, id, { grace, signal })
-      restarted.push(name)
-    } catch (error) {
-      failed.push(`not restarted: ${name}: ${messageOf(error)}`)
-    }
+  const done = await restartAll(engine, others, { grace, signal })
+  if (done.restarted.length > 0) {
+    const message = `restarted ${done.restarted.join(', ')} for volume ${place.volume.name}`
+    context.tell?.('source.resumed', message, { containers: done.restarted })
   }
-  if (restarted.length > 0) {
-    const message = `restarted ${restarted.toSorted().join(', ')} for volume ${place.volume.name}`
-    context.tell?.('source.resumed', message, { containers: restarted })
-  }
-  return failed
+  return [...failed, ...done.failed]
 }
 
 function renamed({ summary }: Staged, { volume }: Place): string {
